@@ -1,0 +1,94 @@
+/** The mount API: linux/mount.h, and umount2 and openat2 flags. */
+/** mount(2). */
+export const MS = {
+  MS_RDONLY: 1,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MS_SYNCHRONOUS: 0x10,
+  MS_REMOUNT: 0x20,
+  MS_MANDLOCK: 0x40,
+  MS_DIRSYNC: 0x80,
+  MS_NOSYMFOLLOW: 0x100,
+  MS_NOATIME: 0x400,
+  MS_NODIRATIME: 0x800,
+  MS_BIND: 0x1000,
+  MS_MOVE: 0x2000,
+  MS_REC: 0x4000,
+  MS_SILENT: 0x8000,
+  MS_POSIXACL: 0x10000,
+  MS_UNBINDABLE: 0x20000,
+  MS_PRIVATE: 0x40000,
+  MS_SLAVE: 0x80000,
+  MS_SHARED: 0x100000,
+  MS_RELATIME: 0x200000,
+  MS_STRICTATIME: 0x1000000,
+  MS_LAZYTIME: 0x2000000,
+} as const;
+
+/** mount_setattr(2), fsmount(2). */
+export const MOUNT_ATTR = {
+  MOUNT_ATTR_RDONLY: 1,
+  MOUNT_ATTR_NOSUID: 2,
+  MOUNT_ATTR_NODEV: 4,
+  MOUNT_ATTR_NOEXEC: 8,
+  MOUNT_ATTR__ATIME: 0x70,
+  MOUNT_ATTR_RELATIME: 0,
+  MOUNT_ATTR_NOATIME: 0x10,
+  MOUNT_ATTR_STRICTATIME: 0x20,
+  MOUNT_ATTR_NODIRATIME: 0x80,
+  MOUNT_ATTR_IDMAP: 0x100000,
+  MOUNT_ATTR_NOSYMFOLLOW: 0x200000,
+} as const;
+
+/** open_tree(2); with AT_RECURSIVE, AT_EMPTY_PATH of `AT`. */
+export const OPEN_TREE = {
+  OPEN_TREE_CLONE: 1,
+  OPEN_TREE_CLOEXEC: 0x80000,
+} as const;
+
+/** move_mount(2). */
+export const MOVE_MOUNT = {
+  MOVE_MOUNT_F_SYMLINKS: 1,
+  MOVE_MOUNT_F_AUTOMOUNTS: 2,
+  MOVE_MOUNT_F_EMPTY_PATH: 4,
+  MOVE_MOUNT_T_SYMLINKS: 0x10,
+  MOVE_MOUNT_T_AUTOMOUNTS: 0x20,
+  MOVE_MOUNT_T_EMPTY_PATH: 0x40,
+  MOVE_MOUNT_SET_GROUP: 0x100,
+  MOVE_MOUNT_BENEATH: 0x200,
+} as const;
+
+/** fsopen(2), fspick(2), fsmount(2). */
+export const FSOPEN = {
+  FSOPEN_CLOEXEC: 1,
+  FSMOUNT_CLOEXEC: 1,
+  FSPICK_CLOEXEC: 1,
+  FSPICK_SYMLINK_NOFOLLOW: 2,
+  FSPICK_NO_AUTOMOUNT: 4,
+  FSPICK_EMPTY_PATH: 8,
+} as const;
+
+/** fsconfig(2) commands. */
+export const FSCONFIG = {
+  FSCONFIG_SET_FLAG: 0,
+  FSCONFIG_SET_STRING: 1,
+  FSCONFIG_SET_BINARY: 2,
+  FSCONFIG_SET_PATH: 3,
+  FSCONFIG_SET_PATH_EMPTY: 4,
+  FSCONFIG_SET_FD: 5,
+  FSCONFIG_CMD_CREATE: 6,
+  FSCONFIG_CMD_RECONFIGURE: 7,
+  FSCONFIG_CMD_CREATE_EXCL: 8,
+} as const;
+
+/** umount2(2). */
+export const MNT = {
+  MNT_FORCE: 1,
+  MNT_DETACH: 2,
+  MNT_EXPIRE: 4,
+  UMOUNT_NOFOLLOW: 8,
+} as const;
+
+/** sizeof(struct mount_attr): attr_set u64, attr_clr u64, propagation u64, userns_fd u64. */
+export const MOUNT_ATTR_SIZE = 32;
