@@ -2,51 +2,248 @@
  * The TypeScript side of a keeper: the stage in its KEEP step (design.md, section 5). One client at a time; a new
  * one displaces the old. Event-driven: nothing here waits for a keeper that is stopped.
  */
-import type { HeldName, Plan } from "./plan.ts";
-import type { StageOptions } from "./stage.ts";
+import type { Socket, SocketHandler, UnixSocketOptions } from "bun";
+import { closeFd, SystemError, sys } from "../../ffi/libc.ts";
+import { connectUnix, receiveFds, sendFds, socketPair } from "../../ffi/socket.ts";
+import { SOCK } from "../../ffi/socket-flags.ts";
+import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE, type Frame, type FrameType } from "./frame.ts";
+import { HELD, type HeldName, MAX_HELD, type Plan } from "./plan.ts";
+import { type StageOptions, startStage } from "./stage.ts";
 
 /** What a keeper tells. Times are nanoseconds since the epoch. */
 export interface KeeperEvents {
-  /** SYNC of a step before KEEP; answer with `keeper.answer(tag, value)`. */
-  sync?(tag: number, value: number): void;
-  /** The kept process ended: 0–255, or 128+n. Told once to every client, also to one that came later. */
+  /** SYNC of a step before KEEP; answer with `answer(value)`. */
+  sync?(tag: number, value: number, answer: (value?: number) => void): void;
+  /** The kept process ended: 0–255, or 128+n. Told to every client, also to one that came later. */
   exit(status: number, time: bigint): void;
-  /** A watch fired (its index in the KEEP step). */
-  watch(index: number): void;
-  /** The connection ended: another client took over (`displaced`), or the keeper is gone. */
+  /** A watch fired (its index in the KEEP step), `count` times in all; told again to every new client. */
+  watch(index: number, count: number): void;
+  /** The connection ended: another client took over (`displaced`), or the keeper is gone. Not after `disconnect()`. */
   close(reason: "displaced" | "gone"): void;
 }
 
 export interface Keeper {
   /** The kept process, in the host's pid namespace. */
   readonly pid: number;
-  /** The keeper itself. */
-  readonly keeperPid: number;
   readonly version: number;
+  readonly capabilities: number;
   readonly generation: number;
-  /** The keeper's fds, duplicated for us (non-blocking is the caller's choice); the caller owns them. */
+  /** The keeper's fds, duplicated for us, close-on-exec; the caller owns them. Rejects when the keeper goes. */
   take(): Promise<Partial<Record<HeldName, number>>>;
-  /** Answers an AWAIT. */
-  answer(tag: number, value?: number): void;
   /** The keeper closes its write end of the container's stdin. */
   closeStdin(): void;
-  /** The keeper ends (after its child's exit; before that it refuses). */
+  /** The keeper ends; before its child's exit it refuses, and `ended` stays open. */
   end(): void;
   /** Leaves; the keeper goes on. */
   disconnect(): void;
 }
 
-/** The record that a keeper leaves; undefined while its process runs or when the file is not one. */
-export interface ExitRecord {
-  pid: number;
-  status: number;
-  /** Nanoseconds since the epoch. */
-  time: bigint;
-  bootId: string;
+/**
+ * Starts a plan that ends in KEEP; resolves when it got there, rejects with `StepFailure` when a step failed.
+ * `plan` makes its own listening socket; the first client is the control socket.
+ */
+export async function launchKeeper(
+  plan: Plan,
+  events: KeeperEvents,
+  options: StageOptions = {},
+): Promise<Keeper> {
+  const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  const client = new KeeperClient(stage.control, events);
+  // A stage that ends before it says hello has failed; `done` knows why
+  const failed = stage.done.then((status) => {
+    throw new SystemError(`the stage ended with ${status} before it kept anything`, 104);
+  });
+  failed.catch(() => {});
+  return await Promise.race([client.hello, failed]);
 }
 
-/** Starts a plan that ends in KEEP; resolves when it got there, rejects with `StepFailure` when a step failed. */
-export type LaunchKeeper = (plan: Plan, events: KeeperEvents, options?: StageOptions) => Promise<Keeper>;
-/** Connects to a keeper's socket by its path (at most 107 bytes). Rejects (ECONNREFUSED, ENOENT) when there is none. */
-export type ConnectKeeper = (path: string, events: KeeperEvents) => Promise<Keeper>;
-export type ReadExitRecord = (path: string) => ExitRecord | undefined;
+/** Connects to a keeper's socket. Rejects with a `SystemError` (ECONNREFUSED, ENOENT, EAGAIN) when there is none. */
+export async function connectKeeper(path: string, events: KeeperEvents): Promise<Keeper> {
+  const client = new KeeperClient(connectUnix(path), events);
+  return await client.hello;
+}
+
+interface Taking {
+  socket: number;
+  resolve(fds: Partial<Record<HeldName, number>>): void;
+  reject(error: Error): void;
+}
+
+class KeeperClient implements Keeper {
+  pid = 0;
+  version = 0;
+  capabilities = 0;
+  generation = 0;
+  readonly hello: Promise<Keeper>;
+  readonly #fd: number;
+  readonly #events: KeeperEvents;
+  readonly #greeted = Promise.withResolvers<Keeper>();
+  readonly #taking: Taking[] = [];
+  #socket: Socket | undefined;
+  #partial = new Uint8Array(0);
+  #displaced = false;
+  #closed = false;
+
+  constructor(fd: number, events: KeeperEvents) {
+    this.#fd = fd;
+    this.#events = events;
+    this.hello = this.#greeted.promise;
+    this.hello.catch(() => {});
+    const handler: SocketHandler<undefined> = {
+      open: (socket) => {
+        this.#socket = socket;
+      },
+      data: (_, bytes) => this.#read(bytes),
+      close: () => this.#gone(),
+      error: () => this.#gone(),
+    };
+    // Bun's types do not know `fd` here
+    const adopted = Bun.connect({ fd, socket: handler } as unknown as UnixSocketOptions<undefined>);
+    adopted.then(
+      (socket) => {
+        this.#socket = socket;
+        if (this.#closed) socket.end();
+      },
+      () => this.#gone(),
+    );
+  }
+
+  take(): Promise<Partial<Record<HeldName, number>>> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new SystemError("take a keeper's fds", 104);
+      const [ours, theirs] = socketPair(SOCK.SOCK_SEQPACKET);
+      try {
+        sendFds(this.#fd, encodeFrame({ type: FRAME.TAKE, a: 0, generation: this.generation, value: 0n }), [
+          theirs,
+        ]);
+        this.#taking.push({ socket: ours, resolve, reject });
+      } catch (error) {
+        closeFd(ours);
+        throw error;
+      } finally {
+        closeFd(theirs);
+      }
+    });
+  }
+
+  closeStdin(): void {
+    this.#send(FRAME.CLOSE_STDIN);
+  }
+
+  end(): void {
+    this.#send(FRAME.END);
+  }
+
+  disconnect(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#rejectAll();
+    this.#socket?.end();
+  }
+
+  #send(type: FrameType, a = 0, value = 0n): void {
+    if (this.#closed) return;
+    const bytes = encodeFrame({ type, a, generation: this.generation, value });
+    // Sixteen bytes always find room: the keeper reads each frame at once, or is stopped or gone, which `close` tells
+    sys("sendto", this.#fd, bytes, bytes.length, SOCK.MSG_DONTWAIT | SOCK.MSG_NOSIGNAL, 0, 0);
+  }
+
+  #read(bytes: Uint8Array): void {
+    let rest = bytes;
+    if (this.#partial.length > 0) {
+      rest = new Uint8Array(this.#partial.length + bytes.length);
+      rest.set(this.#partial);
+      rest.set(bytes, this.#partial.length);
+    }
+    for (; rest.length >= FRAME_SIZE && !this.#closed; rest = rest.subarray(FRAME_SIZE))
+      this.#hear(decodeFrame(rest));
+    this.#partial = rest.slice();
+  }
+
+  #hear(frame: Frame): void {
+    switch (frame.type) {
+      case FRAME.SYNC: {
+        const tag = frame.a;
+        this.#events.sync?.(tag, Number(frame.value), (value = 0) =>
+          this.#send(FRAME.ANSWER, tag, BigInt(value)),
+        );
+        break;
+      }
+      case FRAME.HELLO:
+        this.version = frame.a;
+        this.generation = frame.generation;
+        this.pid = Number(frame.value & 0xffff_ffffn);
+        this.capabilities = Number((frame.value >> 32n) & 0xffff_ffffn);
+        this.#greeted.resolve(this);
+        break;
+      case FRAME.EXIT:
+        // `setImmediate`: whoever waits for the greeting has the keeper in hand before its events
+        setImmediate(() => this.#events.exit(frame.a, frame.value));
+        break;
+      case FRAME.WATCH:
+        setImmediate(() => this.#events.watch(frame.a, Number(frame.value)));
+        break;
+      case FRAME.TAKEN:
+        this.#taken();
+        break;
+      case FRAME.REFUSED:
+        if (frame.a === FRAME.TAKE) this.#refused(Number(-frame.value));
+        break;
+      case FRAME.DISPLACED:
+        this.#displaced = true;
+        break;
+    }
+  }
+
+  /** The fds lie in the socket already when the keeper says so. */
+  #taken(): void {
+    const taking = this.#taking.shift();
+    if (taking === undefined) return;
+    try {
+      const received = receiveFds(taking.socket, MAX_HELD * 4, MAX_HELD);
+      if (received === undefined) throw new SystemError("take a keeper's fds", 11);
+      taking.resolve(nameFds(received.payload, received.fds));
+    } catch (error) {
+      taking.reject(error as Error);
+    } finally {
+      closeFd(taking.socket);
+    }
+  }
+
+  #refused(errno: number): void {
+    const taking = this.#taking.shift();
+    if (taking === undefined) return;
+    closeFd(taking.socket);
+    taking.reject(new SystemError("take a keeper's fds", errno));
+  }
+
+  #rejectAll(): void {
+    const error = new SystemError("keeper", 104);
+    for (const { socket, reject } of this.#taking.splice(0)) {
+      closeFd(socket);
+      reject(error);
+    }
+    this.#greeted.reject(error);
+  }
+
+  #gone(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#rejectAll();
+    setImmediate(() => this.#events.close(this.#displaced ? "displaced" : "gone"));
+  }
+}
+
+const NAMES: readonly HeldName[] = Object.keys(HELD) as HeldName[];
+
+/** Names that a newer keeper may know are closed. */
+function nameFds(payload: Uint8Array, fds: readonly number[]): Partial<Record<HeldName, number>> {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const named: Partial<Record<HeldName, number>> = {};
+  for (const [n, fd] of fds.entries()) {
+    const name = NAMES[view.getUint32(n * 4, true)];
+    if (name === undefined || named[name] !== undefined) closeFd(fd);
+    else named[name] = fd;
+  }
+  return named;
+}

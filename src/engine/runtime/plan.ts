@@ -123,12 +123,14 @@ export interface ReceiveStep extends Labelled, Keeps {
   readonly socket: Value;
 }
 
-/** Tells the TypeScript side `tag` and a value, over the control socket; with an fd, if asked. */
+/**
+ * Tells the TypeScript side `tag` and a value, over the control socket. An fd goes by a PASS before it, over a
+ * socket of its own (`StageOptions.fds`): the control socket is a plain stream that any event loop can read.
+ */
 export interface SyncStep extends Labelled {
   readonly op: "sync";
   readonly tag: number;
   readonly value?: Value;
-  readonly send?: Value;
 }
 
 /** Waits until the TypeScript side answers `tag`; its value goes into the slot. A hang-up is a failure (ECONNRESET). */
@@ -169,6 +171,10 @@ export const HELD = {
   other: 8,
 } as const;
 export type HeldName = keyof typeof HELD;
+
+/** As src/ffi/stage/plan.h has room for. */
+export const MAX_HELD = 24;
+export const MAX_WATCHES = 8;
 
 /** The keeper's loop (design.md, section 5). */
 export interface KeepStep extends Labelled {

@@ -1,7 +1,15 @@
 /**
  * Runs plans: the stage, from a sealed memfd, as a child of this process.
  */
+import { errnoMessage } from "../../ffi/errno.ts";
+import { closeFd, sys } from "../../ffi/libc.ts";
+import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
+import { SIG } from "../../ffi/process.ts";
+import { socketPair } from "../../ffi/socket.ts";
+import { stageFd } from "../../ffi/stage/binary.ts";
+import { encodePlan, NESTED_PROCESS } from "./encode.ts";
 import type { Plan } from "./plan.ts";
+import { type FailedRecord, readStatus, STATUS_SIZE } from "./status.ts";
 
 /** A step that failed: which, in which process of the plan, and why. */
 export class StepFailure extends Error {
@@ -31,6 +39,8 @@ export interface StageOptions {
   control?: boolean;
   /** Plan to look labels up in when a process numbered 8 or more fails (`--init`). */
   nested?: Plan;
+  /** What `ps` shows of the stage itself. */
+  name?: string;
 }
 
 /** A running stage. */
@@ -43,6 +53,72 @@ export interface Stage {
   kill(signal: number): void;
 }
 
-export type StartStage = (plan: Plan, options?: StageOptions) => Stage;
-/** `startStage(...).done`. */
-export type RunPlan = (plan: Plan, options?: StageOptions) => Promise<number>;
+/** Starts the stage on a plan. Throws a `SystemError` when it cannot be started at all. */
+export function startStage(plan: Plan, options: StageOptions = {}): Stage {
+  const owned: number[] = [];
+  const own = (fd: number): number => {
+    owned.push(fd);
+    return fd;
+  };
+  const status = sharedMemory("ts-status", STATUS_SIZE);
+  let ours = -1;
+  try {
+    const planFd = own(sealedData("ts-plan", encodePlan(plan)));
+    const program = stageFd();
+    if (!program.shared) own(program.fd);
+    let theirs = -1;
+    if (options.control) {
+      [ours, theirs] = socketPair();
+      own(theirs);
+    }
+    const [stdin = "ignore", stdout = "ignore", stderr = "ignore"] = options.stdio ?? [];
+    // Without a control socket its place is taken by the status page: KEEP takes only a socket for one
+    const extra = [planFd, status, theirs < 0 ? status : theirs, ...(options.fds ?? [])];
+    const child = Bun.spawn([`/proc/self/fd/${program.fd}`], {
+      argv0: options.name ?? "ts-stage",
+      stdio: [stdin, stdout, stderr, ...extra],
+      env: {},
+      cwd: "/",
+    });
+    const done = child.exited
+      .then(() => {
+        const failed = readFailure(status, plan, options.nested);
+        if (failed !== undefined) throw failed;
+        return child.signalCode === null
+          ? (child.exitCode ?? 255)
+          : 128 + SIG[child.signalCode as keyof typeof SIG];
+      })
+      .finally(() => closeFd(status));
+    return { pid: child.pid, control: ours, done, kill: (signal) => child.kill(signal) };
+  } catch (error) {
+    closeFd(status);
+    closeFd(ours);
+    throw error;
+  } finally {
+    for (const fd of owned) closeFd(fd);
+  }
+}
+
+/** Runs a plan to its end. */
+export const runPlan = (plan: Plan, options?: StageOptions): Promise<number> =>
+  startStage(plan, options).done;
+
+/** What the status page says; whatever it says is checked, since a container may have written it. */
+function readFailure(status: number, plan: Plan, nested: Plan | undefined): StepFailure | undefined {
+  const page = new Uint8Array(STATUS_SIZE);
+  if (sys("pread64", status, page, page.length, 0) !== page.length) return undefined;
+  const { failed, log } = readStatus(page);
+  return failed && stepFailure(failed, log, failed.process >= NESTED_PROCESS ? nested : plan);
+}
+
+function stepFailure(failed: FailedRecord, log: string, plan: Plan | undefined): StepFailure {
+  const label = plan?.steps[failed.step]?.label ?? `step ${failed.step}`;
+  const message = `${label}: ${errnoMessage(failed.errno)}${log === "" ? "" : ` (${log})`}`;
+  return new StepFailure({
+    index: failed.step,
+    label,
+    errno: failed.errno,
+    process: failed.process,
+    message,
+  });
+}

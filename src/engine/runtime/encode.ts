@@ -1,0 +1,210 @@
+/**
+ * A plan as bytes: what src/ffi/stage/plan.h describes. Nothing is decided here.
+ */
+import { ARCH, type Arch, syscallNumber } from "../../ffi/syscalls.ts";
+import {
+  address,
+  type Condition,
+  DATA_AT,
+  type Data,
+  HELD,
+  type KeepStep,
+  type Label,
+  MAX_HELD,
+  MAX_WATCHES,
+  type Plan,
+  type Slot,
+  type Step,
+  type Value,
+} from "./plan.ts";
+
+const PLAN_MAGIC = 0x4c505354;
+export const PLAN_VERSION = 1;
+const STEP_SIZE = 72;
+const STEP_READS_LOG = 1;
+const TOLERATES_ALL = 0xffff;
+const KEEP_SIZE = 16 + 40 + MAX_HELD * 8 + MAX_WATCHES * 8;
+
+const OPS = {
+  syscall: 1,
+  put: 2,
+  get: 3,
+  jump: 4,
+  clone: 5,
+  pass: 6,
+  receive: 7,
+  sync: 8,
+  await: 9,
+  wait: 10,
+  reap: 11,
+  keep: 12,
+  fail: 13,
+  check: 14,
+} as const satisfies Record<Step["op"], number>;
+
+/** First process number of a plan that another plan's process executes (`--init`). */
+export const NESTED_PROCESS = 8;
+
+export interface EncodeOptions {
+  arch?: Arch;
+  /** The plan will be run by a process of another plan, and numbers its own from {@link NESTED_PROCESS}. */
+  nested?: boolean;
+}
+
+/** Throws a `RangeError` for a system call that the architecture lacks. */
+export function encodePlan(
+  plan: Plan,
+  { arch = ARCH, nested = false }: EncodeOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const keeps = plan.steps.filter((step) => step.op === "keep");
+  const remaps = plan.steps.filter((step) => step.op === "reap" && step.remap !== undefined);
+  const extrasAt = DATA_AT + plan.data.length;
+  const stepsAt = extrasAt + keeps.length * KEEP_SIZE + remaps.length * 32;
+  const bytes = new Uint8Array(stepsAt + plan.steps.length * STEP_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, PLAN_MAGIC, true);
+  view.setUint32(4, PLAN_VERSION, true);
+  view.setBigUint64(8, BigInt(bytes.length), true);
+  view.setUint32(16, stepsAt, true);
+  view.setUint32(20, plan.steps.length, true);
+  view.setUint32(24, nested ? NESTED_PROCESS : 0, true);
+  bytes.set(plan.data, DATA_AT);
+
+  let extra = extrasAt;
+  /** Room that a step needs beyond its arguments. */
+  const room = (size: number): Data => {
+    extra += size;
+    return { kind: "data", offset: extra - size, size, show: "" };
+  };
+  plan.steps.forEach((step, i) => {
+    const at = new DataView(bytes.buffer, stepsAt + i * STEP_SIZE, STEP_SIZE);
+    encodeStep(at, step, { arch, bytes, room, firstProcess: nested ? NESTED_PROCESS : 0 });
+  });
+  return bytes;
+}
+
+interface Context {
+  arch: Arch;
+  bytes: Uint8Array<ArrayBuffer>;
+  room: (size: number) => Data;
+  firstProcess: number;
+}
+
+function encodeStep(at: DataView, step: Step, context: Context): void {
+  at.setUint8(0, OPS[step.op]);
+  const keeps = keepsOf(step);
+  at.setInt32(8, keeps.fd ?? -1, true);
+  at.setInt32(12, keeps.slot?.index ?? -1, true);
+  const tolerated = keeps.tolerate === "all" ? [TOLERATES_ALL] : (keeps.tolerate ?? []);
+  if (tolerated.length > 4) throw new RangeError(`${step.label}: more than four tolerated errnos`);
+  for (const [n, errno] of tolerated.entries()) at.setUint16(16 + n * 2, errno, true);
+
+  if (step.op === "syscall") {
+    const number = syscallNumber(step.name, context.arch);
+    if (number === undefined)
+      throw new RangeError(`${step.label}: ${context.arch} has no system call ${step.name}`);
+    at.setUint32(4, number, true);
+    if (step.name === "fsconfig" || step.name === "fsmount") at.setUint8(1, STEP_READS_LOG);
+  }
+  const args = argumentsOf(step, context);
+  if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
+  let slots = 0;
+  for (const [n, arg] of args.entries()) {
+    if (typeof arg === "object" && arg.kind === "slot") slots |= 1 << n;
+    at.setBigUint64(24 + n * 8, BigInt.asUintN(64, BigInt(numberOf(arg))), true);
+  }
+  at.setUint16(2, slots, true);
+}
+
+interface Keeps {
+  slot?: Slot;
+  fd?: number;
+  tolerate?: readonly number[] | "all";
+}
+
+function keepsOf(step: Step): Keeps {
+  const { slot, fd, tolerate } = step as Keeps;
+  return { slot, fd, tolerate };
+}
+
+function numberOf(value: Value): number | bigint {
+  if (typeof value !== "object") return value;
+  if (value.kind === "named") return value.value;
+  return value.kind === "data" ? address(value) : value.index;
+}
+
+const WIDTHS = { u32: 4, u64: 8, decimal: 10 } as const;
+
+function argumentsOf(step: Step, context: Context): readonly Value[] {
+  switch (step.op) {
+    case "syscall":
+      return step.args;
+    case "put":
+      return [step.value, step.into, WIDTHS[step.as]];
+    case "get":
+      return [step.from, step.as === "i32" ? 4 : 8];
+    case "jump":
+      return [step.value, ...condition(step.when), target(step.to)];
+    case "clone":
+      return [step.flags, step.cgroup ?? -1, target(step.child), context.firstProcess + step.process];
+    case "pass":
+      return [step.socket, step.send, step.payload ?? 0, step.payload?.size ?? 0];
+    case "receive":
+      return [step.socket];
+    case "sync":
+      return [step.tag, step.value ?? 0];
+    case "await":
+      return [step.tag];
+    case "wait":
+      return [step.pid];
+    case "reap":
+      return [step.pid, (step.group ? 1 : 0) | (step.warn ? 2 : 0), remapOf(step.remap, context)];
+    case "keep":
+      return [step.pid, keepOf(step, context)];
+    case "fail":
+      return [step.errno];
+    case "check":
+      return [];
+  }
+}
+
+function target(label: Label): number {
+  if (label.at < 0) throw new RangeError(`label ${label.name} is never placed`);
+  return label.at;
+}
+
+function condition(when: Condition | "always"): [number, number] {
+  if (typeof when === "object") return [5, when.equals];
+  return [["always", "negative", "not negative", "zero", "not zero"].indexOf(when), 0];
+}
+
+/** A bit for each exit status that becomes 0. */
+function remapOf(statuses: readonly number[] | undefined, { bytes, room }: Context): Value {
+  if (statuses === undefined) return 0;
+  const data = room(32);
+  for (const status of statuses) bytes[data.offset + (status >> 3)]! |= 1 << (status & 7);
+  return data;
+}
+
+function keepOf(step: KeepStep, { bytes, room }: Context): Data {
+  const watches = step.watches ?? [];
+  if (step.held.length > MAX_HELD || watches.length > MAX_WATCHES)
+    throw new RangeError(`${step.label}: too many fds`);
+  const data = room(KEEP_SIZE);
+  const view = new DataView(bytes.buffer, data.offset, KEEP_SIZE);
+  view.setInt32(0, step.listen ?? -1, true);
+  view.setInt32(4, step.record ?? -1, true);
+  view.setUint32(8, step.held.length, true);
+  view.setUint32(12, watches.length, true);
+  bytes.set(new TextEncoder().encode(step.bootId).subarray(0, 39), data.offset + 16);
+  for (const [n, { fd, name }] of step.held.entries()) {
+    view.setInt32(56 + n * 8, fd, true);
+    view.setUint32(60 + n * 8, HELD[name], true);
+  }
+  const watchesAt = 56 + MAX_HELD * 8;
+  for (const [n, { fd, kind }] of watches.entries()) {
+    view.setInt32(watchesAt + n * 8, fd, true);
+    view.setUint32(watchesAt + 4 + n * 8, kind === "priority" ? 1 : 0, true);
+  }
+  return data;
+}

@@ -1,0 +1,87 @@
+/**
+ * The seam to the kernel: libc's `syscall(2)` over bun:ffi. Two symbols are all that is opened, on first use: each
+ * costs some 12 µs of a program's start, and one door serves glibc and musl alike.
+ */
+import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { ERRNO, errnoMessage, errnoName } from "./errno.ts";
+import { type SyscallName, syscallNumber } from "./syscalls.ts";
+
+type Syscall = (nr: number, ...args: (number | bigint)[]) => number | bigint;
+
+const { i64, i64_fast, ptr: pointer } = FFIType;
+const SYMBOLS = {
+  syscall: { args: [i64, i64, i64, i64, i64, i64, i64], returns: i64_fast },
+  __errno_location: { args: [], returns: pointer },
+};
+
+const MUSL = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
+
+let opened: { syscall: Syscall; errno: () => Pointer } | undefined;
+
+function open(): { syscall: Syscall; errno: () => Pointer } {
+  let library: { symbols: Record<keyof typeof SYMBOLS, unknown> };
+  try {
+    library = dlopen("libc.so.6", SYMBOLS);
+  } catch {
+    library = dlopen(MUSL, SYMBOLS);
+  }
+  const { syscall, __errno_location } = library.symbols;
+  opened = { syscall: syscall as Syscall, errno: __errno_location as () => Pointer };
+  return opened;
+}
+
+/** A buffer is passed as its address; it only has to live as long as the call. */
+export type Argument = number | bigint | NodeJS.TypedArray;
+
+/** A system call, as the kernel answers it: the result, or `-errno`. */
+export function sys(name: SyscallName, ...args: Argument[]): number {
+  const { syscall, errno } = opened ?? open();
+  const nr = syscallNumber(name);
+  if (nr === undefined) return -ERRNO.ENOSYS;
+  const word = (n: number): number | bigint => {
+    const value = args[n] ?? 0;
+    return typeof value === "object" ? ptr(value) : value;
+  };
+  const result = syscall(nr, word(0), word(1), word(2), word(3), word(4), word(5));
+  return result === -1 ? -read.i32(errno(), 0) : Number(result);
+}
+
+/** A system call of ours that failed. */
+export class SystemError extends Error {
+  override readonly name = "SystemError";
+  /** Positive. */
+  readonly errno: number;
+  /** `ENOENT`. */
+  readonly code: string;
+
+  constructor(what: string, errno: number) {
+    super(`${what}: ${errnoMessage(errno)}`);
+    this.errno = errno;
+    this.code = errnoName(errno);
+  }
+}
+
+/** The result, or a `SystemError` that says `what` failed. */
+export function check(result: number, what: string): number {
+  if (result < 0) throw new SystemError(what, -result);
+  return result;
+}
+
+/** A NUL-terminated string for a system call. */
+export const cstring = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);
+
+export function closeFd(fd: number): void {
+  if (fd >= 0) sys("close", fd);
+}
+
+/** `pipe2`: close-on-exec; the caller owns both. */
+export function pipe(flags = 0): { read: number; write: number } {
+  const fds = new Int32Array(2);
+  check(sys("pipe2", fds, flags | 0x80000), "pipe2");
+  return { read: fds[0]!, write: fds[1]! };
+}
+
+/** Sends to exactly the process that the pidfd is of. */
+export function signalPidfd(pidfd: number, signal: number): void {
+  check(sys("pidfd_send_signal", pidfd, signal, 0, 0), `send signal ${signal}`);
+}

@@ -1,0 +1,44 @@
+/*
+ * Bytes and file descriptors over unix sockets.
+ */
+#include "plan.h"
+
+enum { RIGHTS_MAX = HELD_MAX };
+struct rights { struct cmsghdr header; i32 fds[RIGHTS_MAX]; };
+
+i64 send_fds(int fd, const void *payload, u64 size, const i32 *fds, u32 count, int flags) {
+  struct rights rights = { .header = { sizeof(struct cmsghdr) + count * sizeof(i32), SOL_SOCKET, SCM_RIGHTS } };
+  for (u32 i = 0; i < count; i++) rights.fds[i] = fds[i];
+  struct iovec iov = { (void *)payload, size };
+  struct msghdr message = { .iov = &iov, .iov_count = 1 };
+  if (count > 0) {
+    message.control = &rights;
+    message.control_size = (rights.header.size + 7) & ~7ul;
+  }
+  i64 sent;
+  do sent = sys3(SYS_sendmsg, fd, &message, flags | MSG_NOSIGNAL);
+  while (sent == -EINTR);
+  return sent;
+}
+
+i64 send_frame(int fd, struct frame frame, int flags) {
+  i64 sent = send_fds(fd, &frame, sizeof frame, 0, 0, flags);
+  return sent < 0 ? sent : 0;
+}
+
+/* One receive; `sent_fd` gets the first fd that came along, others are closed. */
+i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags) {
+  struct rights rights = { 0 };
+  struct iovec iov = { into, size };
+  struct msghdr message = { .iov = &iov, .iov_count = 1, .control = &rights, .control_size = sizeof rights };
+  i64 got;
+  do got = sys3(SYS_recvmsg, fd, &message, flags | MSG_CMSG_CLOEXEC);
+  while (got == -EINTR);
+  if (got < 0 || message.control_size < sizeof(struct cmsghdr) || rights.header.type != SCM_RIGHTS) return got;
+  u64 count = (rights.header.size - sizeof(struct cmsghdr)) / sizeof(i32);
+  for (u64 i = 0; i < count && i < RIGHTS_MAX; i++) {
+    if (sent_fd && *sent_fd < 0) *sent_fd = rights.fds[i];
+    else sys1(SYS_close, rights.fds[i]);
+  }
+  return got;
+}

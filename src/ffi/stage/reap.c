@@ -1,0 +1,61 @@
+/*
+ * Waiting for children: WAIT, and the loop of a container's pid 1.
+ */
+#include "plan.h"
+
+static u64 bit(int signal) { return 1ul << (signal - 1); }
+
+/* As a shell tells it. */
+int exit_status(i32 wait_status) {
+  int signal = wait_status & 0x7f;
+  return signal ? 128 + signal : wait_status >> 8 & 0xff;
+}
+
+i32 wait_for(i32 pid) {
+  i32 result = 0;
+  i64 got;
+  do got = sys4(SYS_wait4, pid, &result, WALL, 0);
+  while (got == -EINTR);
+  return got < 0 ? (i32)got : exit_status(result);
+}
+
+/* A signal that reaches us is not for the child: whoever started the stage forwards what it wants to. */
+void wait_and_end(i32 pid) {
+  u64 all = ~0ul;
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+  end(wait_for(pid));
+}
+
+static void warn_reaped(i32 pid) {
+  char line[64] = "[WARN  ts-init] Reaped zombie process with pid=", digits[12];
+  int n = 0, at = 47;
+  do digits[n++] = '0' + pid % 10; while (pid /= 10);
+  while (n > 0) line[at++] = digits[--n];
+  line[at++] = '\n';
+  sys3(SYS_write, 2, line, at);
+}
+
+enum { REAP_GROUP = 1, REAP_WARN = 2 };
+
+/* pid 1: forward what comes, reap who ends, and end with the child. The child got its own, empty mask by a step. */
+void reap(i32 pid, u64 flags, const u8 *remap) {
+  /* Signals that tell of our own faults stay deliverable. */
+  u64 wanted = ~(bit(SIGFPE) | bit(SIGILL) | bit(SIGSEGV) | bit(SIGBUS) | bit(SIGABRT) | bit(SIGTRAP) | bit(SIGSYS)
+                 | bit(SIGTTIN) | bit(SIGTTOU));
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &wanted, 0, 8);
+  /* The child may have made itself the terminal's foreground group. */
+  struct { u64 handler, flags, restorer, mask; } ignore = { 1, 0, 0, 0 };
+  sys4(SYS_rt_sigaction, SIGTTIN, &ignore, 0, 8);
+  sys4(SYS_rt_sigaction, SIGTTOU, &ignore, 0, 8);
+  for (int ended = -1;;) {
+    i32 result, gone;
+    while ((gone = (i32)sys4(SYS_wait4, -1, &result, WNOHANG | WALL, 0)) > 0) {
+      if (gone == pid) ended = exit_status(result);
+      else if (flags & REAP_WARN) warn_reaped(gone);
+    }
+    if (ended >= 0) end(remap && remap[ended >> 3] >> (ended & 7) & 1 ? 0 : ended);
+    if (gone == -ECHILD) end(1);
+    i32 signal = (i32)sys4(SYS_rt_sigtimedwait, &wanted, 0, 0, 8);
+    if (signal > 0 && signal != SIGCHLD) sys2(SYS_kill, flags & REAP_GROUP ? -pid : pid, signal);
+  }
+}

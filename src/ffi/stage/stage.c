@@ -1,0 +1,241 @@
+/*
+ * The stage: maps a plan and carries it out, step by step. It decides nothing: what happens, in which order, and
+ * which error may be passed over is all in the plan (src/engine/runtime/plan.ts).
+ *
+ * It runs between a clone and an execve, where JavaScript cannot, and on in the processes that must be small:
+ * a container's pid 1 (reap.c) and its keeper (keep.c).
+ */
+#include "plan.h"
+
+static struct plan *plan;
+static struct status *status;
+static struct record *me;
+static i32 children[8];
+static u32 child_count;
+
+static i64 *slots(void) { return (i64 *)(PLAN_BASE + SLOTS_AT); }
+static struct step *step_at(u64 index) { return (struct step *)(PLAN_BASE + plan->steps_at) + index; }
+
+/* Ends this process and what it has cloned: a half-made container must not stay behind. */
+static void fail(i64 error) {
+  me->error = (i32)error;
+  me->state = FAILED;
+  for (u32 i = 0; i < child_count; i++) sys2(SYS_kill, children[i], SIGKILL);
+  end(125);
+}
+
+static void fail_if_another_failed(void) {
+  for (u32 i = 0; i < PROCESSES; i++) {
+    if (status->processes[i].state != FAILED) continue;
+    for (u32 k = 0; k < child_count; k++) sys2(SYS_kill, children[k], SIGKILL);
+    end(125);
+  }
+}
+
+static int tolerates(const struct step *step, i64 error) {
+  for (int i = 0; i < 4; i++) {
+    if (step->tolerated[i] == error || step->tolerated[i] == TOLERATES_ALL) return 1;
+  }
+  return 0;
+}
+
+/* Kept fds get the number that the plan has for them, so that plans need no slots for them. */
+static i64 move_fd(i64 fd, i32 to) {
+  if (fd == to) return sys3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+  i64 moved = sys3(SYS_dup3, fd, to, O_CLOEXEC);
+  sys1(SYS_close, fd);
+  return moved;
+}
+
+/* What every step does with its result. */
+static void settle(struct step *step, i64 result) {
+  if (result < 0 && result > -4096 && !tolerates(step, -result)) {
+    if (step->flags & STEP_READS_LOG) sys3(SYS_read, step->args[0], status->log, sizeof status->log - 1);
+    fail(-result);
+  }
+  if (result >= 0 && step->fd >= 0) {
+    i64 moved = move_fd(result, step->fd);
+    if (moved < 0) fail(-moved);
+    result = step->fd;
+  }
+  if (step->slot >= 0) slots()[step->slot] = result;
+}
+
+static void put(i64 value, void *into, u64 width) {
+  if (width == 4) *(u32 *)into = (u32)value;
+  else if (width == 8) *(i64 *)into = value;
+  else {
+    char digits[24], *out = into;
+    int n = 0;
+    u64 rest = value < 0 ? -(u64)value : (u64)value;
+    do digits[n++] = '0' + rest % 10; while (rest /= 10);
+    if (value < 0) *out++ = '-';
+    while (n > 0) *out++ = digits[--n];
+    *out = 0;
+  }
+}
+
+static int holds(i64 value, u64 condition, i64 operand) {
+  switch (condition) {
+    case ALWAYS: return 1;
+    case NEGATIVE: return value < 0;
+    case NOT_NEGATIVE: return value >= 0;
+    case ZERO: return value == 0;
+    case NOT_ZERO: return value != 0;
+    default: return value == operand;
+  }
+}
+
+/* Without CLONE_VM: the child goes on with a copy of all memory, this stack included. */
+static i64 clone_process(u64 flags, i64 cgroup, i32 *pidfd) {
+  struct clone_args args = { .flags = flags, .pidfd = (u64)pidfd, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD };
+  if (flags & CLONE_INTO_CGROUP) args.cgroup = (u64)cgroup;
+  i64 pid = sys2(SYS_clone3, &args, sizeof args);
+  /* Docker's seccomp profile answers ENOSYS, so that libcs fall back; so do we, inside such a container. */
+  if (pid == -ENOSYS && flags <= 0xffffffff) pid = sys5(SYS_clone, flags | args.exit_signal, 0, pidfd, 0, 0);
+  return pid;
+}
+
+/* Gives the index of the step that goes on. */
+static u64 clone_step(struct step *step, const u64 *args, u64 index) {
+  u64 flags = args[0];
+  struct record *child = &status->processes[args[3] % PROCESSES];
+  i32 pidfd = -1;
+  i64 pid = clone_process(flags, (i64)args[1], &pidfd);
+  if (pid == 0) {
+    me = child;
+    me->state = RUNNING;
+    child_count = 0;
+    return args[2];
+  }
+  if (pid > 0) {
+    child->pid = (i32)pid;
+    if (child_count < 8) children[child_count++] = (i32)pid;
+    if (pidfd >= 0 && step->fd >= 0 && move_fd(pidfd, step->fd) < 0) fail(EAGAIN);
+    if (flags & CLONE_VFORK) fail_if_another_failed();
+    if (step->slot >= 0) slots()[step->slot] = pid;
+  } else if (!tolerates(step, -pid)) {
+    fail(-pid);
+  } else if (step->slot >= 0) {
+    slots()[step->slot] = pid;
+  }
+  return index + 1;
+}
+
+static i64 await_answer(u64 tag) {
+  struct frame frame;
+  i64 got = receive(CONTROL_FD, &frame, sizeof frame, 0, 0);
+  if (got < 0) return got;
+  if (got != sizeof frame) fail(ECONNRESET);
+  if (frame.type != FRAME_ANSWER || frame.a != tag) fail(EPROTO);
+  return frame.value;
+}
+
+static i64 receive_fd(int socket) {
+  u8 byte[64];
+  i32 fd = -1;
+  i64 got = receive(socket, byte, sizeof byte, &fd, 0);
+  if (got < 0) return got;
+  return fd >= 0 ? fd : -ECONNRESET;
+}
+
+static i64 pass_fd(int socket, i32 fd, const void *payload, u64 size) {
+  return send_fds(socket, size ? payload : "", size ? size : 1, &fd, 1, 0);
+}
+
+static void run(void) {
+  for (u64 at = 0; at < plan->step_count;) {
+    struct step *step = step_at(at);
+    u64 a[6];
+    for (int i = 0; i < 6; i++) a[i] = step->slot_args >> i & 1 ? (u64)slots()[step->args[i]] : step->args[i];
+    me->step = (u32)at;
+    u64 next = at + 1;
+    switch (step->op) {
+      case OP_SYSCALL: settle(step, sys(step->nr, a[0], a[1], a[2], a[3], a[4], a[5])); break;
+      case OP_PUT: put((i64)a[0], (void *)a[1], a[2]); break;
+      case OP_GET: settle(step, a[1] == 4 ? *(i32 *)a[0] : *(i64 *)a[0]); break;
+      case OP_JUMP: if (holds((i64)a[0], a[1], (i64)a[2])) next = a[3]; break;
+      case OP_CLONE: next = clone_step(step, a, at); break;
+      case OP_PASS: settle(step, pass_fd((int)a[0], (i32)a[1], (void *)a[2], a[3])); break;
+      case OP_RECEIVE: settle(step, receive_fd((int)a[0])); break;
+      case OP_SYNC: {
+        struct frame frame = { FRAME_SYNC, (u16)a[0], 0, (i64)a[1] };
+        settle(step, send_frame(CONTROL_FD, frame, 0));
+        break;
+      }
+      case OP_AWAIT: settle(step, await_answer(a[0])); break;
+      case OP_WAIT:
+        if (step->slot < 0) wait_and_end((i32)a[0]);
+        slots()[step->slot] = wait_for((i32)a[0]);
+        break;
+      case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2]);
+      case OP_KEEP: keep((i32)a[0], (const struct keep *)a[1], plan, status);
+      case OP_FAIL: fail((i64)a[0]);
+      case OP_CHECK: fail_if_another_failed(); break;
+      default: fail(ENOSYS);
+    }
+    at = next;
+  }
+  end(0);
+}
+
+/* Bun's children inherit what it ignores and blocks: the plan starts from a clean state. Nothing is left open by chance. */
+static void start_clean(void) {
+  struct { u64 handler, flags, restorer, mask; } as_default = { 0 };
+  for (int signal = 1; signal <= SIGNALS; signal++) sys4(SYS_rt_sigaction, signal, &as_default, 0, 8);
+  u64 none = 0;
+  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
+  sys3(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
+/* Privately: a slot's new value is this process's own; the file itself is sealed. */
+static void map_plan(void) {
+  u64 size = 4096;
+  for (int pass = 0; pass < 2; pass++) {
+    i64 at = sys(SYS_mmap, PLAN_BASE, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, PLAN_FD, 0);
+    if (at != (i64)PLAN_BASE) end(124);
+    plan = (struct plan *)PLAN_BASE;
+    if (plan->magic != PLAN_MAGIC || plan->version != PLAN_VERSION) end(124);
+    if (pass == 1 || plan->size <= size) break;
+    size = plan->size;
+    sys2(SYS_munmap, PLAN_BASE, 4096);
+  }
+  sys1(SYS_close, PLAN_FD);
+}
+
+static void map_status(void) {
+  i64 at = sys(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, STATUS_FD, 0);
+  /* A program of its own (ts-init) has nobody to tell. */
+  if (at < 0 && at > -4096) at = sys(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, ~0ul, 0);
+  if (at < 0 && at > -4096) end(124);
+  status = (struct status *)at;
+  me = &status->processes[plan->process % PROCESSES];
+  me->state = RUNNING;
+  me->pid = (i32)sys1(SYS_getpid, 0);
+}
+
+__attribute__((noreturn, used)) void stage(void) {
+  start_clean();
+  map_plan();
+  map_status();
+  run();
+  end(0);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start: xor %ebp, %ebp\n and $-16, %rsp\n call stage\n");
+#else
+__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n bl stage\n");
+#endif
+
+/* The compiler calls these for structs. */
+void *memset(void *to, int byte, unsigned long size) {
+  for (u8 *p = to; size--; p++) *(volatile u8 *)p = (u8)byte;
+  return to;
+}
+void *memcpy(void *to, const void *from, unsigned long size) {
+  volatile u8 *p = to;
+  const u8 *q = from;
+  while (size--) *p++ = *q++;
+  return to;
+}
