@@ -224,6 +224,8 @@ export interface NetworkService {
 }
 
 export interface SystemService {
+  /** True when the host has the unified cgroup hierarchy alone. */
+  readonly cgroupV2: boolean;
   version(): object;
   info(): Promise<object>;
 }

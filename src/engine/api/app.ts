@@ -1,0 +1,138 @@
+/** The router: Elysia matches method and path, and hands every request to one place that answers it. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { Elysia } from "elysia";
+import { Call, type Route } from "./call.ts";
+import type { Engine } from "./engine.ts";
+import { errorResponse, statusOf } from "./errors.ts";
+import { Query } from "./query.ts";
+import { containerStreamRoutes } from "./routes/container-streams.ts";
+import { containerRoutes } from "./routes/containers.ts";
+import { execRoutes } from "./routes/execs.ts";
+import { imageStreamRoutes } from "./routes/image-streams.ts";
+import { imageRoutes } from "./routes/images.ts";
+import { networkRoutes } from "./routes/networks.ts";
+import { pingRoutes } from "./routes/ping.ts";
+import { refusedRoutes } from "./routes/refused.ts";
+import { systemRoutes } from "./routes/system.ts";
+import { volumeRoutes } from "./routes/volumes.ts";
+import type { Api } from "./server.ts";
+import { upgradeAttach, upgradeExec } from "./upgrade.ts";
+import { checkVersion } from "./version.ts";
+
+const ROUTES: Route[] = [
+  ...pingRoutes,
+  ...systemRoutes,
+  ...containerRoutes,
+  ...containerStreamRoutes,
+  ...execRoutes,
+  ...imageRoutes,
+  ...imageStreamRoutes,
+  ...networkRoutes,
+  ...volumeRoutes,
+  ...refusedRoutes,
+];
+
+/** Told of every failure that is the daemon's own fault, and of all of them when debugging. */
+export type FailureLog = (failure: { method: string; path: string; status: number; error: unknown }) => void;
+
+export function createApi(engine: Engine, log: FailureLog): Api {
+  const app = new Elysia({ strictPath: true, normalize: false });
+  for (const route of ROUTES) {
+    app.route(
+      route.method,
+      `/:version${route.path}`,
+      ({ request, params }) => answer(route, engine, request, params, log),
+      {
+        // Bodies are streams that only their route may read.
+        parse: "none",
+      },
+    );
+  }
+  app.onError(({ code, error }) => (code === "NOT_FOUND" ? notFound() : errorResponse(error)));
+  return {
+    handle: async (request) => app.handle(request),
+    upgrade: (request, url, socket) => upgrade(engine, request, url, socket, log),
+  };
+}
+
+async function answer(
+  route: Route,
+  engine: Engine,
+  request: Request,
+  params: Record<string, string>,
+  log: FailureLog,
+): Promise<Response> {
+  const version = (params.version ?? "").slice(1);
+  if (!/^[0-9.]+$/.test(version)) return notFound();
+  const url = new URL(request.url);
+  try {
+    checkVersion(version);
+    return await route.handler(new Call(request, version, params, new Query(url.searchParams)), engine);
+  } catch (error) {
+    log({ method: request.method, path: url.pathname, status: statusOf(error), error });
+    return errorResponse(error, version);
+  }
+}
+
+const notFound = () =>
+  new Response(`${JSON.stringify({ message: "page not found" })}\n`, {
+    status: 404,
+    headers: { "content-type": "application/json" },
+  });
+
+const ATTACH = /^\/v([0-9.]+)\/containers\/([^/]+)\/attach$/;
+const EXEC = /^\/v([0-9.]+)\/exec\/([^/]+)\/start$/;
+
+function upgrade(
+  engine: Engine,
+  message: IncomingMessage,
+  url: URL,
+  socket: Duplex,
+  log: FailureLog,
+): boolean {
+  const attach = ATTACH.exec(url.pathname);
+  const matched = attach ?? EXEC.exec(url.pathname);
+  if (!matched || message.method !== "POST") return false;
+  const [, version, name] = matched as unknown as [string, string, string];
+  try {
+    checkVersion(version);
+  } catch {
+    return false;
+  }
+  const gone = new AbortController();
+  socket.on("close", () => gone.abort());
+  const request = upgradeRequest(message, url, gone.signal);
+  const call = new Call(
+    request,
+    version,
+    { version: `v${version}`, name: decodeURIComponent(name) },
+    new Query(url.searchParams),
+  );
+  const run = attach ? upgradeAttach : upgradeExec;
+  run(call, engine, socket).catch((error: unknown) => {
+    log({ method: "POST", path: url.pathname, status: 500, error });
+    socket.destroy();
+  });
+  return true;
+}
+
+/** The body of a request that offers an upgrade is its `Content-Length` alone: what follows is the stream. */
+function upgradeRequest(message: IncomingMessage, url: URL, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const name of ["content-type", "content-length", "transfer-encoding"]) {
+    const value = message.headers[name];
+    if (typeof value === "string") headers.set(name, value);
+  }
+  const chunked = headers.has("transfer-encoding");
+  const length = Number(headers.get("content-length") ?? 0);
+  if (!chunked && length === 0) return new Request(url, { method: "POST", headers, signal });
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      message.on("data", (chunk: Uint8Array) => controller.enqueue(chunk));
+      message.on("end", () => controller.close());
+      message.on("error", (error) => controller.error(error));
+    },
+  });
+  return new Request(url, { method: "POST", headers, body, signal });
+}
