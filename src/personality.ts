@@ -6,7 +6,16 @@
 /** A personality's entry: gets the words after its name; sets `process.exitCode` or ends the process itself. */
 export type Entry = (args: string[]) => Promise<void> | void;
 
-export type PersonalityName = "tsd" | "daemon" | "ts-shim" | "tsrunc" | "ts-init" | "ts-proxy" | "ts-registry" | "ts-ctr";
+export type PersonalityName =
+  | "tsd"
+  | "daemon"
+  | "ts-shim"
+  | "tsrunc"
+  | "ts-init"
+  | "ts-proxy"
+  | "ts-registry"
+  | "ts-ctr"
+  | "ts-unpack";
 
 export interface Personality {
   /** Other people's names for it, made by `tsd install --drop-in`. */
@@ -23,17 +32,38 @@ const missing = (name: string) => async (): Promise<Entry> => () => {
 
 export const PERSONALITIES: Record<PersonalityName, Personality> = {
   tsd: { dropIns: ["docker"], ready: true, load: async () => (await import("./commands/tsd.ts")).main },
-  daemon: { dropIns: ["dockerd"], ready: true, load: async () => (await import("./commands/daemon.ts")).main },
-  "ts-shim": { dropIns: ["containerd-shim"], ready: true, load: async () => (await import("./commands/shim.ts")).main },
+  daemon: {
+    dropIns: ["dockerd"],
+    ready: true,
+    load: async () => (await import("./commands/daemon.ts")).main,
+  },
+  "ts-shim": {
+    dropIns: ["containerd-shim"],
+    ready: true,
+    load: async () => (await import("./commands/shim.ts")).main,
+  },
   tsrunc: { dropIns: ["runc"], ready: true, load: async () => (await import("./commands/tsrunc.ts")).main },
-  "ts-init": { dropIns: ["docker-init"], ready: true, load: async () => (await import("./commands/init.ts")).main },
+  "ts-init": {
+    dropIns: ["docker-init"],
+    ready: true,
+    load: async () => (await import("./commands/init.ts")).main,
+  },
   "ts-proxy": { dropIns: ["docker-proxy"], ready: false, load: missing("ts-proxy") },
   "ts-registry": { dropIns: [], ready: false, load: missing("ts-registry") },
   "ts-ctr": { dropIns: ["ctr"], ready: false, load: missing("ts-ctr") },
+  // The engine's own helper for one layer: never called by hand, so it gets no link.
+  "ts-unpack": {
+    dropIns: [],
+    ready: false,
+    load: async () => (await import("./engine/image/unpack-worker.ts")).main,
+  },
 };
 
 /** Resolves `argv[0]` and, for the command line itself, its first word. */
-export function personalityOf(argv0: string, word: string | undefined): { name: PersonalityName; longForm: boolean } {
+export function personalityOf(
+  argv0: string,
+  word: string | undefined,
+): { name: PersonalityName; longForm: boolean } {
   const base = argv0.slice(argv0.lastIndexOf("/") + 1);
   for (const [name, { dropIns }] of Object.entries(PERSONALITIES) as [PersonalityName, Personality][]) {
     if (name === "tsd") continue;

@@ -1,0 +1,243 @@
+/**
+ * Unpacked layers and containers' writable layers: one folder each under `snapshots/`, named by the number of its
+ * row. The names are short so that many of them fit into one mount(2) option page.
+ *
+ * A row without chain and container is a layer being unpacked. The folder of a row that is gone is scrap.
+ */
+import type { Database } from "bun:sqlite";
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fchmod, fchown, futimens } from "../../ffi/fs.ts";
+import { likeLower } from "../archive/directories.ts";
+import type { Rootfs } from "../shim/types.ts";
+
+interface Row {
+  id: number;
+  parent: number | null;
+  chain: string | null;
+  container: string | null;
+  size: number;
+}
+
+export class SnapshotStore {
+  readonly #db: Database;
+  readonly #root: string;
+
+  constructor(db: Database, dataRoot: string) {
+    this.#db = db;
+    this.#root = join(dataRoot, "snapshots");
+    // Layers hold device nodes and setuid programs of strangers: nobody else on the host may reach them.
+    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    chmodSync(this.#root, 0o700);
+  }
+
+  path(id: number): string {
+    return join(this.#root, String(id));
+  }
+
+  layer(chain: string): Row | undefined {
+    return this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE chain = ?").get(chain) ?? undefined;
+  }
+
+  has(chain: string): boolean {
+    return this.layer(chain) !== undefined;
+  }
+
+  /** Bytes on disk of one layer alone; 0 when it is not unpacked. */
+  size(chain: string): number {
+    return this.layer(chain)?.size ?? 0;
+  }
+
+  /** An empty folder for a layer. */
+  begin(): { id: number; path: string } {
+    const { lastInsertRowid } = this.#db.run("INSERT INTO snapshot (created_at) VALUES (?)", [Date.now()]);
+    const id = Number(lastInsertRowid);
+    const path = this.path(id);
+    mkdirSync(path, { mode: 0o755 });
+    chmodSync(path, 0o755);
+    return { id, path };
+  }
+
+  /**
+   * Makes an unpacked folder the layer of a chain. Directories that its archive left out look like those below.
+   * When another one was faster, this one is thrown away.
+   */
+  commit(
+    id: number,
+    chain: string,
+    parentChain: string | undefined,
+    size: number,
+    implied: readonly string[],
+  ): void {
+    const parent = parentChain === undefined ? undefined : this.layer(parentChain);
+    if (parentChain !== undefined && parent === undefined)
+      throw new Error(`layer ${parentChain} is not unpacked`);
+    if (this.has(chain)) {
+      this.abandon(id);
+      return;
+    }
+    if (implied.length > 0 && parent !== undefined) this.#copyAttributes(id, parent.id, implied);
+    this.#db.run("UPDATE snapshot SET chain = ?, parent = ?, size = ? WHERE id = ?", [
+      chain,
+      parent?.id ?? null,
+      size,
+      id,
+    ]);
+  }
+
+  #copyAttributes(id: number, parent: number, implied: readonly string[]): void {
+    const fds: number[] = [];
+    try {
+      const root = openSync(this.path(id), "r");
+      fds.push(root);
+      const lowers = this.#lineage(parent).map((lower) => openSync(this.path(lower), "r"));
+      fds.push(...lowers);
+      for (const path of implied) {
+        likeLower(root, path, lowers, (fd, { mode, uid, gid, mtime }) => {
+          fchown(fd, uid, gid);
+          fchmod(fd, mode);
+          futimens(fd, mtime);
+        });
+      }
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+  }
+
+  /** Throws an unfinished layer away. */
+  abandon(id: number): void {
+    this.#db.run("DELETE FROM snapshot WHERE id = ? AND container IS NULL AND chain IS NULL", [id]);
+    void rm(this.path(id), { recursive: true, force: true }).catch(() => {});
+  }
+
+  /** A container's writable layer on top of a chain. Idempotent. */
+  prepare(container: string, chain: string | undefined): Rootfs {
+    const existing = this.#container(container);
+    if (existing !== undefined) return this.#rootfs(existing);
+    const parent = chain === undefined ? undefined : this.layer(chain);
+    if (chain !== undefined && parent === undefined) throw new Error(`layer ${chain} is not unpacked`);
+    const { lastInsertRowid } = this.#db.run(
+      "INSERT INTO snapshot (parent, container, created_at) VALUES (?, ?, ?)",
+      [parent?.id ?? null, container, Date.now()],
+    );
+    const row: Row = {
+      id: Number(lastInsertRowid),
+      parent: parent?.id ?? null,
+      chain: null,
+      container,
+      size: 0,
+    };
+    const path = this.path(row.id);
+    mkdirSync(join(path, "work"), { recursive: true, mode: 0o700 });
+    const upper = join(path, "upper");
+    mkdirSync(upper, { mode: 0o755 });
+    // The root of the merged tree shows the upper directory's owner and mode.
+    const like = parent === undefined ? undefined : statSync(this.path(parent.id));
+    chownSync(upper, like?.uid ?? 0, like?.gid ?? 0);
+    chmodSync(upper, (like?.mode ?? 0o755) & 0o7777);
+    return this.#rootfs(row);
+  }
+
+  rootfs(container: string): Rootfs | undefined {
+    const row = this.#container(container);
+    return row && this.#rootfs(row);
+  }
+
+  async discard(container: string): Promise<void> {
+    const row = this.#container(container);
+    if (row === undefined) return;
+    this.#db.run("DELETE FROM snapshot WHERE id = ?", [row.id]);
+    await rm(this.path(row.id), { recursive: true, force: true });
+  }
+
+  /** Bytes of all layers below a container, and its writable folder. */
+  below(container: string): { lower: number; upper: string } | undefined {
+    const row = this.#container(container);
+    if (row === undefined) return undefined;
+    let lower = 0;
+    for (const id of row.parent === null ? [] : this.#lineage(row.parent)) lower += this.#byId(id).size;
+    return { lower, upper: join(this.path(row.id), "upper") };
+  }
+
+  containers(): string[] {
+    return this.#db
+      .query<{ container: string }, []>("SELECT container FROM snapshot WHERE container IS NOT NULL")
+      .all()
+      .map(({ container }) => container);
+  }
+
+  /**
+   * Removes every layer that no chain in `keep` and no container stands on, top layers first.
+   * @returns their bytes
+   */
+  collect(keep: ReadonlySet<string>): number {
+    let freed = 0;
+    const gone: number[] = [];
+    this.#db.transaction(() => {
+      for (;;) {
+        const leaves = this.#db
+          .query<Row, []>(
+            `SELECT * FROM snapshot s WHERE chain IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM snapshot c WHERE c.parent = s.id)`,
+          )
+          .all()
+          .filter(({ chain }) => !keep.has(chain!));
+        if (leaves.length === 0) break;
+        for (const { id, size } of leaves) {
+          this.#db.run("DELETE FROM snapshot WHERE id = ?", [id]);
+          freed += size;
+          gone.push(id);
+        }
+      }
+    })();
+    for (const id of gone) void rm(this.path(id), { recursive: true, force: true }).catch(() => {});
+    return freed;
+  }
+
+  /** At start-up: rows of unfinished layers, containers that are no more, and folders without a row. */
+  sweep(containers: ReadonlySet<string>): void {
+    this.#db.run("DELETE FROM snapshot WHERE chain IS NULL AND container IS NULL");
+    for (const container of this.containers()) {
+      if (!containers.has(container)) this.#db.run("DELETE FROM snapshot WHERE container = ?", [container]);
+    }
+    const rows = new Set(
+      this.#db
+        .query<{ id: number }, []>("SELECT id FROM snapshot")
+        .all()
+        .map(({ id }) => String(id)),
+    );
+    for (const name of readdirSync(this.#root)) {
+      if (!rows.has(name)) rmSync(join(this.#root, name), { recursive: true, force: true });
+    }
+  }
+
+  #container(container: string): Row | undefined {
+    return (
+      this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE container = ?").get(container) ?? undefined
+    );
+  }
+
+  #byId(id: number): Row {
+    return this.#db.query<Row, [number]>("SELECT * FROM snapshot WHERE id = ?").get(id)!;
+  }
+
+  /** A layer and all below it, top first. */
+  #lineage(id: number): number[] {
+    const ids: number[] = [];
+    for (let at: number | null = id; at !== null; at = this.#byId(at).parent) ids.push(at);
+    return ids;
+  }
+
+  #rootfs(row: Row): Rootfs {
+    const path = this.path(row.id);
+    const lower = row.parent === null ? [] : this.#lineage(row.parent).map((id) => this.path(id));
+    // Overlayfs wants at least one lower directory; an image without layers gets an empty one.
+    if (lower.length === 0) {
+      const empty = join(path, "lower");
+      mkdirSync(empty, { recursive: true, mode: 0o755 });
+      lower.push(empty);
+    }
+    return { kind: "overlay", lower, upper: join(path, "upper"), work: join(path, "work") };
+  }
+}
