@@ -294,6 +294,13 @@ export class PlanBuilder {
     return data;
   }
 
+  /** A NUL-terminated string of any encoding. */
+  cstring(bytes: Uint8Array, show = `[${bytes.length} bytes]`): Data {
+    const data = this.space(bytes.length + 1, show);
+    this.#data.set(bytes, data.offset - DATA_AT);
+    return data;
+  }
+
   bytes(bytes: Uint8Array, show = `[${bytes.length} bytes]`): Data {
     const data = this.space(bytes.length, show);
     this.#data.set(bytes, data.offset - DATA_AT);

@@ -1,0 +1,129 @@
+/**
+ * `--init`: a reaping pid 1 above the container's command. The container's first process executes the stage a
+ * second time, with the command line that `ps` is to show, on a small plan of its own: start the command, then
+ * REAP. So pid 1's memory has nothing of the host's plan, and it runs with the container's user, capabilities and
+ * seccomp filter, as the command does.
+ */
+import { AT, CLOSE_RANGE, F, MFD, O } from "../../ffi/file.ts";
+import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
+import { TIO } from "../../ffi/socket-flags.ts";
+import { encodePlan } from "./encode.ts";
+import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+
+export interface InitOptions {
+  /** What `ps` shows: `/sbin/docker-init -- CMD …`. */
+  argv: readonly string[];
+  env: readonly string[];
+  /** Adds the steps that execute the command, in the child; a failure of theirs is a failure of the nested plan. */
+  command(b: PlanBuilder): void;
+}
+
+export interface PreparedInit {
+  /** For `StageOptions.nested`. */
+  plan: Plan;
+  /**
+   * Adds the last steps, in place of `execve`: after seccomp, and after `close_range`. The fd `ready`, if given,
+   * stays open until the command has been executed or that has failed: the write end of a pipe whose end of
+   * file its reader waits for, with a CHECK after it.
+   */
+  execute(ready?: number): void;
+}
+
+/** Where the nested plan has the `ready` pipe; its fds from 3 on are gone once the command runs. */
+const READY_FD = STAGE_FD.control;
+
+/** Adds the steps that need the host's /proc and `memfd_create`: before `pivot_root`. */
+export function prepareInit(b: PlanBuilder, options: InitOptions): PreparedInit {
+  const plan = initPlan(options);
+  const bytes = encodePlan(plan, { nested: true });
+  const program = b.fd();
+  const memory = b.fd();
+  b.call("openat", [AT.AT_FDCWD, b.string("/proc/self/exe"), flags(O, "O_PATH", "O_CLOEXEC")], {
+    fd: program,
+    label: "open the stage for init",
+  });
+  b.call("memfd_create", [b.string("ts-plan"), flags(MFD, "MFD_CLOEXEC", "MFD_ALLOW_SEALING")], {
+    fd: memory,
+    label: "make the plan of init",
+  });
+  const data = b.bytes(bytes, `[plan of init, ${bytes.length} bytes]`);
+  b.call("write", [memory, data, bytes.length], { label: "write the plan of init" });
+  const seals = flags(F, "F_SEAL_SEAL", "F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_WRITE");
+  b.call("fcntl", [memory, named("F_ADD_SEALS", F.F_ADD_SEALS), seals], { label: "seal the plan of init" });
+
+  const execute = (ready?: number): void => {
+    b.call("dup3", [memory, STAGE_FD.plan, 0], { label: "hand the plan to init" });
+    // Init tells of its steps in the same status page
+    b.call("fcntl", [STAGE_FD.status, named("F_SETFD", F.F_SETFD), 0], {
+      label: "hand the status page to init",
+    });
+    if (ready === undefined) b.call("close", [READY_FD], { tolerate: "all" });
+    else b.call("dup3", [ready, READY_FD, 0], { label: "hand the ready pipe to init" });
+    const empty = flags(AT, "AT_EMPTY_PATH");
+    const argv = b.strings(options.argv);
+    b.call(
+      "execveat",
+      [program, b.string(""), argv, b.strings(options.env, `[${options.env.length} variables]`), empty],
+      {
+        label: `exec ${JSON.stringify(options.argv[0] ?? "")}`,
+      },
+    );
+  };
+  return { plan, execute };
+}
+
+/** What pid 1 does. */
+export function initPlan({ argv, command }: InitOptions): Plan {
+  const b = new PlanBuilder();
+  const name = (argv[0] ?? "init").split("/").pop() ?? "init";
+  // execveat by fd makes the name of a memfd out of it
+  b.call("prctl", [named("PR_SET_NAME", PR.PR_SET_NAME), b.string(name.slice(0, 15))], {
+    label: "name init",
+  });
+  superviseCommand(b, { command, reap: {} });
+  return b.build();
+}
+
+export interface Supervision {
+  command(b: PlanBuilder): void;
+  reap: { group?: boolean; warn?: boolean; remap?: readonly number[] };
+}
+
+/** Starts the command in a process group of its own, in the foreground of the terminal if there is one, and reaps. */
+export function superviseCommand(b: PlanBuilder, { command, reap }: Supervision): void {
+  const blocked = b.struct(8, "all signals", [[0, "u64", -1n]]);
+  const none = b.space(8, "no signals");
+  const setMask = named("SIG_SETMASK", SIG_HOW.SIG_SETMASK);
+  b.call("rt_sigprocmask", [setMask, blocked, 0, 8], { label: "block signals until init waits for them" });
+  const pid = b.slot("command");
+  const child = b.label("command");
+  b.add({
+    op: "clone",
+    flags: flags(CLONE, "CLONE_VFORK"),
+    child,
+    process: 1,
+    slot: pid,
+    label: "start the command",
+  });
+  b.call("close_range", [3, named("~0", 0xffff_ffff), 0], { label: "close what only the start needed" });
+  b.add({ op: "reap", pid, label: "reap", ...reap });
+
+  b.place(child);
+  const self = b.slot("self");
+  const group = b.space(4, "process group");
+  b.call("setpgid", [0, 0], { label: "make a process group", tolerate: "all" });
+  b.call("getpid", [], { slot: self });
+  b.put(self, group, "u32", "note the process group");
+  // Without a terminal: ENOTTY. SIGTTOU is still blocked here
+  const foreground = named("TIOCSPGRP", TIO.TIOCSPGRP);
+  b.call("ioctl", [0, foreground, group], { label: "take the terminal's foreground", tolerate: "all" });
+  b.call("rt_sigprocmask", [setMask, none, 0, 8], { label: "unblock signals" });
+  command(b);
+}
+
+/** For a plan's end where nothing may leak: everything from 3 on closes at the next execve. */
+export const closeAllOnExec = [
+  3,
+  named("~0", 0xffff_ffff),
+  flags(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC"),
+] as const;
