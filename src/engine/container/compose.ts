@@ -1,0 +1,62 @@
+/** Puts containers, execs and volumes together. */
+import type { Database } from "bun:sqlite";
+import type { EventBus } from "../event/bus.ts";
+import { Execs } from "../exec/service.ts";
+import type { ContainerImages, ImageUser } from "../image/types.ts";
+import type { Seccomp } from "../runtime/spec.ts";
+import type { ShimClient } from "../shim/types.ts";
+import type { DataPaths } from "../store/paths.ts";
+import { Volumes } from "../volume/volumes.ts";
+import type { ContainerContext } from "./context.ts";
+import { probeHost } from "./host.ts";
+import { Containers } from "./service.ts";
+import { ContainerStore } from "./store.ts";
+
+export interface ContainerServiceOptions {
+  db: Database;
+  images: ContainerImages;
+  shim: ShimClient;
+  events: EventBus;
+  paths: DataPaths;
+  /** Docker's default seccomp profile for a set of capabilities (`runtime/`). */
+  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
+  warn: (message: string) => void;
+  /** Names for --runtime, the default first. */
+  runtimes?: readonly string[];
+  defaultLog?: { Type: string; Config: Record<string, string> };
+  init?: boolean;
+  /** Seconds. */
+  stopTimeout?: number;
+}
+
+/** The image service asks for these before the container service exists: images come first. */
+export type ImageUsers = () => ImageUser[];
+
+export function createContainerServices(options: ContainerServiceOptions): {
+  containers: Containers;
+  execs: Execs;
+  volumes: Volumes;
+} {
+  const { db, images, shim, events, paths, defaultSeccomp, warn } = options;
+  const volumes = new Volumes({ db, folder: paths.volumes, events });
+  const store = new ContainerStore(db);
+  const execs = new Execs({ db, store, shim, images, events, host: probeHost(), defaultSeccomp });
+  const ctx: ContainerContext = {
+    store,
+    images,
+    shim,
+    events,
+    volumes,
+    execs,
+    host: execs.host,
+    dataRoot: paths.root,
+    folder: paths.containers,
+    runtimes: options.runtimes ?? ["runc", "io.containerd.runc.v2"],
+    defaultLog: options.defaultLog ?? { Type: "json-file", Config: {} },
+    init: options.init ?? false,
+    stopTimeout: options.stopTimeout ?? 10,
+    defaultSeccomp,
+    warn,
+  };
+  return { containers: new Containers(ctx), execs, volumes };
+}

@@ -1,0 +1,75 @@
+/** What every operation on containers works with. */
+import { EngineError } from "../errors.ts";
+import type { EventBus } from "../event/bus.ts";
+import type { ContainerImages } from "../image/types.ts";
+import type { Seccomp } from "../runtime/spec.ts";
+import type { Exit, ShimClient } from "../shim/types.ts";
+import type { Volumes } from "../volume/volumes.ts";
+import type { Container } from "./container.ts";
+import type { Host } from "./host.ts";
+import { isRunning } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+/** What containers ask of the exec service: execs live and die with their container. */
+export interface ContainerExecs {
+  /** An exit that is not a container's. False when it is no exec's either. */
+  ended(exit: Exit): boolean;
+  /** The container ended: its execs are forgotten. */
+  forget(container: Container): void;
+}
+
+export interface ContainerContext {
+  store: ContainerStore;
+  images: ContainerImages;
+  shim: ShimClient;
+  events: EventBus;
+  volumes: Volumes;
+  execs: ContainerExecs;
+  host: Host;
+  dataRoot: string;
+  /** `containers/` under the data root. */
+  folder: string;
+  /** Names for --runtime, the default first. */
+  runtimes: readonly string[];
+  defaultLog: { Type: string; Config: Record<string, string> };
+  /** The daemon's --init. */
+  init: boolean;
+  /** Seconds between the stop signal and SIGKILL when the container says nothing. */
+  stopTimeout: number;
+  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
+  /** Tells the operator of what no client can be told. */
+  warn: (message: string) => void;
+}
+
+export const notRunning = (container: Container): EngineError =>
+  new EngineError("conflict", `container ${container.id} is not running`);
+
+export function requireRunning(container: Container): void {
+  if (!isRunning(container.state)) throw notRunning(container);
+}
+
+/** A container event, with what Docker says about the container in each. */
+export function emit(
+  { events }: Pick<ContainerContext, "events">,
+  container: Container,
+  action: string,
+  attributes: Record<string, string> = {},
+): void {
+  const { Labels, Image } = container.record.config;
+  const all: Record<string, string> = { ...attributes, ...Labels };
+  if (Image !== "") all.image = Image;
+  all.name = container.name.slice(1);
+  events.emit({ Type: "container", Action: action, Actor: { ID: container.id, Attributes: all } });
+}
+
+/** The container's own folder under the data root, and what is in it. */
+export function filesOf({ folder }: Pick<ContainerContext, "folder">, id: string) {
+  const own = `${folder}/${id}`;
+  return {
+    folder: own,
+    hostname: `${own}/hostname`,
+    hosts: `${own}/hosts`,
+    resolvConf: `${own}/resolv.conf`,
+    log: `${own}/${id}-json.log`,
+  };
+}

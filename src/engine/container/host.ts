@@ -1,0 +1,92 @@
+/** What this host can do, as far as a container's configuration depends on it. Read once, when the daemon starts. */
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism, hostname } from "node:os";
+import { availableCapabilities } from "./capabilities.ts";
+
+export interface Host {
+  /** CPUs that the kernel has online. */
+  cpus: number;
+  /** The cpuset list of CPUs and memory nodes, `0-1`. */
+  cpusetCpus: string;
+  cpusetMems: string;
+  cgroup: "v1" | "v2";
+  hostname: string;
+  /** CAP_… names that this daemon can give. */
+  capabilities: string[];
+  ipv4Forwarding: boolean;
+  architecture: string;
+  /** The default masked paths of Docker 29, those of this machine's CPUs included. */
+  maskedPaths: string[];
+  apparmor: boolean;
+  selinux: boolean;
+  bootId: string;
+}
+
+const ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
+
+function read(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return otherwise;
+  }
+}
+
+export function parseList(list: string): number[] {
+  if (list === "") return [];
+  return list.split(",").flatMap((part) => {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part);
+    if (!match) throw new Error(`invalid format: ${part}`);
+    const [from, to] = [Number(match[1]), Number(match[2] ?? match[1])];
+    if (to < from || to - from > 8192) throw new Error(`invalid format: ${part}`);
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  });
+}
+
+function maskedPaths(possible: string): string[] {
+  const fixed = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+  ];
+  // GHSA-6fw5-f8r9-fgfm: these and /proc/interrupts are side channels.
+  const perCpu = parseList(possible).map((cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
+  return [...fixed, ...perCpu.filter((path) => existsSync(path))];
+}
+
+export function probeHost(): Host {
+  const online = read("/sys/devices/system/cpu/online", `0-${availableParallelism() - 1}`);
+  return {
+    cpus: parseList(online).length,
+    cpusetCpus: online,
+    cpusetMems: read("/sys/devices/system/node/online", "0"),
+    cgroup: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1",
+    hostname: hostname(),
+    capabilities: availableCapabilities(),
+    ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward", "1") === "1",
+    architecture: ARCHITECTURES[process.arch] ?? process.arch,
+    maskedPaths: maskedPaths(read("/sys/devices/system/cpu/possible", "0")),
+    apparmor:
+      read("/sys/module/apparmor/parameters/enabled", "N") === "Y" &&
+      existsSync("/sys/kernel/security/apparmor"),
+    selinux: existsSync("/sys/fs/selinux/enforce"),
+    bootId: read("/proc/sys/kernel/random/boot_id", ""),
+  };
+}
+
+export const READONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];

@@ -1,0 +1,111 @@
+/** GET /containers/NAME/json, in the order of Docker 29's fields. */
+import type { ContainerInspect } from "../api/engine.ts";
+import type { Container } from "./container.ts";
+import { type ContainerContext, filesOf } from "./context.ts";
+import type { MountPoint } from "./mount-points.ts";
+import { isRunning, NEVER, statusWord } from "./state.ts";
+import { joinedContainer } from "./validate.ts";
+
+/** A mount as inspect and list show it; a tmpfs has no source to tell. */
+export function shownMount(mount: MountPoint): object {
+  const { type, name, source, destination, driver, mode, rw, propagation } = mount;
+  return {
+    Type: type,
+    ...(name !== undefined && { Name: name }),
+    Source: source,
+    Destination: destination,
+    ...(driver !== undefined && { Driver: driver }),
+    Mode: mode,
+    RW: rw,
+    Propagation: propagation,
+  };
+}
+
+const EMPTY_ENDPOINT = {
+  IPAMConfig: null,
+  Links: null,
+  Aliases: null,
+  DriverOpts: null,
+  GwPriority: 0,
+  NetworkID: "",
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  MacAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+};
+
+/** The one network of a container, by its name; none when it shares another container's. */
+export function networksOf({ record }: Container): Record<string, typeof EMPTY_ENDPOINT> {
+  const { NetworkMode } = record.hostConfig;
+  if (record.config.NetworkDisabled || joinedContainer(NetworkMode) !== undefined) return {};
+  return { [NetworkMode]: EMPTY_ENDPOINT };
+}
+
+/** The platform's manifest, with the platform, which old manifests do not say themselves. */
+export function manifestOf({ record: { image } }: Container): object | undefined {
+  if (image.manifest === undefined) return undefined;
+  const { architecture, os, variant } = image;
+  return {
+    ...image.manifest,
+    platform: image.manifest.platform ?? { architecture, os, ...(variant && { variant }) },
+  };
+}
+
+export async function inspect(
+  ctx: ContainerContext,
+  name: string,
+  { size }: { size: boolean },
+): Promise<ContainerInspect> {
+  const container = ctx.store.find(name);
+  const { id, record, state } = container;
+  const sizes = size ? await ctx.images.usage(id) : undefined;
+  const begun = state.startedAt !== NEVER || state.error !== "";
+  const files = filesOf(ctx, id);
+  const donor = joinedContainer(record.hostConfig.NetworkMode);
+  const etc = donor === undefined ? files : filesOf(ctx, donor);
+  const path = (file: string): string => (begun ? file : "");
+  return {
+    Id: id,
+    Created: record.created,
+    Path: record.path,
+    Args: record.args,
+    State: {
+      Status: statusWord(state, container.removing),
+      Running: isRunning(state),
+      Paused: state.status === "paused",
+      Restarting: false,
+      OOMKilled: state.oomKilled,
+      Dead: state.status === "dead",
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt,
+      FinishedAt: state.finishedAt,
+    },
+    Image: record.image.id,
+    ResolvConfPath: path(etc.resolvConf),
+    HostnamePath: path(etc.hostname),
+    HostsPath: path(etc.hosts),
+    LogPath: record.hostConfig.LogConfig.Type === "json-file" ? path(files.log) : "",
+    Name: container.name,
+    RestartCount: 0,
+    Driver: "overlayfs",
+    Platform: record.image.os,
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: container.execs.size > 0 ? [...container.execs] : null,
+    HostConfig: record.hostConfig,
+    Storage: { RootFS: { Snapshot: { Name: "overlayfs" } } },
+    ...(sizes && { SizeRw: sizes.rw, SizeRootFs: sizes.rootfs }),
+    Mounts: record.mounts.map(shownMount),
+    Config: record.config,
+    NetworkSettings: { SandboxID: "", SandboxKey: "", Ports: {}, Networks: networksOf(container) },
+    ImageManifestDescriptor: manifestOf(container),
+  } as ContainerInspect;
+}

@@ -1,0 +1,154 @@
+/** The filters of `docker ps`. @source Engine API, operation ContainerList; moby, daemon/list.go */
+import { EngineError } from "../errors.ts";
+import {
+  booleanFilter,
+  type Filters,
+  hasFilter,
+  matchExact,
+  matchPairs,
+  matchPattern,
+  validateFilters,
+} from "../filters.ts";
+import type { ContainerImages } from "../image/types.ts";
+import type { Container } from "./container.ts";
+import { networksOf } from "./inspect.ts";
+import { isRunning, NEVER, statusWord } from "./state.ts";
+import type { ContainerStore } from "./store.ts";
+
+const ACCEPTED = [
+  "ancestor",
+  "before",
+  "exited",
+  "expose",
+  "health",
+  "id",
+  "is-task",
+  "isolation",
+  "label",
+  "name",
+  "network",
+  "publish",
+  "since",
+  "status",
+  "volume",
+];
+const STATES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const HEALTHS = ["starting", "healthy", "unhealthy", "none"];
+
+export interface Selection {
+  matches(container: Container): boolean;
+  /** Only those that come after this one in the list (created earlier). */
+  before?: Container;
+  /** The list ends before this one. */
+  since?: Container;
+  /** A filter that asks for others than running ones. */
+  all: boolean;
+}
+
+const invalid = (message: string): EngineError => new EngineError("invalid", message);
+
+function exitCodes(filters: Filters): Set<number> | undefined {
+  if (!filters.exited?.length) return undefined;
+  return new Set(
+    filters.exited.map((value) => {
+      if (/^[+-]?\d+$/.test(value)) return Number(value);
+      throw invalid(
+        `invalid filter 'exited=${value}': strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
+    }),
+  );
+}
+
+function checkWords(filters: Filters): void {
+  for (const value of filters.status ?? []) {
+    if (STATES.includes(value)) continue;
+    throw invalid(
+      `invalid filter 'status=${value}': invalid value for state (${value}): must be one of ${STATES.join(", ")}`,
+    );
+  }
+  for (const value of filters.health ?? []) {
+    if (HEALTHS.includes(value)) continue;
+    throw invalid(
+      `invalid filter 'health=${value}': invalid value for health (${value}): must be one of ${HEALTHS.join(", ")}`,
+    );
+  }
+}
+
+function ports(filters: Filters, key: "publish" | "expose"): boolean {
+  for (const value of filters[key] ?? []) {
+    if (value.includes(":")) throw invalid(`filter for '${key}' should not contain ':': ${value}`);
+    if (!/^\d+(-\d+)?(\/(tcp|udp|sctp))?$/.test(value)) {
+      throw invalid(`error while looking up for ${key} ${value}: invalid port: ${value}`);
+    }
+  }
+  return Boolean(filters[key]?.length);
+}
+
+/** Ids of the images that `ancestor` names; an unknown name matches nothing. */
+function ancestors(filters: Filters, images: ContainerImages): Set<string> | undefined {
+  if (!hasFilter(filters, "ancestor")) return undefined;
+  const ids = new Set<string>();
+  for (const name of filters.ancestor!) {
+    try {
+      ids.add(images.resolve(name).id);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+    }
+  }
+  return ids;
+}
+
+function matchVolume(filters: Filters, { record: { mounts } }: Container): boolean {
+  if (!hasFilter(filters, "volume")) return true;
+  return filters.volume!.some((value) =>
+    mounts.some((mount) => mount.destination === value || (mount.name ?? mount.source) === value),
+  );
+}
+
+function matchNetwork(filters: Filters, container: Container): boolean {
+  if (!hasFilter(filters, "network")) return true;
+  const networks = networksOf(container);
+  return filters.network!.some((value) => Object.hasOwn(networks, value));
+}
+
+/** Ids match by their start, when only one container's starts like this. */
+function idsOf(filters: Filters, store: ContainerStore): Set<string> | undefined {
+  if (!filters.id?.length) return undefined;
+  return new Set(
+    filters.id.flatMap((value) => {
+      const found = store.withPrefix(value);
+      return found.length === 1 ? [found[0]!.id] : [];
+    }),
+  );
+}
+
+export function select(filters: Filters, store: ContainerStore, images: ContainerImages): Selection {
+  validateFilters(filters, ACCEPTED);
+  checkWords(filters);
+  const codes = exitCodes(filters);
+  const ids = idsOf(filters, store);
+  const imageIds = ancestors(filters, images);
+  const task = hasFilter(filters, "is-task") ? booleanFilter(filters, "is-task", false) : undefined;
+  // Nothing is published yet, so asking for ports finds nothing.
+  const byPort = [ports(filters, "publish"), ports(filters, "expose")].some(Boolean);
+  const before = filters.before?.length ? store.find(filters.before.at(-1)!) : undefined;
+  const since = filters.since?.length ? store.find(filters.since.at(-1)!) : undefined;
+  const matches = (container: Container): boolean => {
+    const { name, record, state } = container;
+    return (
+      (ids === undefined || ids.has(container.id)) &&
+      (matchPattern(filters, "name", name) || matchPattern(filters, "name", name.slice(1))) &&
+      task !== true &&
+      matchPairs(filters, "label", record.config.Labels) &&
+      (codes === undefined ||
+        (codes.has(state.exitCode) && !isRunning(state) && state.startedAt !== NEVER)) &&
+      matchExact(filters, "status", statusWord(state, container.removing)) &&
+      matchExact(filters, "health", "none") &&
+      matchVolume(filters, container) &&
+      (imageIds === undefined || imageIds.has(record.image.id)) &&
+      matchNetwork(filters, container) &&
+      !byPort
+    );
+  };
+  return { matches, before, since, all: Boolean(filters.status?.length) };
+}

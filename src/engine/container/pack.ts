@@ -1,0 +1,152 @@
+/**
+ * Makes a tar archive of a folder in a container. The container may change it meanwhile and means no good: every
+ * step is one name below an open descriptor, never followed when it is a symlink.
+ */
+import { fstatSync, lstatSync, readdirSync, readSync } from "node:fs";
+import { xattrAt } from "../../ffi/detached.ts";
+import { close, FsError, O, openAt, readlinkAt } from "../../ffi/fs.ts";
+import type { EntryType } from "../archive/entry.ts";
+import { header, padding, trailer } from "../archive/write.ts";
+
+const CHUNK = 256 * 1024;
+
+/** latin1 is one char per byte: names need not be UTF-8. */
+const BYTES = "latin1" as BufferEncoding;
+const own = (fd: number, leaf?: string): Buffer =>
+  Buffer.from(`/proc/self/fd/${fd}${leaf === undefined ? "" : `/${leaf}`}`, "latin1");
+
+type BigStats = ReturnType<typeof stat>;
+const stat = (dir: number, leaf: string) => lstatSync(own(dir, leaf), { bigint: true });
+
+function typeOf(stats: BigStats): EntryType | undefined {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "dir";
+  if (stats.isSymbolicLink()) return "symlink";
+  if (stats.isCharacterDevice()) return "char";
+  if (stats.isBlockDevice()) return "block";
+  // A socket means nothing in an archive.
+  return stats.isFIFO() ? "fifo" : undefined;
+}
+
+interface Walk {
+  /** device:inode of files with several names, and the first name. */
+  links: Map<string, string>;
+}
+
+function entryOf(stats: BigStats, type: EntryType, name: string, dir: number, leaf: string) {
+  const rdev = Number(stats.rdev);
+  const capability = type === "file" ? xattrAt(dir, leaf, "security.capability") : undefined;
+  return {
+    name: type === "dir" ? `${name}/` : name,
+    type,
+    mode: Number(stats.mode) & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    size: type === "file" ? Number(stats.size) : 0,
+    mtime: stats.mtimeNs,
+    linkname: type === "symlink" ? readlinkAt(dir, leaf) : "",
+    major: Math.floor(rdev / 2 ** 8) % 2 ** 12,
+    minor: (rdev % 2 ** 8) + Math.floor(rdev / 2 ** 20) * 2 ** 8,
+    xattrs: capability === undefined ? undefined : new Map([["security.capability", capability]]),
+  };
+}
+
+/** Exactly `size` bytes, whatever became of the file since its header was written. */
+function* contents(fd: number, size: number): Generator<Uint8Array> {
+  let left = size;
+  while (left > 0) {
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, left));
+    const got = readSync(fd, buffer, 0, buffer.length, null);
+    if (got === 0) {
+      for (; left > 0; left -= Math.min(CHUNK, left)) yield new Uint8Array(Math.min(CHUNK, left));
+      break;
+    }
+    left -= got;
+    yield buffer.subarray(0, got);
+  }
+  yield padding(size);
+}
+
+function* one(dir: number, leaf: string, name: string, walk: Walk): Generator<Uint8Array> {
+  let stats: BigStats;
+  try {
+    stats = stat(dir, leaf);
+  } catch {
+    // Gone since the folder was read.
+    return;
+  }
+  const type = typeOf(stats);
+  if (type === undefined) return;
+  try {
+    if (type === "file") yield* file(dir, leaf, name, walk);
+    else {
+      yield header(entryOf(stats, type, name, dir, leaf));
+      if (type === "dir") {
+        const fd = openAt(dir, leaf, O.RDONLY | O.DIRECTORY);
+        try {
+          yield* below(fd, name, walk);
+        } finally {
+          close(fd);
+        }
+      }
+    }
+  } catch (error) {
+    // It vanished or became something else under our hands; what is archived stays whole.
+    if (!(error instanceof FsError)) throw error;
+  }
+}
+
+function* file(dir: number, leaf: string, name: string, walk: Walk): Generator<Uint8Array> {
+  // NONBLOCK: it may have become a fifo just now.
+  const fd = openAt(dir, leaf, O.RDONLY | O.NONBLOCK);
+  try {
+    const stats = fstatSync(fd, { bigint: true });
+    if (!stats.isFile()) return;
+    const key = `${stats.dev}:${stats.ino}`;
+    const first = stats.nlink > 1n ? walk.links.get(key) : undefined;
+    if (first !== undefined) {
+      yield header({ ...entryOf(stats, "link", name, dir, leaf), linkname: first });
+      return;
+    }
+    if (stats.nlink > 1n) walk.links.set(key, name);
+    yield header(entryOf(stats, "file", name, dir, leaf));
+    yield* contents(fd, Number(stats.size));
+  } finally {
+    close(fd);
+  }
+}
+
+function* below(fd: number, name: string, walk: Walk): Generator<Uint8Array> {
+  const names = readdirSync(own(fd), { encoding: BYTES }) as unknown as string[];
+  for (const leaf of names.sort()) yield* one(fd, leaf, name === "." ? leaf : `${name}/${leaf}`, walk);
+}
+
+/** A turn of the event loop between pieces, so that a large copy does not hold up everybody else. */
+async function* paced(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  for (const piece of pieces) {
+    parts.push(piece);
+    size += piece.length;
+    if (size < CHUNK) continue;
+    yield Buffer.concat(parts);
+    parts = [];
+    size = 0;
+    await new Promise(setImmediate);
+  }
+  yield Buffer.concat([...parts, trailer()]);
+}
+
+function* folder(dir: number, name: string): Generator<Uint8Array> {
+  const walk: Walk = { links: new Map() };
+  const stats = fstatSync(dir, { bigint: true });
+  yield header(entryOf(stats, "dir", name, dir, "."));
+  yield* below(dir, name, walk);
+}
+
+/** The folder `dir` (opened for reading) under `name`, `.` for itself. `dir` stays the caller's, until the end. */
+export const pack = (dir: number, name: string): AsyncGenerator<Uint8Array> => paced(folder(dir, name));
+
+/** One entry of `dir`, of any kind, under another name. */
+export const packOne = (dir: number, leaf: string, name: string): AsyncGenerator<Uint8Array> =>
+  paced(one(dir, leaf, name, { links: new Map() }));

@@ -1,0 +1,90 @@
+/**
+ * Brings rows and reality together: when the daemon starts, and whenever the shim was reached anew. Whatever a crash
+ * of either left half done is finished here.
+ */
+import { readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import type { Supervised } from "../shim/types.ts";
+import type { Container } from "./container.ts";
+import type { ContainerContext } from "./context.ts";
+import { ended, handleExit } from "./exit.ts";
+import { removeContainer } from "./remove.ts";
+import { SIGKILL } from "./signals.ts";
+import { started } from "./start.ts";
+import { isRunning, now, timeOf } from "./state.ts";
+
+/** What Docker reports of a container that was gone when nobody looked. */
+const LOST = 255;
+
+export async function reconcile(ctx: ContainerContext): Promise<void> {
+  // Taken before the question: what is started while it is under way must not be taken for lost.
+  const before = new Map<Container, string>();
+  for (const container of ctx.store.all()) {
+    if (isRunning(container.state)) before.set(container, container.state.startedAt);
+  }
+  const supervised = new Map((await ctx.shim.list()).map((entry) => [entry.id, entry]));
+  for (const [container, startedAt] of before) {
+    if (!supervised.has(container.id)) await lost(ctx, container, startedAt);
+  }
+  for (const entry of supervised.values()) {
+    const container = ctx.store.byId(entry.id);
+    if (container !== undefined) await found(ctx, container, entry);
+    else if (entry.exit !== undefined) await handleExit(ctx, entry.exit);
+    else if (entry.container === entry.id) await stray(ctx, entry.id);
+  }
+}
+
+/** It ran, and no shim knows it: the host was booted, or its keeper is gone without a record. */
+async function lost(ctx: ContainerContext, container: Container, startedAt: string): Promise<void> {
+  await container.exclusive(async () => {
+    if (!isRunning(container.state) || container.state.startedAt !== startedAt) return;
+    const reason = container.state.bootId === ctx.host.bootId ? "the container's keeper is gone" : "";
+    ended(ctx, container, { status: LOST, time: now().toString(), oomKilled: false, reason });
+  });
+}
+
+async function found(ctx: ContainerContext, container: Container, entry: Supervised): Promise<void> {
+  await container.exclusive(async () => {
+    const { state } = container;
+    if (!isRunning(state)) {
+      // Started, and then the daemon was killed before it could write so; or its end is written already.
+      if (state.finishedAt !== timeOf(entry.exit?.time ?? 0n)) started(ctx, container, entry);
+    } else if (entry.exit === undefined && (state.status === "paused") !== entry.paused) {
+      ctx.store.setState(container, { status: entry.paused ? "paused" : "running" });
+    }
+  });
+  if (entry.exit !== undefined) await handleExit(ctx, entry.exit);
+}
+
+/** A process of a container that was removed while it was being started. */
+async function stray(ctx: ContainerContext, id: string): Promise<void> {
+  ctx.warn(`killing ${id}, which no container claims`);
+  await ctx.shim
+    .signal(id, SIGKILL, true)
+    .catch((error: Error) => ctx.warn(`killing ${id}: ${error.message}`));
+}
+
+/** Once, when the daemon starts, before any client. */
+export async function restore(ctx: ContainerContext): Promise<void> {
+  await reconcile(ctx);
+  for (const container of [...ctx.store.all()]) {
+    if (isRunning(container.state) || !container.record.hostConfig.AutoRemove) continue;
+    await removeContainer(ctx, container, { force: true, volumes: true });
+  }
+  await sweep(ctx);
+}
+
+/** Files of containers that are no more. */
+async function sweep(ctx: ContainerContext): Promise<void> {
+  let names: string[];
+  try {
+    names = readdirSync(ctx.folder);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    if (ctx.store.byId(name) === undefined)
+      await rm(`${ctx.folder}/${name}`, { recursive: true, force: true });
+  }
+  await ctx.volumes.sweep();
+}

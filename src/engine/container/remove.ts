@@ -1,0 +1,82 @@
+/** DELETE /containers/NAME. */
+import { rm } from "node:fs/promises";
+import { EngineError } from "../errors.ts";
+import type { Container } from "./container.ts";
+import { type ContainerContext, emit, filesOf } from "./context.ts";
+import { killAndWait } from "./kill.ts";
+import { isRunning } from "./state.ts";
+
+export async function remove(
+  ctx: ContainerContext,
+  name: string,
+  options: { force: boolean; volumes: boolean; link: boolean },
+): Promise<void> {
+  const container = ctx.store.find(name);
+  if (options.link)
+    throw new EngineError("internal", "Conflict, cannot remove the default link name of the container");
+  if (container.removing)
+    throw new EngineError("conflict", `removal of container ${name} is already in progress`);
+  try {
+    await removeContainer(ctx, container, options);
+  } catch (error) {
+    const kind = error instanceof EngineError ? error.kind : "internal";
+    throw new EngineError(
+      kind,
+      `cannot remove container ${JSON.stringify(name)}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Removes it unless somebody else does already. */
+export async function removeContainer(
+  ctx: ContainerContext,
+  container: Container,
+  options: { force: boolean; volumes: boolean },
+): Promise<void> {
+  if (container.removing || container.removed) return;
+  container.removing = true;
+  try {
+    if (isRunning(container.state)) {
+      if (!options.force) throw stillRunning(container);
+      await killAndWait(ctx, container);
+    }
+    await container.exclusive(() => erase(ctx, container, options.volumes));
+  } catch (error) {
+    container.removalError = (error as Error).message;
+    container.removing = false;
+    container.changed();
+    throw error;
+  }
+}
+
+function stillRunning(container: Container): EngineError {
+  if (container.state.status === "paused") {
+    return new EngineError("conflict", "container is paused and must be unpaused first");
+  }
+  return new EngineError(
+    "conflict",
+    `container is ${container.state.status}: stop the container before removing or force remove`,
+  );
+}
+
+/** The row goes first: what a crash then leaves on disk belongs to nobody, and start-up sweeps it. */
+async function erase(ctx: ContainerContext, container: Container, volumes: boolean): Promise<void> {
+  const own = volumes
+    ? container.record.mounts.filter((mount) => mount.type === "volume").map((mount) => mount.name!)
+    : [];
+  ctx.execs.forget(container);
+  ctx.store.remove(container);
+  const leftovers = await Promise.allSettled([
+    ctx.images.discard(container.id),
+    rm(filesOf(ctx, container.id).folder, { recursive: true, force: true }),
+    ctx.volumes.discard(own),
+  ]);
+  for (const leftover of leftovers) {
+    if (leftover.status === "rejected")
+      ctx.warn(`removing the files of ${container.id}: ${(leftover.reason as Error).message}`);
+  }
+  container.removed = true;
+  emit(ctx, container, "destroy");
+  container.changed();
+}

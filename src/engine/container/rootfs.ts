@@ -1,0 +1,113 @@
+/**
+ * A container's root file system as the engine sees it from outside. Everything in it is the container's to change,
+ * while we look too: paths are resolved by the kernel below a descriptor of the root, never as paths of the host.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
+import { close, ERRNO, FsError, O, openAt, openInRoot } from "../../ffi/fs.ts";
+import type { Rootfs } from "../shim/types.ts";
+
+/** Bigger than any real passwd or group file: this is read into memory. */
+const MAX_FILE = 16 * 1024 * 1024;
+
+/** A descriptor of a directory of the host. */
+export function openDirectory(path: string): number {
+  return openSync(path, O.PATH | constants.O_DIRECTORY);
+}
+
+/** The root of a container that does not run; the caller closes the descriptor. */
+export function openStoppedRoot(rootfs: Rootfs): number {
+  if (rootfs.kind === "path") return openDirectory(rootfs.path);
+  return mountOverlay(rootfs);
+}
+
+/**
+ * The root of a running one, as its first process has it: with all of the container's mounts. What that process
+ * made of its root (chroot) is only ever its own container's.
+ */
+export function openRunningRoot(pid: number): number {
+  return openDirectory(`/proc/${pid}/root`);
+}
+
+/** A small file below `root`; "" when it is missing or no regular file. */
+function readBelow(root: number, path: string): string {
+  let fd: number;
+  try {
+    // NONBLOCK: it may be a fifo.
+    fd = openInRoot(root, path, O.RDONLY | O.NONBLOCK);
+  } catch (error) {
+    if (error instanceof FsError && [ERRNO.ENOENT, ERRNO.ENOTDIR, ERRNO.ELOOP].includes(error.errno as 2))
+      return "";
+    throw error;
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) return "";
+    const bytes = Buffer.alloc(Math.min(stats.size, MAX_FILE));
+    let at = 0;
+    for (let got = 1; got > 0 && at < bytes.length; at += got)
+      got = readSync(fd, bytes, at, bytes.length - at, at);
+    return bytes.toString("utf8", 0, at);
+  } finally {
+    close(fd);
+  }
+}
+
+type Looked = { found: string } | "here, not" | "below" | "unsure";
+
+/** What one layer alone says of `folder/file`. */
+function lookIn(layer: number, folder: string, file: string): Looked {
+  const isWhiteout = (fd: number): boolean => {
+    const stats = fstatSync(fd);
+    return stats.isCharacterDevice() && stats.rdev === 0;
+  };
+  let dir: number;
+  try {
+    dir = openAt(layer, folder, O.PATH);
+  } catch (error) {
+    if (error instanceof FsError && error.errno === ERRNO.ENOENT) return "below";
+    throw error;
+  }
+  try {
+    if (isWhiteout(dir)) return "here, not";
+    if (!fstatSync(dir).isDirectory()) return "unsure";
+    let fd: number;
+    try {
+      fd = openAt(dir, file, O.PATH);
+    } catch (error) {
+      if (!(error instanceof FsError) || error.errno !== ERRNO.ENOENT) throw error;
+      return xattrOf(dir, "trusted.overlay.opaque") === undefined ? "below" : "here, not";
+    }
+    try {
+      if (isWhiteout(fd)) return "here, not";
+      return fstatSync(fd).isFile() ? { found: readBelow(dir, file) } : "unsure";
+    } finally {
+      close(fd);
+    }
+  } finally {
+    close(dir);
+  }
+}
+
+/** Reads /etc/passwd or /etc/group: out of the layers where that is plain, else through a mount. */
+export function readEtc(rootfs: Rootfs, path: "/etc/passwd" | "/etc/group"): string {
+  const layers = rootfs.kind === "path" ? [rootfs.path] : [rootfs.upper, ...rootfs.lower];
+  for (const layer of layers) {
+    const fd = openDirectory(layer);
+    try {
+      const looked = lookIn(fd, "etc", path.slice("/etc/".length));
+      if (typeof looked === "object") return looked.found;
+      if (looked === "here, not") return "";
+      if (looked === "unsure") break;
+      if (layer === layers.at(-1)) return "";
+    } finally {
+      closeSync(fd);
+    }
+  }
+  const root = openStoppedRoot(rootfs);
+  try {
+    return readBelow(root, path);
+  } finally {
+    close(root);
+  }
+}

@@ -1,0 +1,153 @@
+/** The OCI runtime configuration of a container, as Docker would make it. */
+import { existsSync } from "node:fs";
+import { EngineError } from "../errors.ts";
+import type { CapabilitySets, Namespace, NamespaceType, Seccomp, Spec } from "../runtime/spec.ts";
+import { containerCapabilities, normalizeCapabilities } from "./capabilities.ts";
+import type { ContainerConfig, HostConfig } from "./config.ts";
+import type { ContainerRecord } from "./container.ts";
+import type { Host } from "./host.ts";
+import { overrideEnv } from "./merge.ts";
+import { parseSecurityOpt } from "./security-opt.ts";
+import { specDevices } from "./spec-devices.ts";
+import { type NetworkFiles, specMounts } from "./spec-mounts.ts";
+import { specResources, specRlimits } from "./spec-resources.ts";
+import type { ContainerUser } from "./user.ts";
+import { joinedContainer } from "./validate.ts";
+
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What joining another container's namespaces takes: its pid. */
+export interface Joined {
+  network?: number;
+  ipc?: number;
+  pid?: number;
+}
+
+export interface SpecInput {
+  id: string;
+  record: ContainerRecord;
+  user: ContainerUser;
+  files: NetworkFiles | undefined;
+  joined: Joined;
+  host: Host;
+  /** Docker's default profile for these capabilities. */
+  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
+}
+
+/** Variables that every process of the container gets, exec'ed ones too. */
+export function containerEnv(config: ContainerConfig, tty: boolean): string[] {
+  const defaults = [DEFAULT_PATH, `HOSTNAME=${config.Hostname}`, ...(tty ? ["TERM=xterm"] : [])];
+  return overrideEnv(defaults, config.Env ?? []);
+}
+
+/** runc sets HOME from the container's passwd file when nobody else did. */
+export function withHome(env: string[], home: string): string[] {
+  return env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${home}`];
+}
+
+export function capabilitySets(h: HostConfig, host: Host): CapabilitySets {
+  const add = normalizeCapabilities(h.CapAdd, host.capabilities);
+  const drop = normalizeCapabilities(h.CapDrop, host.capabilities);
+  const names = containerCapabilities(add, drop, h.Privileged, host.capabilities);
+  return { bounding: names, permitted: names, effective: names };
+}
+
+function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined): Namespace[] {
+  const path = (pid: number | undefined, name: string): string | undefined =>
+    pid === undefined ? undefined : `/proc/${pid}/ns/${name}`;
+  const wanted: [NamespaceType, boolean, string?][] = [
+    ["mount", true],
+    ["network", config.NetworkDisabled || h.NetworkMode !== "host", path(joined.network, "net")],
+    ["uts", h.UTSMode !== "host"],
+    ["pid", h.PidMode !== "host", path(joined.pid, "pid")],
+    ["ipc", h.IpcMode !== "host", path(joined.ipc, "ipc")],
+    ["cgroup", h.CgroupnsMode === "private"],
+  ];
+  return wanted
+    .filter(([, own]) => own)
+    .map(([type, , joins]) => (joins === undefined ? { type } : { type, path: joins }));
+}
+
+/** Safe for a network namespace of its own: the capabilities for the same are given anyway. */
+function sysctls(h: HostConfig): Record<string, string> | undefined {
+  const own = h.NetworkMode !== "host" && joinedContainer(h.NetworkMode) === undefined;
+  const defaults: Record<string, string> = {};
+  if (own && existsSync("/proc/sys/net/ipv4/ping_group_range"))
+    defaults["net.ipv4.ping_group_range"] = "0 2147483647";
+  if (own && existsSync("/proc/sys/net/ipv4/ip_unprivileged_port_start"))
+    defaults["net.ipv4.ip_unprivileged_port_start"] = "0";
+  const all = { ...defaults, ...h.Sysctls };
+  return Object.keys(all).length > 0 ? all : undefined;
+}
+
+function seccomp(profile: string | undefined, privileged: boolean, make: () => Seccomp): Seccomp | undefined {
+  if (profile === "unconfined") return undefined;
+  if (profile === undefined || profile === "" || profile === "builtin")
+    return privileged ? undefined : make();
+  return loadSeccomp(profile);
+}
+
+/** A profile as the user wrote it. */
+function loadSeccomp(json: string): Seccomp {
+  let profile: Seccomp & { archMap?: unknown };
+  try {
+    profile = JSON.parse(json) as Seccomp;
+  } catch (cause) {
+    throw new EngineError("internal", `decoding seccomp profile failed: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  if (typeof profile !== "object" || profile === null || typeof profile.defaultAction !== "string") {
+    throw new EngineError("internal", "decoding seccomp profile failed: defaultAction is missing");
+  }
+  return profile;
+}
+
+function propagation(record: ContainerRecord): string | undefined {
+  const words = record.mounts.filter((mount) => mount.type === "bind").map((mount) => mount.propagation);
+  if (words.some((word) => word.endsWith("shared"))) return "shared";
+  return words.some((word) => word.endsWith("slave")) ? "rslave" : undefined;
+}
+
+export function buildSpec({ id, record, user, files, joined, host, defaultSeccomp }: SpecInput): Spec {
+  const { config, hostConfig: h } = record;
+  const security = parseSecurityOpt(h.SecurityOpt);
+  const capabilities = capabilitySets(h, host);
+  const { devices, rules } = specDevices(h);
+  const { home, ...ids } = user;
+  const parent = h.CgroupParent || "/tsd";
+  return {
+    ociVersion: "1.2.0",
+    process: {
+      terminal: config.Tty,
+      consoleSize:
+        config.Tty && h.ConsoleSize[0] > 0
+          ? { height: h.ConsoleSize[0], width: h.ConsoleSize[1] }
+          : undefined,
+      user: ids,
+      args: [record.path, ...record.args],
+      env: withHome(containerEnv(config, config.Tty), home),
+      cwd: config.WorkingDir || "/",
+      capabilities,
+      rlimits: specRlimits(h.Ulimits),
+      noNewPrivileges: security.noNewPrivileges,
+      oomScoreAdj: h.OomScoreAdj,
+    },
+    root: { path: "rootfs", readonly: h.ReadonlyRootfs },
+    hostname: h.UTSMode === "host" ? undefined : config.Hostname,
+    domainname: h.UTSMode === "host" ? undefined : config.Domainname || undefined,
+    mounts: specMounts(h, record.mounts, files, security.writableCgroups ?? h.Privileged),
+    annotations: h.Annotations,
+    linux: {
+      namespaces: namespaces(h, config, joined),
+      devices,
+      cgroupsPath: `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/"),
+      resources: { ...specResources(h), devices: rules },
+      rootfsPropagation: propagation(record),
+      seccomp: seccomp(security.seccomp, h.Privileged, () => defaultSeccomp(capabilities.bounding!)),
+      sysctl: sysctls(h),
+      maskedPaths: h.MaskedPaths ?? undefined,
+      readonlyPaths: h.ReadonlyPaths ?? undefined,
+    },
+  };
+}

@@ -1,0 +1,167 @@
+/** POST /containers/NAME/start: from a row to a running process. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { EngineError } from "../errors.ts";
+import type { Launched, LaunchRequest } from "../shim/types.ts";
+import type { Container } from "./container.ts";
+import { type ContainerContext, emit, filesOf } from "./context.ts";
+import { hostnameFile, hostsFile, resolvConfFile } from "./hosts-files.ts";
+import { removeContainer } from "./remove.ts";
+import { readEtc } from "./rootfs.ts";
+import { buildSpec, type Joined } from "./spec.ts";
+import { makeBindSources, type NetworkFiles } from "./spec-mounts.ts";
+import { launchError, otherStartError } from "./start-error.ts";
+import { isRunning, timeOf } from "./state.ts";
+import { resolveUser } from "./user.ts";
+import { joinedContainer } from "./validate.ts";
+
+export async function start(ctx: ContainerContext, name: string): Promise<void> {
+  const container = ctx.store.find(name);
+  await startContainer(ctx, container);
+}
+
+/** @throws EngineError notModified when it runs already */
+export async function startContainer(ctx: ContainerContext, container: Container): Promise<void> {
+  requireStartable(container);
+  try {
+    await container.exclusive(async () => {
+      requireStartable(container);
+      await launch(ctx, container);
+    });
+  } catch (error) {
+    const refused =
+      error instanceof EngineError && (error.kind === "notModified" || error.kind === "conflict");
+    if (container.record.hostConfig.AutoRemove && !isRunning(container.state) && !refused) {
+      await removeContainer(ctx, container, { force: true, volumes: true }).catch((cause: Error) =>
+        ctx.warn(`removing ${container.id} after its start failed: ${cause.message}`),
+      );
+    }
+    throw error;
+  }
+}
+
+function requireStartable(container: Container): void {
+  if (container.state.status === "paused") {
+    throw new EngineError("conflict", "cannot start a paused container, try unpause instead");
+  }
+  if (isRunning(container.state)) throw new EngineError("notModified", "container is already running");
+  if (container.removing || container.removed || container.state.status === "dead") {
+    throw new EngineError("conflict", "container is marked for removal and cannot be started");
+  }
+}
+
+async function launch(ctx: ContainerContext, container: Container): Promise<void> {
+  let request: LaunchRequest;
+  try {
+    request = prepare(ctx, container);
+  } catch (cause) {
+    return fail(ctx, container, otherStartError(cause));
+  }
+  let launched: Launched;
+  try {
+    launched = await ctx.shim.launch(request);
+  } catch (cause) {
+    return fail(ctx, container, launchError(cause));
+  }
+  started(ctx, container, launched);
+}
+
+/** The process runs: written before the client hears of it. Also for one that was found running after a crash. */
+export function started(ctx: ContainerContext, container: Container, { pid, startedAt }: Launched): void {
+  ctx.store.setState(container, {
+    status: "running",
+    pid,
+    startedAt: timeOf(startedAt),
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+    bootId: ctx.host.bootId,
+  });
+  for (const mount of container.record.mounts) {
+    if (mount.type === "volume") ctx.volumes.mounted(mount.name!, container.id, mount.destination, mount.rw);
+  }
+  emit(ctx, container, "start");
+}
+
+function fail(
+  ctx: ContainerContext,
+  container: Container,
+  failure: { error: EngineError; exitCode: number },
+): never {
+  ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });
+  throw failure.error;
+}
+
+function joinedPid(
+  ctx: ContainerContext,
+  mode: string,
+  what: "network" | "PID" | "IPC",
+  own: string,
+): number | undefined {
+  const name = joinedContainer(mode);
+  if (name === undefined) return undefined;
+  const other = ctx.store.find(name);
+  const verb = what === "network" ? "cannot join network of" : `cannot join ${what} namespace of`;
+  if (other.id === own) throw new EngineError("internal", `${verb} own container`);
+  if (!isRunning(other.state))
+    throw new EngineError("conflict", `${verb} a non running container: ${other.id}`);
+  return other.state.pid;
+}
+
+function joined(ctx: ContainerContext, { id, record: { hostConfig } }: Container): Joined {
+  return {
+    network: joinedPid(ctx, hostConfig.NetworkMode, "network", id),
+    pid: joinedPid(ctx, hostConfig.PidMode, "PID", id),
+  };
+}
+
+/** Files that Docker binds over /etc; one that shares another's network shares these with it. */
+function networkFiles(ctx: ContainerContext, container: Container): NetworkFiles {
+  const { config, hostConfig } = container.record;
+  const donor = joinedContainer(hostConfig.NetworkMode);
+  if (donor !== undefined) {
+    const other = ctx.store.find(donor);
+    config.Hostname = other.record.config.Hostname;
+    config.Domainname = other.record.config.Domainname;
+    const { hostname, hosts, resolvConf } = filesOf(ctx, other.id);
+    return { hostname, hosts, resolvConf };
+  }
+  const { folder, hostname, hosts, resolvConf } = filesOf(ctx, container.id);
+  mkdirSync(folder, { recursive: true, mode: 0o710 });
+  writeFileSync(hostname, hostnameFile(config), { mode: 0o644 });
+  writeFileSync(hosts, hostsFile(hostConfig), { mode: 0o644 });
+  writeFileSync(resolvConf, resolvConfFile(hostConfig), { mode: 0o644 });
+  return { hostname, hosts, resolvConf };
+}
+
+function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
+  const { id, record } = container;
+  const { config, hostConfig: h } = record;
+  const rootfs = ctx.images.rootfs(id);
+  const joins = joined(ctx, container);
+  const files = networkFiles(ctx, container);
+  makeBindSources(record.mounts);
+  const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path));
+  const spec = buildSpec({
+    id,
+    record,
+    user,
+    files,
+    joined: joins,
+    host: ctx.host,
+    defaultSeccomp: ctx.defaultSeccomp,
+  });
+  const stdin = { stdin: config.OpenStdin, stdinOnce: config.StdinOnce };
+  const [rows, cols] = h.ConsoleSize;
+  return {
+    id,
+    spec,
+    rootfs,
+    io: config.Tty ? { kind: "pty", ...stdin, cols, rows } : { kind: "pipes", ...stdin },
+    log:
+      h.LogConfig.Type === "none"
+        ? { driver: "none" }
+        : { driver: "json-file", path: filesOf(ctx, id).log, options: h.LogConfig.Config },
+    // A pid 1 of its own makes sense only in a pid namespace of its own.
+    init: (h.Init ?? ctx.init) && h.PidMode === "",
+  };
+}

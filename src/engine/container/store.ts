@@ -1,0 +1,162 @@
+/**
+ * All containers: rows in the database, and the same in memory, because most questions are asked far more often
+ * than anything changes. A change is written before it is acknowledged.
+ */
+import type { Database } from "bun:sqlite";
+import { EngineError } from "../errors.ts";
+import { Container, type ContainerRecord } from "./container.ts";
+import { makeUpName, nameConflict } from "./names.ts";
+import { type ContainerState, NEW_STATE } from "./state.ts";
+
+interface Row {
+  id: string;
+  name: string;
+  record: string;
+  state: string;
+}
+
+const isUnique = (error: unknown): boolean =>
+  (error as { code?: string }).code?.startsWith("SQLITE_CONSTRAINT") ?? false;
+
+export class ContainerStore {
+  readonly #db: Database;
+  readonly #byId = new Map<string, Container>();
+  readonly #byName = new Map<string, Container>();
+  readonly #insert;
+  readonly #update;
+  readonly #rename;
+  readonly #delete;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#insert = db.query<null, [string, string, string, string]>(
+      "INSERT INTO containers (id, name, record, state) VALUES (?, ?, ?, ?)",
+    );
+    this.#update = db.query<null, [string, string]>("UPDATE containers SET state = ? WHERE id = ?");
+    this.#rename = db.query<null, [string, string]>("UPDATE containers SET name = ? WHERE id = ?");
+    this.#delete = db.query<null, [string]>("DELETE FROM containers WHERE id = ?");
+    for (const row of db.query<Row, []>("SELECT id, name, record, state FROM containers").all()) {
+      this.#remember(
+        new Container(
+          row.id,
+          row.name,
+          JSON.parse(row.record) as ContainerRecord,
+          JSON.parse(row.state) as ContainerState,
+        ),
+      );
+    }
+  }
+
+  all(): Iterable<Container> {
+    return this.#byId.values();
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  byId(id: string): Container | undefined {
+    return this.#byId.get(id);
+  }
+
+  byName(name: string): Container | undefined {
+    return this.#byName.get(name);
+  }
+
+  /**
+   * Stores a new container; `also` writes what must come or fail with it. Without a name, one is made up.
+   * @throws EngineError conflict when the name is taken
+   */
+  add(id: string, name: string | undefined, record: ContainerRecord, also?: () => void): Container {
+    const state = JSON.stringify(NEW_STATE);
+    const json = JSON.stringify(record);
+    for (let attempt = 0; ; attempt++) {
+      const candidate = name ?? (attempt < 6 ? `/${makeUpName(attempt)}` : `/${id.slice(0, 12)}`);
+      const taken = this.#byName.get(candidate);
+      if (taken !== undefined) {
+        if (name !== undefined) throw nameConflict(candidate, taken.id);
+        continue;
+      }
+      if (also === undefined) this.#insert.run(id, candidate, json, state);
+      else {
+        this.#db.transaction(() => {
+          this.#insert.run(id, candidate, json, state);
+          also();
+        })();
+      }
+      return this.#remember(new Container(id, candidate, record, { ...NEW_STATE }));
+    }
+  }
+
+  /** @throws EngineError conflict when the name is taken */
+  requireFree(name: string): void {
+    const taken = this.#byName.get(name);
+    if (taken !== undefined) throw nameConflict(name, taken.id);
+  }
+
+  /** Writes a state, then makes it the container's. */
+  setState(container: Container, change: Partial<ContainerState>): void {
+    const state = { ...container.state, ...change };
+    this.#update.run(JSON.stringify(state), container.id);
+    container.state = state;
+    container.changed();
+  }
+
+  /** @throws EngineError conflict */
+  rename(container: Container, name: string): void {
+    this.requireFree(name);
+    try {
+      this.#rename.run(name, container.id);
+    } catch (error) {
+      if (isUnique(error)) throw nameConflict(name, "");
+      throw error;
+    }
+    this.#byName.delete(container.name);
+    container.name = name;
+    this.#byName.set(name, container);
+  }
+
+  /** Deletes the row, together with what `also` deletes. */
+  remove(container: Container, also?: () => void): void {
+    if (also === undefined) this.#delete.run(container.id);
+    else {
+      this.#db.transaction(() => {
+        this.#delete.run(container.id);
+        also();
+      })();
+    }
+    this.#byId.delete(container.id);
+    this.#byName.delete(container.name);
+  }
+
+  /**
+   * By id, by name with or without its slash, or by the start of an id that only one has.
+   * @throws EngineError notFound, or invalid when several ids start like this
+   */
+  find(nameOrId: string): Container {
+    if (nameOrId === "") throw new EngineError("invalid", `invalid name or ID supplied: ""`);
+    const exact =
+      this.#byId.get(nameOrId) ?? this.#byName.get(nameOrId.startsWith("/") ? nameOrId : `/${nameOrId}`);
+    if (exact !== undefined) return exact;
+    const found = this.withPrefix(nameOrId);
+    if (found.length > 1) {
+      throw new EngineError("invalid", `multiple IDs found with provided prefix: ${nameOrId}`);
+    }
+    if (found[0] === undefined) throw new EngineError("notFound", `No such container: ${nameOrId}`);
+    return found[0];
+  }
+
+  withPrefix(prefix: string): Container[] {
+    const found: Container[] = [];
+    if (/^[0-9a-f]{1,64}$/.test(prefix)) {
+      for (const [id, container] of this.#byId) if (id.startsWith(prefix)) found.push(container);
+    }
+    return found;
+  }
+
+  #remember(container: Container): Container {
+    this.#byId.set(container.id, container);
+    this.#byName.set(container.name, container);
+    return container;
+  }
+}

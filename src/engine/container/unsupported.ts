@@ -1,0 +1,118 @@
+/**
+ * What the API knows and this engine cannot do yet. Each is refused with 501 and the flag's name: a setting without
+ * effect is never accepted and then shown by inspect.
+ */
+import { EngineError } from "../errors.ts";
+import type { ContainerConfig, HostConfig, NetworkingConfig } from "./config.ts";
+import type { Host } from "./host.ts";
+import { parseBind } from "./mount-points.ts";
+import { parseSecurityOpt } from "./security-opt.ts";
+import { joinedContainer } from "./validate.ts";
+
+const some = (list: readonly unknown[] | null | undefined): boolean => (list?.length ?? 0) > 0;
+const someKey = (object: object | null | undefined): boolean => Object.keys(object ?? {}).length > 0;
+
+type Check = readonly [flag: string, used: boolean];
+
+function networkChecks(h: HostConfig, networking: NetworkingConfig | null | undefined): Check[] {
+  const endpoints = Object.entries(networking?.EndpointsConfig ?? {});
+  const known =
+    ["bridge", "none", "host"].includes(h.NetworkMode) || joinedContainer(h.NetworkMode) !== undefined;
+  return [
+    // With --network host, Docker discards ports with a warning: nothing is promised, so nothing is refused.
+    ["-p/--publish", someKey(h.PortBindings) && h.NetworkMode !== "host"],
+    ["-P/--publish-all", h.PublishAllPorts],
+    [`--network ${h.NetworkMode}`, !known],
+    ["--link", some(h.Links) || endpoints.some(([, e]) => some(e?.Links))],
+    ["--network-alias", endpoints.some(([, e]) => some(e?.Aliases))],
+    ["--ip, --ip6, --link-local-ip", endpoints.some(([, e]) => someKey(e?.IPAMConfig))],
+    ["--mac-address", endpoints.some(([, e]) => Boolean(e?.MacAddress))],
+    ["--network driver-opt", endpoints.some(([, e]) => someKey(e?.DriverOpts))],
+    ["more than one --network", endpoints.length > 1],
+    ["--add-host NAME:host-gateway", h.ExtraHosts?.some((entry) => entry.endsWith(":host-gateway")) ?? false],
+  ];
+}
+
+function storageChecks(h: HostConfig): Check[] {
+  const volumes = h.Mounts?.filter((mount) => mount.Type === "volume") ?? [];
+  // A bad word is reported where binds are parsed, in its turn.
+  const named = (h.Binds ?? []).some((bind) => {
+    try {
+      return parseBind(bind).name !== undefined;
+    } catch {
+      return false;
+    }
+  });
+  return [
+    ["-v NAME:PATH (named volumes)", named],
+    ["--mount type=volume,source=NAME", volumes.some((mount) => mount.Source)],
+    [
+      "--mount volume-driver, volume-opt",
+      volumes.some(
+        (mount) =>
+          mount.VolumeOptions?.DriverConfig?.Name || someKey(mount.VolumeOptions?.DriverConfig?.Options),
+      ),
+    ],
+    ["--mount type=image", h.Mounts?.some((mount) => mount.Type === "image") ?? false],
+    ["--volume-driver", h.VolumeDriver !== ""],
+    ["--volumes-from", some(h.VolumesFrom)],
+    ["--storage-opt", someKey(h.StorageOpt)],
+  ];
+}
+
+function resourceChecks(h: HostConfig, host: Host): Check[] {
+  return [
+    ["--blkio-weight", h.BlkioWeight !== 0],
+    ["--blkio-weight-device", some(h.BlkioWeightDevice)],
+    ["--device-read-bps", some(h.BlkioDeviceReadBps)],
+    ["--device-write-bps", some(h.BlkioDeviceWriteBps)],
+    ["--device-read-iops", some(h.BlkioDeviceReadIOps)],
+    ["--device-write-iops", some(h.BlkioDeviceWriteIOps)],
+    ["--cpu-rt-period", h.CpuRealtimePeriod !== 0],
+    ["--cpu-rt-runtime", h.CpuRealtimeRuntime !== 0],
+    ["--gpus and other device requests", some(h.DeviceRequests)],
+    ["--oom-kill-disable", h.OomKillDisable === true],
+    ["--memory-swappiness", h.MemorySwappiness !== null],
+    ["--cgroup-parent SLICE", h.CgroupParent.endsWith(".slice") && host.cgroup === "v2"],
+  ];
+}
+
+function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[] {
+  const security = parseSecurityOpt(h.SecurityOpt);
+  const probes = config.Healthcheck?.Test?.[0];
+  const checks =
+    config.Healthcheck !== undefined &&
+    probes !== "NONE" &&
+    (probes !== undefined ||
+      Object.values(config.Healthcheck).some((value) => typeof value === "number" && value !== 0));
+  return [
+    [`--restart ${h.RestartPolicy.Name}`, h.RestartPolicy.Name !== "no"],
+    ["--health-cmd and the other --health flags", checks],
+    [`--log-driver ${h.LogConfig.Type}`, !["", "json-file", "none"].includes(h.LogConfig.Type)],
+    ["--userns", h.UsernsMode !== "" && h.UsernsMode !== "host"],
+    ["--security-opt label", host.selinux && security.labels.some((label) => label !== "disable")],
+    [
+      "--security-opt apparmor",
+      security.apparmor !== undefined && security.apparmor !== "unconfined" && security.apparmor !== "",
+    ],
+  ];
+}
+
+/** @throws EngineError notImplemented */
+export function refuseUnsupported(
+  config: ContainerConfig,
+  h: HostConfig,
+  networking: NetworkingConfig | null | undefined,
+  host: Host,
+): void {
+  const checks = [
+    ...networkChecks(h, networking),
+    ...storageChecks(h),
+    ...resourceChecks(h, host),
+    ...otherChecks(config, h, host),
+  ];
+  const found = checks.filter(([, used]) => used).map(([flag]) => flag);
+  if (found.length > 0) {
+    throw new EngineError("notImplemented", `not implemented yet: ${found.join("; ")}`);
+  }
+}

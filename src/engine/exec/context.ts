@@ -1,0 +1,19 @@
+/** What operations on execs work with. */
+
+import type { Host } from "../container/host.ts";
+import type { ContainerStore } from "../container/store.ts";
+import type { EventBus } from "../event/bus.ts";
+import type { ContainerImages } from "../image/types.ts";
+import type { Seccomp } from "../runtime/spec.ts";
+import type { ShimClient } from "../shim/types.ts";
+import type { ExecStore } from "./store.ts";
+
+export interface ExecContext {
+  execs: ExecStore;
+  store: ContainerStore;
+  shim: ShimClient;
+  images: ContainerImages;
+  events: EventBus;
+  host: Host;
+  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
+}
