@@ -126,7 +126,7 @@ function upgradeRequest(message: IncomingMessage, url: URL, signal: AbortSignal)
   }
   const chunked = headers.has("transfer-encoding");
   const length = Number(headers.get("content-length") ?? 0);
-  if (!chunked && length === 0) return new Request(url, { method: "POST", headers, signal });
+  if (!chunked && length === 0) return new Request(url.href, { method: "POST", headers, signal });
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       message.on("data", (chunk: Uint8Array) => controller.enqueue(chunk));
@@ -134,5 +134,5 @@ function upgradeRequest(message: IncomingMessage, url: URL, signal: AbortSignal)
       message.on("error", (error) => controller.error(error));
     },
   });
-  return new Request(url, { method: "POST", headers, body, signal });
+  return new Request(url.href, { method: "POST", headers, body, signal });
 }

@@ -108,7 +108,7 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): Request {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
   }
   const bodiless = message.method === "GET" || message.method === "HEAD" || !carriesBody(message);
-  return new Request(urlOf(message), {
+  return new Request(urlOf(message).href, {
     method: message.method,
     headers,
     signal,

@@ -1,0 +1,37 @@
+/** The file that tells other programs the daemon's pid. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** @throws Error when the process that the file names is there */
+export function writePidfile(path: string): void {
+  const pid = readPid(path);
+  if (pid !== undefined && pid !== process.pid && isAlive(pid)) {
+    throw new Error(`process with PID ${pid} is still running: ensure it is not a daemon, or delete ${path}`);
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  writeFileSync(path, String(process.pid), { mode: 0o644 });
+}
+
+export function removePidfile(path: string): void {
+  // After a restart the file may be another daemon's.
+  if (readPid(path) === process.pid) rmSync(path, { force: true });
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    const pid = Number.parseInt(readFileSync(path, "utf8"), 10);
+    return pid > 0 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The pid alone proves nothing after a reboot: only one of our own kind counts. */
+function isAlive(pid: number): boolean {
+  try {
+    const name = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    return /\b(tsd|dockerd|daemon)\b/.test(name);
+  } catch {
+    return false;
+  }
+}
