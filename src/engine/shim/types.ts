@@ -7,14 +7,26 @@ import type { Spec } from "../runtime/spec.ts";
 /** Where the container's root file system comes from; mounted by the plan inside the new mount namespace. */
 export type Rootfs =
   | { kind: "path"; path: string }
-  | { kind: "overlay"; /** top layer first */ lower: string[]; upper: string; work: string; options?: string[] };
+  | {
+      kind: "overlay" /** top layer first */;
+      lower: string[];
+      upper: string;
+      work: string;
+      options?: string[];
+    };
 
 /** The container's standard streams, all made by the stage and held by the keeper. */
 export type ContainerIo =
-  | { kind: "pipes"; stdin: boolean; /** close stdin when the first attached client closes its side */ stdinOnce: boolean }
+  | {
+      kind: "pipes";
+      stdin: boolean /** close stdin when the first attached client closes its side */;
+      stdinOnce: boolean;
+    }
   | { kind: "pty"; stdin: boolean; stdinOnce: boolean; cols: number; rows: number };
 
-export type LogTarget = { driver: "none" } | { driver: "json-file"; path: string; /** Docker's log-opts */ options: Record<string, string> };
+export type LogTarget =
+  | { driver: "none" }
+  | { driver: "json-file"; path: string /** Docker's log-opts */; options: Record<string, string> };
 
 export interface LaunchRequest {
   /** 64 hex digits, the container's id. */

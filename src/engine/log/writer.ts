@@ -1,0 +1,124 @@
+/**
+ * A container's json-file log, as the shim writes it: appends whole entries at a place that it knows, so that a
+ * successor can write the same bytes to the same place again; rotates between appends.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+
+const NEWLINE = 10;
+
+export interface LogFileOptions {
+  /** Bytes after which the file is rotated; 0: never. */
+  maxSize: number;
+  /** How many files there may be, the current one among them. */
+  maxFiles: number;
+}
+
+/** Docker's `max-size` (`10m`, units of 1024) and `max-file`; nonsense was refused when the container was created. */
+export function logFileOptions(options: Record<string, string>): LogFileOptions {
+  const match = /^(\d+)\s*([kmgt]?)i?b?$/i.exec((options["max-size"] ?? "").trim());
+  const unit = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }[(match?.[2] ?? "").toLowerCase()];
+  const files = Number.parseInt(options["max-file"] ?? "1", 10);
+  return { maxSize: match ? Number(match[1]) * unit! : 0, maxFiles: files > 0 ? files : 1 };
+}
+
+export class LogFile {
+  readonly path: string;
+  readonly #options: LogFileOptions;
+  #fd: number;
+  #size: number;
+
+  /** Opens for appending and cuts a last line that a crash of the machine has torn. */
+  constructor(path: string, options: LogFileOptions) {
+    this.path = path;
+    this.#options = options;
+    this.#fd = openLog(path);
+    this.#size = cutTornLine(this.#fd);
+  }
+
+  /** Where the next append goes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Before an append; afterwards {@link size} is where it goes. */
+  rotateIfFull(): void {
+    const { maxSize, maxFiles } = this.#options;
+    if (maxSize === 0 || this.#size < maxSize) return;
+    // From the oldest to the newest, so that a crash between two renames loses none but the oldest.
+    if (maxFiles === 1) rmSync(this.path, { force: true });
+    else {
+      rmSync(`${this.path}.${maxFiles - 1}`, { force: true });
+      for (let n = maxFiles - 1; n > 0; n--) {
+        try {
+          renameSync(n === 1 ? this.path : `${this.path}.${n - 1}`, `${this.path}.${n}`);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        }
+      }
+    }
+    closeSync(this.#fd);
+    this.#fd = openLog(this.path);
+    this.#size = 0;
+  }
+
+  /** All of it or, when the disk is full, nothing: never a torn line. Throws what write(2) failed with. */
+  append(text: string, at = this.#size): void {
+    if (text === "") return;
+    const bytes = Buffer.from(text);
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += writeSync(this.#fd, bytes, done, bytes.length - done, at + done);
+      }
+    } catch (error) {
+      ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+    this.#size = Math.max(this.#size, at + bytes.length);
+  }
+
+  /** Forgets what lies behind a place, for a successor that writes it again. */
+  truncate(size: number): void {
+    if (size >= this.#size) return;
+    ftruncateSync(this.#fd, size);
+    this.#size = size;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+/** Read and write, without O_APPEND: pwrite(2) would ignore its place. */
+function openLog(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o640);
+}
+
+/** The size after cutting what follows the last newline. */
+function cutTornLine(fd: number): number {
+  const size = fstatSync(fd).size;
+  const block = Buffer.allocUnsafe(64 * 1024);
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - block.length);
+    const length = readSync(fd, block, 0, end - start, start);
+    const newline = block.lastIndexOf(NEWLINE, length - 1);
+    if (newline >= 0 && newline < length) {
+      const whole = start + newline + 1;
+      if (whole < size) ftruncateSync(fd, whole);
+      return whole;
+    }
+    end = start;
+  }
+  if (size > 0) ftruncateSync(fd, 0);
+  return 0;
+}

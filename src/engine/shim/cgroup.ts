@@ -1,0 +1,148 @@
+/**
+ * What the shim does to a container through its cgroups: freeze it, thaw it, kill all of it. The folders are those
+ * that the kernel named when the container started, and only the container's own.
+ * @source Documentation/admin-guide/cgroup-v2.rst (cgroup.kill, cgroup.freeze), cgroup-v1/freezer-subsystem.rst
+ */
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const KILL_TIMEOUT_MS = 10_000;
+const FREEZE_TIMEOUT_MS = 10_000;
+
+/** Where the kernel has mounted which hierarchy: controllers (or the name) → mount point; v2 is "". */
+function hierarchies(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
+    const [before, after] = line.split(" - ");
+    if (after === undefined || !after.startsWith("cgroup")) continue;
+    const [, , , root, mountPoint] = before!.split(" ");
+    if (root !== "/") continue;
+    const [type, , options] = after.split(" ");
+    if (type === "cgroup2") found.set("", mountPoint!);
+    else for (const option of options!.split(",")) found.set(option, mountPoint!);
+  }
+  return found;
+}
+
+/** The folders of all cgroups of a process that belong to this container: those that bear its id. */
+export function ownCgroups(pid: number, container: string): string[] {
+  const mounted = hierarchies();
+  const folders = new Set<string>();
+  for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").split("\n")) {
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (path === undefined) continue;
+    // What the container made below its own cgroup belongs to it as well.
+    const own = path.split("/").findIndex((part) => part.includes(container));
+    const mount = mounted.get(controllers === "" ? "" : controllers!.split(",")[0]!);
+    if (own >= 0 && mount !== undefined) folders.add(join(mount, ...path.split("/").slice(0, own + 1)));
+  }
+  return [...folders];
+}
+
+const isV2 = (folder: string): boolean => existsSync(join(folder, "cgroup.controllers"));
+const isFreezer = (folder: string): boolean => existsSync(join(folder, "freezer.state"));
+
+function write(folder: string, file: string, value: string): boolean {
+  try {
+    writeFileSync(join(folder, file), value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The folder and all below it, deepest first. */
+function tree(folder: string): string[] {
+  try {
+    const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [...below.flatMap((entry) => tree(join(folder, entry.name))), folder];
+  } catch {
+    return [];
+  }
+}
+
+function pids(folder: string): number[] {
+  try {
+    return readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+const allPids = (folders: string[]): Set<number> => new Set(folders.flatMap(tree).flatMap(pids));
+
+/** Sends a signal to every process of the container. 0 pids: it has none. */
+export function signalCgroups(folders: string[], signal: number): number {
+  const found = allPids(folders.slice(0, 1));
+  for (const pid of found) {
+    if (pid > 1) trySignal(pid, signal);
+  }
+  return found.size;
+}
+
+function trySignal(pid: number, signal: number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/**
+ * Kills all that is in the container's cgroups, whatever user or namespace it is in, until nothing is. v1 has no
+ * `cgroup.kill`: frozen processes cannot fork away from being killed one by one, and die when thawed.
+ */
+export async function killCgroups(folders: string[]): Promise<void> {
+  const deadline = performance.now() + KILL_TIMEOUT_MS;
+  for (;;) {
+    const left = allPids(folders);
+    if (left.size === 0) return;
+    if (performance.now() > deadline) throw new Error(`${left.size} processes do not die`);
+    const v2 = folders.find((folder) => isV2(folder) && existsSync(join(folder, "cgroup.kill")));
+    if (v2 === undefined || !write(v2, "cgroup.kill", "1")) {
+      const freezers = folders.filter(isFreezer).flatMap(tree);
+      for (const freezer of freezers) write(freezer, "freezer.state", "FROZEN");
+      for (const pid of allPids(folders)) if (pid > 1) trySignal(pid, 9);
+      for (const freezer of freezers) write(freezer, "freezer.state", "THAWED");
+    }
+    await Bun.sleep(5);
+  }
+}
+
+/** Freezes or thaws the container; resolves when it is. */
+export async function freezeCgroups(folders: string[], frozen: boolean): Promise<void> {
+  const v1 = folders.find(isFreezer);
+  const v2 = folders.find((folder) => existsSync(join(folder, "cgroup.freeze")));
+  const deadline = performance.now() + FREEZE_TIMEOUT_MS;
+  if (v1 === undefined && v2 === undefined) throw new Error("there is no freezer cgroup");
+  while (performance.now() < deadline) {
+    if (v1 !== undefined) {
+      const wanted = frozen ? "FROZEN" : "THAWED";
+      writeFileSync(join(v1, "freezer.state"), wanted);
+      if (readFileSync(join(v1, "freezer.state"), "utf8").trim() === wanted) return;
+    } else {
+      writeFileSync(join(v2!, "cgroup.freeze"), frozen ? "1" : "0");
+      if (/^frozen 1$/m.test(readFileSync(join(v2!, "cgroup.events"), "utf8")) === frozen) return;
+    }
+    await Bun.sleep(2);
+  }
+  if (frozen) await freezeCgroups(folders, false);
+  throw new Error(frozen ? "it does not freeze" : "it does not thaw");
+}
+
+/** Removes the container's empty cgroups, with what it made below them. */
+export async function removeCgroups(folders: string[]): Promise<void> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const left = folders.flatMap(tree).filter((folder) => {
+      try {
+        rmdirSync(folder);
+        return false;
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code !== "ENOENT";
+      }
+    });
+    if (left.length === 0) return;
+    // Zombies of orphans may take a moment to leave.
+    await Bun.sleep(10);
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * The daemon's side of the shim: finds it, starts it, replaces one of another build, and starts it again when it died.
+ *
+ * A request whose answer was lost with the connection is sent once more to the successor: all of them may be
+ * repeated (a signal may then be sent twice, which is better than not at all).
+ */
+import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EngineError } from "../errors.ts";
+import { buildId } from "./build.ts";
+import { Connection, ConnectionLost, openSocket } from "./connection.ts";
+import type { AttachHello, Method, Methods, Notice } from "./protocol.ts";
+import { startShim } from "./start.ts";
+import type { AttachOptions, Exit, ShimClient } from "./types.ts";
+
+export interface ConnectOptions {
+  execRoot: string;
+  onWarn(message: string): void;
+  /** The words that start a shim, before `--exec-root`. Default: this very program. */
+  program?: readonly string[];
+}
+
+/** A shim that starts takes back all containers before it answers. */
+const START_TIMEOUT_MS = 20_000;
+const RETRY_MS = 10;
+
+export async function connectShim(options: ConnectOptions): Promise<ShimClient> {
+  const client = new Client(options);
+  await client.connected();
+  return client;
+}
+
+class Client implements ShimClient {
+  readonly #options: ConnectOptions;
+  readonly #path: string;
+  readonly #build = buildId();
+  readonly #onExit: ((exit: Exit) => void)[] = [];
+  readonly #onOom: ((event: { id: string; time: string }) => void)[] = [];
+  readonly #onConnect: (() => void)[] = [];
+  #connection: Promise<Connection>;
+  #closed = false;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+    this.#path = `${options.execRoot}/shim.sock`;
+    this.#connection = this.#connect();
+    this.#connection.catch(() => {});
+  }
+
+  async connected(): Promise<void> {
+    await this.#connection;
+  }
+
+  launch = (request: Methods["launch"][0]) => this.#request("launch", request);
+  exec = (request: Methods["exec"][0]) => this.#request("exec", request);
+  list = () => this.#request("list", {});
+
+  async signal(id: string, signal: number, all = false): Promise<void> {
+    await this.#request("signal", { id, signal, all });
+  }
+
+  async resize(id: string, cols: number, rows: number): Promise<void> {
+    await this.#request("resize", { id, cols, rows });
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#request("pause", { id });
+  }
+
+  async unpause(id: string): Promise<void> {
+    await this.#request("unpause", { id });
+  }
+
+  async release(id: string): Promise<void> {
+    await this.#request("release", { id });
+  }
+
+  async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Socket> {
+    await this.#connection;
+    let socket: Socket;
+    try {
+      socket = await openSocket(this.#path);
+    } catch {
+      // It died just now: its successor is on its way.
+      await sleep(RETRY_MS);
+      await this.#connection;
+      socket = await openSocket(this.#path);
+    }
+    const hello: AttachHello = { attach: { id, options, io } };
+    socket.write(`${JSON.stringify(hello)}\n`);
+    const answer = await firstLine(socket);
+    if (answer !== '{"ok":true}') {
+      socket.destroy();
+      throw new EngineError("unavailable", `attach to ${id}: ${answer}`);
+    }
+    return socket;
+  }
+
+  onExit(listener: (exit: Exit) => void): void {
+    this.#onExit.push(listener);
+  }
+
+  onOom(listener: (event: { id: string; time: string }) => void): void {
+    this.#onOom.push(listener);
+  }
+
+  onConnect(listener: () => void): void {
+    this.#onConnect.push(listener);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#connection.then(
+      (connection) => connection.close(),
+      () => {},
+    );
+  }
+
+  async #request<M extends Method>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
+    const connection = this.#connection;
+    try {
+      return await (await connection).request(method, params);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost) || this.#closed) throw error;
+      // `close` comes before the rejection is seen here: there is a new connection to wait for.
+      return await (await this.#connection).request(method, params);
+    }
+  }
+
+  /** To a shim of our build, in the end. */
+  async #connect(): Promise<Connection> {
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    let started: { exited(): string | undefined } | undefined;
+    let startedAt = 0;
+    for (;;) {
+      if (this.#closed) throw new ConnectionLost();
+      try {
+        const connection = await this.#open();
+        if (connection !== undefined) return connection;
+        started = undefined;
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        const absent = code === "ENOENT" || code === "ECONNREFUSED" || error instanceof ConnectionLost;
+        if (!absent) throw error;
+      }
+      // One that did not come up is tried again, not too often; why is told once the time is over.
+      if (started === undefined || (started.exited() !== undefined && performance.now() - startedAt > 200)) {
+        if (performance.now() > deadline) break;
+        startedAt = performance.now();
+        started = startShim(this.#options);
+      }
+      if (performance.now() > deadline) break;
+      await sleep(RETRY_MS);
+    }
+    throw new EngineError(
+      "unavailable",
+      `cannot start the shim: ${started?.exited() ?? "it does not answer"}`,
+    );
+  }
+
+  /** Undefined: there was one of another build, and it is gone now. */
+  async #open(): Promise<Connection | undefined> {
+    const gone = Promise.withResolvers<void>();
+    let ours = false;
+    const connection = await Connection.open(this.#path, this.#build, {
+      notice: (notice) => this.#hear(notice),
+      close: () => {
+        gone.resolve();
+        if (ours) this.#reconnect();
+      },
+    });
+    if ((await connection.peer).build !== this.#build) {
+      await connection.request("handOver", {}).catch(() => {});
+      await Promise.race([gone.promise, sleep(5000)]);
+      connection.close();
+      return undefined;
+    }
+    ours = true;
+    queueMicrotask(() => {
+      for (const listener of this.#onConnect) listener();
+    });
+    return connection;
+  }
+
+  #reconnect(): void {
+    if (this.#closed) return;
+    this.#connection = this.#connect();
+    this.#connection.catch((error) => {
+      this.#options.onWarn((error as Error).message);
+      setTimeout(() => this.#reconnect(), 1000);
+    });
+  }
+
+  #hear(notice: Notice): void {
+    if (notice.event === "exit") for (const listener of this.#onExit) listener(notice.exit);
+    else if (notice.event === "oom") for (const listener of this.#onOom) listener(notice);
+    else if (notice.event === "warning") this.#options.onWarn(notice.message);
+  }
+}
+
+/** Takes the first line off a socket, and nothing more. */
+function firstLine(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let seen = Buffer.alloc(0);
+    const done = () => {
+      socket.off("readable", read);
+      socket.off("error", fail);
+      socket.off("close", close);
+    };
+    const fail = (error: Error) => {
+      done();
+      reject(error);
+    };
+    const close = () => fail(new ConnectionLost());
+    const read = () => {
+      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
+        seen = Buffer.concat([seen, chunk as Buffer]);
+        const end = seen.indexOf(10);
+        if (end < 0) continue;
+        done();
+        if (end + 1 < seen.length) socket.unshift(seen.subarray(end + 1));
+        resolve(seen.toString("utf8", 0, end));
+        return;
+      }
+    };
+    socket.on("readable", read);
+    socket.once("error", fail);
+    socket.once("close", close);
+  });
+}

@@ -1,0 +1,27 @@
+/**
+ * Where the shim gets its plans: the runtime's compilers, called with what the shim knows. A seam, so that the shim is
+ * tested with plans written by hand.
+ */
+import type { Plan } from "../runtime/plan.ts";
+import type { StageOptions } from "../runtime/stage.ts";
+import type { LaunchRecord } from "./records.ts";
+import type { ExecLaunchRequest, LaunchRequest } from "./types.ts";
+
+export interface KeeperPaths {
+  socket: string;
+  exitRecord: string;
+}
+
+export interface Compiled {
+  plan: Plan;
+  options?: StageOptions;
+  /** Folders of the container's cgroups; empty when only the kernel knows. */
+  cgroups: string[];
+  /** After the launch, whether it succeeded or not: closes what the plan was given. */
+  dispose?(): void;
+}
+
+export interface Compilers {
+  container(request: LaunchRequest, paths: KeeperPaths): Compiled;
+  exec(request: ExecLaunchRequest, container: LaunchRecord, paths: KeeperPaths): Compiled;
+}

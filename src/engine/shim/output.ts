@@ -1,0 +1,159 @@
+/**
+ * One output stream of a process: read when there is something, logged, given to who is attached; in that order.
+ */
+
+import { ERRNO } from "../../ffi/errno.ts";
+import { closeFd } from "../../ffi/libc.ts";
+import { setNonblocking } from "../../ffi/poll.ts";
+import { encodeChunk, NOTHING } from "../log/encode.ts";
+import { FRAME_HEADER, type StreamName, writeFrameHeader } from "../log/frame.ts";
+import { nowNs, rfc3339Nano } from "../log/time.ts";
+import type { LogFile } from "../log/writer.ts";
+import { Carry, DATA_AT, type Journal, type Unfinished } from "./journal.ts";
+import type { Poller } from "./poller.ts";
+import type { Session } from "./session.ts";
+
+/** What the streams of one process share. */
+export interface OutputContext {
+  readonly id: string;
+  readonly poller: Poller;
+  readonly journal: Journal;
+  readonly sessions: ReadonlySet<Session>;
+  /** Undefined when nothing is logged. */
+  readonly log: LogFile | undefined;
+  /** Raw bytes to the clients, no frames. */
+  readonly raw: boolean;
+  warn(message: string): void;
+}
+
+export class Output {
+  readonly #context: OutputContext;
+  readonly #name: StreamName;
+  readonly #carry: Carry;
+  #fd: number;
+  #held = false;
+  #logFailed = false;
+  /** When something was read last, in milliseconds of the monotonic clock. */
+  lastRead = 0;
+  readonly ended: Promise<void>;
+  #end!: () => void;
+
+  /** Takes the fd; it is read from {@link start} on. */
+  constructor(context: OutputContext, name: StreamName, fd: number, carryPath: string) {
+    this.#context = context;
+    this.#name = name;
+    this.#fd = fd;
+    this.#carry = new Carry(carryPath);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    setNonblocking(fd);
+  }
+
+  get open(): boolean {
+    return this.#fd >= 0;
+  }
+
+  /** Waiting for a client that is too far behind. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  start(): void {
+    this.#context.poller.add(this.#fd, this.#read);
+  }
+
+  /** Takes over from a killed predecessor: its carry, and the read that it did not finish. */
+  recover(unfinished: Unfinished | undefined): void {
+    this.#carry.restore();
+    const { journal, log } = this.#context;
+    if (unfinished === undefined || log === undefined || this.#carry.sequence === journal.sequence) return;
+    this.#log(unfinished.data, unfinished.time, Math.min(unfinished.logSize, log.size));
+    journal.done();
+  }
+
+  /** A client can take more again. */
+  room(): void {
+    if (!this.#held || this.#anyFull()) return;
+    this.#held = false;
+    if (this.#fd >= 0) this.#context.poller.add(this.#fd, this.#read);
+  }
+
+  /** Stops reading, logs what is held of an unfinished line. */
+  close(): void {
+    if (this.#fd < 0) return;
+    this.#context.poller.remove(this.#fd);
+    closeFd(this.#fd);
+    this.#fd = -1;
+    const { log } = this.#context;
+    if (log !== undefined && this.#carry.bytes.length > 0) {
+      const { text } = encodeChunk(this.#carry.bytes, NOTHING, this.#name, rfc3339Nano(nowNs()), true);
+      this.#append(log, text, log.size);
+    }
+    this.#carry.close();
+    this.#end();
+  }
+
+  /** Leaves all as it is, for a successor. */
+  abandon(): void {
+    if (this.#fd < 0) return;
+    this.#context.poller.remove(this.#fd);
+    closeFd(this.#fd);
+    this.#fd = -1;
+    this.#carry.close();
+  }
+
+  readonly #read = (_events: number): void => {
+    const { journal, log, id } = this.#context;
+    log?.rotateIfFull();
+    const time = nowNs();
+    const got = journal.read(this.#fd, id, this.#name, log?.size ?? 0, time);
+    if (got === -ERRNO.EAGAIN || got === -ERRNO.EINTR) return;
+    if (got <= 0) {
+      // A terminal ends with EIO.
+      this.close();
+      return;
+    }
+    this.lastRead = performance.now();
+    const data = journal.buffer.subarray(DATA_AT, DATA_AT + got);
+    if (log !== undefined) this.#log(data, time, log.size);
+    journal.done();
+    this.#deliver(journal.buffer, got);
+  };
+
+  #log(data: Buffer, time: bigint, at: number): void {
+    const log = this.#context.log!;
+    const { text, rest } = encodeChunk(this.#carry.bytes, data, this.#name, rfc3339Nano(time));
+    this.#append(log, text, at);
+    this.#carry.keep(rest, this.#context.journal.sequence);
+  }
+
+  /** A full disk costs the lines, never the container. */
+  #append(log: LogFile, text: string, at: number): void {
+    try {
+      log.append(text, at);
+      this.#logFailed = false;
+    } catch (error) {
+      if (!this.#logFailed) this.#context.warn(`log of ${this.#context.id}: ${(error as Error).message}`);
+      this.#logFailed = true;
+    }
+  }
+
+  #deliver(buffer: Buffer, length: number): void {
+    const { sessions, raw } = this.#context;
+    if (sessions.size === 0) return;
+    const start = raw ? DATA_AT : DATA_AT - FRAME_HEADER;
+    if (!raw) writeFrameHeader(buffer, start, this.#name, length);
+    const bytes = buffer.subarray(start, DATA_AT + length);
+    for (const session of sessions) if (session.wants(this.#name)) session.write(bytes);
+    if (this.#anyFull()) {
+      this.#held = true;
+      this.#context.poller.remove(this.#fd);
+    }
+  }
+
+  #anyFull(): boolean {
+    for (const session of this.#context.sessions) if (session.full) return true;
+    return false;
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * One supervised process, a container's or an exec's: its keeper, its streams, who is attached, and how it ended.
+ */
+
+import { F } from "../../ffi/file.ts";
+import { closeFd, signalPidfd, sys } from "../../ffi/libc.ts";
+import { setWindowSize } from "../../ffi/poll.ts";
+import { EngineError } from "../errors.ts";
+import { nowNs } from "../log/time.ts";
+import { LogFile, logFileOptions } from "../log/writer.ts";
+import { readExitRecord } from "../runtime/exit-record.ts";
+import type { Keeper, KeeperEvents } from "../runtime/keeper.ts";
+import { killCgroups } from "./cgroup.ts";
+import { StdinWriter } from "./input.ts";
+import type { Journal, Unfinished } from "./journal.ts";
+import { Output, type OutputContext } from "./output.ts";
+import type { Poller } from "./poller.ts";
+import type { LaunchRecord, Records } from "./records.ts";
+import type { Session } from "./session.ts";
+import type { Exit, Supervised } from "./types.ts";
+
+/** After the exit, streams that something else still holds open are read until they are quiet, or for so long. */
+const DRAIN_MS = 2000;
+const QUIET_MS = 200;
+
+/** A process that a predecessor supervised. */
+export interface Recovery {
+  /** What the predecessor had read of it and not logged to the end. */
+  unfinished: Unfinished | undefined;
+}
+
+/** What all processes of a shim share. */
+export interface ProcessContext {
+  readonly records: Records;
+  readonly poller: Poller;
+  readonly journal: Journal;
+  warn(message: string): void;
+  onExit(process: SupervisedProcess, exit: Exit): void;
+  onOom(id: string, time: bigint): void;
+}
+
+export class SupervisedProcess {
+  readonly record: LaunchRecord;
+  readonly #context: ProcessContext;
+  readonly #sessions = new Set<Session>();
+  readonly #outputs: Output[] = [];
+  #keeper: Keeper | undefined;
+  #log: LogFile | undefined;
+  #input: StdinWriter | undefined;
+  #master = -1;
+  #pidfd = -1;
+  #ending = false;
+  readonly #adopted = Promise.withResolvers<void>();
+  exit: Exit | undefined;
+
+  constructor(record: LaunchRecord, context: ProcessContext) {
+    this.record = record;
+    this.#context = context;
+  }
+
+  get id(): string {
+    return this.record.id;
+  }
+
+  get running(): boolean {
+    return this.exit === undefined && this.record.pid > 0;
+  }
+
+  /** For whoever connects to the keeper. */
+  readonly events: KeeperEvents = {
+    exit: (status, time) => {
+      void this.#adopted.promise.then(() => this.#finish({ status, time }));
+    },
+    watch: () => {
+      this.record.oomKilled = true;
+      this.#context.records.write(this.record);
+      this.#context.onOom(this.record.container, nowNs());
+    },
+    close: (reason) => {
+      if (reason === "gone") void this.#adopted.promise.then(() => this.lose("its keeper was killed"));
+    },
+  };
+
+  /**
+   * Takes the keeper's fds and begins to read. What the keeper tells meanwhile is heeded afterwards.
+   */
+  async adopt(keeper: Keeper, recovery?: Recovery): Promise<void> {
+    try {
+      await this.#adopt(keeper, recovery);
+    } finally {
+      this.#adopted.resolve();
+    }
+  }
+
+  async #adopt(keeper: Keeper, recovery: Recovery | undefined): Promise<void> {
+    this.#keeper = keeper;
+    const { poller, journal, records } = this.#context;
+    const { id, io, log } = this.record;
+    const held = await keeper.take();
+    this.#pidfd = held.pidfd ?? -1;
+    for (const fd of [held.slave, held.namesUdp, held.namesTcp, held.other])
+      if (fd !== undefined) closeFd(fd);
+    if (log.driver === "json-file") {
+      try {
+        this.#log = new LogFile(log.path, logFileOptions(log.options));
+      } catch (error) {
+        this.#context.warn(`log of ${id}: ${(error as Error).message}`);
+      }
+    }
+    const output: OutputContext = {
+      id,
+      poller,
+      journal,
+      sessions: this.#sessions,
+      log: this.#log,
+      raw: io.kind === "pty",
+      warn: this.#context.warn,
+    };
+    const streams = [
+      ["stdout", held.stdout ?? held.master],
+      ["stderr", held.stderr],
+    ] as const;
+    for (const [name, fd] of streams) {
+      if (fd === undefined) continue;
+      const stream = new Output(output, name, fd, records.carry(id, name));
+      if (recovery !== undefined) {
+        stream.recover(recovery.unfinished?.stream === name ? recovery.unfinished : undefined);
+      }
+      this.#outputs.push(stream);
+    }
+    let stdin = held.stdin;
+    if (held.master !== undefined) {
+      this.#master = sys("fcntl", held.master, F.F_DUPFD_CLOEXEC, 3);
+      if (io.stdin) stdin = sys("fcntl", held.master, F.F_DUPFD_CLOEXEC, 3);
+    }
+    if (stdin !== undefined && stdin >= 0) {
+      this.#input = new StdinWriter(stdin, {
+        poller,
+        closable: io.kind === "pipes" && io.stdinOnce,
+        onClose: () => this.#keeper?.closeStdin(),
+      });
+    }
+    for (const session of this.#sessions) this.#connect(session);
+    for (const stream of this.#outputs) stream.start();
+  }
+
+  /** How a process ended that a predecessor saw to its end. */
+  restoreExit(lost: LaunchRecord["lost"]): void {
+    this.#adopted.resolve();
+    this.#ending = true;
+    const kept = readExitRecord(this.#context.records.exit(this.id));
+    const { status, time, reason } = lost ?? {
+      status: kept?.status ?? 137,
+      time: (kept?.time ?? nowNs()).toString(),
+      reason: undefined,
+    };
+    this.#setExit(status, time, reason);
+  }
+
+  attach(session: Session): void {
+    this.#sessions.add(session);
+    session.onRoom = () => {
+      for (const output of this.#outputs) output.room();
+    };
+    session.onClosed = () => this.#sessions.delete(session);
+    if (this.#keeper !== undefined) this.#connect(session);
+  }
+
+  #connect(session: Session): void {
+    if (session.options.stdin && this.#input !== undefined) session.connect(this.#input);
+    else session.connect({ write: () => true, end: () => {} });
+  }
+
+  /** Sends to the process itself, never to another that got its number. */
+  signal(signal: number): void {
+    if (this.#pidfd < 0 || !this.running) {
+      throw new EngineError("notFound", `process ${this.id} is not running`);
+    }
+    signalPidfd(this.#pidfd, signal);
+  }
+
+  resize(cols: number, rows: number): void {
+    if (this.#master < 0) throw new EngineError("invalid", `process ${this.id} has no terminal`);
+    setWindowSize(this.#master, cols, rows);
+  }
+
+  /** The keeper is gone without an exit record: what it kept must not go on unseen. */
+  lose(reason: string): void {
+    if (this.#ending) return;
+    this.#adopted.resolve();
+    const kept = readExitRecord(this.#context.records.exit(this.id));
+    if (kept !== undefined) {
+      void this.#finish(kept);
+      return;
+    }
+    this.#ending = true;
+    const lost = { status: 137, time: nowNs().toString(), reason };
+    this.record.lost = lost;
+    this.#context.records.write(this.record);
+    void this.#kill().then(() => {
+      this.#ending = false;
+      return this.#finish({ status: lost.status, time: BigInt(lost.time), reason });
+    });
+  }
+
+  async #kill(): Promise<void> {
+    try {
+      if (this.#pidfd >= 0) sys("pidfd_send_signal", this.#pidfd, 9, 0, 0);
+      await killCgroups(this.record.cgroups);
+    } catch (error) {
+      this.#context.warn(`kill what is left of ${this.id}: ${(error as Error).message}`);
+    }
+  }
+
+  async #finish(how: { status: number; time: bigint; reason?: string }): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#input?.close();
+    // A terminal ends when nobody holds its other side any more; the keeper does.
+    if (this.#master >= 0) this.#keeper?.end();
+    await this.#drain();
+    this.#log?.close();
+    for (const session of this.#sessions) session.finish();
+    if (this.#master >= 0) closeFd(this.#master);
+    if (this.#pidfd >= 0) closeFd(this.#pidfd);
+    this.#master = this.#pidfd = -1;
+    this.record.drained = true;
+    this.#context.records.write(this.record);
+    this.#keeper?.end();
+    this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
+  }
+
+  #setExit(status: number, time: string, reason: string | undefined): Exit {
+    const oomKilled = this.record.oomKilled === true;
+    this.exit = { id: this.id, status, time, oomKilled, ...(reason === undefined ? {} : { reason }) };
+    return this.exit;
+  }
+
+  async #drain(): Promise<void> {
+    const all = Promise.all(this.#outputs.map((output) => (output.open ? output.ended : undefined)));
+    const start = performance.now();
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const bound = new Promise<void>((resolve) => {
+      timer = setInterval(() => {
+        const now = performance.now();
+        if (this.#outputs.some((output) => output.open && output.held)) return;
+        const quiet = this.#outputs.every((output) => now - Math.max(output.lastRead, start) > QUIET_MS);
+        if (quiet || now - start > DRAIN_MS) resolve();
+      }, 50);
+    });
+    await Promise.race([all, bound]);
+    clearInterval(timer);
+    for (const output of this.#outputs) output.close();
+  }
+
+  /** Leaves the process to its keeper, for a successor. */
+  abandon(): void {
+    this.#ending = true;
+    for (const output of this.#outputs) output.abandon();
+    this.#input?.close();
+    this.#keeper?.disconnect();
+  }
+
+  /** The id is launched anew, or forgotten. */
+  dispose(): void {
+    for (const session of this.#sessions) session.finish();
+  }
+
+  get attached(): number {
+    return this.#sessions.size;
+  }
+
+  describe(): Supervised {
+    const { id, container, pid, startedAt, paused } = this.record;
+    return { id, container, pid, startedAt, paused, ...(this.exit === undefined ? {} : { exit: this.exit }) };
+  }
+}

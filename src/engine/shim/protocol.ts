@@ -1,0 +1,93 @@
+/**
+ * The protocol between daemon and shim, on the unix socket `shim.sock` in the exec root (0600 in a 0700 folder:
+ * root's alone). It only ever grows: a shim ignores members and refuses methods that it does not know, and a client
+ * does the same with events.
+ *
+ * **Control connection.** JSON objects, one a line, both ways. The client opens with a {@link Hello} and gets the
+ * shim's. Then it sends {@link Request}s, each answered by one {@link Response} of the same `id`, in any order; the shim
+ * sends {@link Notice}s to every control connection. A client that finds a shim of another build asks it to
+ * `handOver`: the shim answers, leaves all to the keepers, removes its socket and ends; the client starts its own.
+ *
+ * **Attach connection.** The client opens with one line, an {@link AttachHello}. The shim answers with one
+ * line, `{"ok":true}` or `{"error":…}`, and then the connection is the raw stream of `ShimClient.attach`.
+ *
+ * A process that ended is told (`exit`) and listed until `release`; a `launch` of an id that runs already answers
+ * with what runs: so a client whose shim died may simply ask again.
+ */
+import type { ErrorKind } from "../errors.ts";
+import type { AttachOptions, ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
+
+export const PROTOCOL_VERSION = 1;
+
+export interface Hello {
+  hello: { protocol: number; build: string; pid: number };
+}
+
+export interface AttachHello {
+  attach: { id: string; options: AttachOptions; io: "pipes" | "pty" };
+}
+
+/** Method → its parameters and its result. */
+export interface Methods {
+  launch: [LaunchRequest, Launched];
+  exec: [ExecLaunchRequest, Launched];
+  signal: [{ id: string; signal: number; all: boolean }, null];
+  resize: [{ id: string; cols: number; rows: number }, null];
+  pause: [{ id: string }, null];
+  unpause: [{ id: string }, null];
+  list: [Record<string, never>, Supervised[]];
+  release: [{ id: string }, null];
+  handOver: [Record<string, never>, null];
+}
+export type Method = keyof Methods;
+
+export interface Request<M extends Method = Method> {
+  id: number;
+  method: M;
+  params: Methods[M][0];
+}
+
+/** An `EngineError`, and the exit status that a failed start has for the docker client. */
+export interface WireError {
+  kind: ErrorKind;
+  message: string;
+  code?: number;
+}
+
+export type Response = { id: number; result: unknown } | { id: number; error: WireError };
+
+export type Notice =
+  | { event: "exit"; exit: Exit }
+  | { event: "oom"; id: string; time: string }
+  | { event: "warning"; message: string };
+
+/** Cuts a byte stream into lines. */
+export class LineReader {
+  #parts: Buffer[] = [];
+
+  /** The lines that are whole now, without their newlines. */
+  push(bytes: Buffer): string[] {
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      this.#parts.push(bytes.subarray(start, end));
+      lines.push(Buffer.concat(this.#parts).toString("utf8"));
+      this.#parts = [];
+      start = end + 1;
+    }
+    // A copy: the buffer is its reader's again.
+    if (start < bytes.length) this.#parts.push(Buffer.from(bytes.subarray(start)));
+    return lines;
+  }
+
+  /** The first line alone, and what follows it; undefined until it is whole. */
+  first(bytes: Buffer): { line: string; rest: Buffer } | undefined {
+    const end = bytes.indexOf(10);
+    if (end < 0) {
+      this.#parts.push(Buffer.from(bytes));
+      return undefined;
+    }
+    const line = Buffer.concat([...this.#parts, bytes.subarray(0, end)]).toString("utf8");
+    return { line, rest: Buffer.from(bytes.subarray(end + 1)) };
+  }
+}

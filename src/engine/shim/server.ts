@@ -1,0 +1,193 @@
+/**
+ * The shim's socket: control connections and attach connections (protocol.ts).
+ */
+import type { Socket } from "bun";
+import { EngineError } from "../errors.ts";
+import {
+  type AttachHello,
+  LineReader,
+  type Method,
+  type Methods,
+  type Notice,
+  PROTOCOL_VERSION,
+  type Request,
+  type WireError,
+} from "./protocol.ts";
+import { Session } from "./session.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export interface ServerOptions {
+  path: string;
+  build: string;
+  /** A disk's folder for what slow clients have not taken. */
+  spillFolder: string;
+  /** Asked by a client of another build: ends the process, once the answer is sent. */
+  onHandOver(): Promise<void>;
+}
+
+type Handlers = { [M in Method]: (params: Methods[M][0]) => Methods[M][1] | Promise<Methods[M][1]> };
+
+/** A connection, until and after its first line has said what it is. */
+interface Connection {
+  reader: LineReader;
+  kind: "new" | "control" | "attach";
+  session?: Session;
+  /** Control lines that the client has not taken yet. */
+  unsent: Buffer[];
+}
+
+export class ShimServer {
+  readonly #options: ServerOptions;
+  readonly #handlers: Handlers;
+  readonly #controls = new Set<Socket<Connection>>();
+  readonly #supervisor: Supervisor;
+  #listener: { stop(force?: boolean): void } | undefined;
+
+  constructor(supervisor: Supervisor, options: ServerOptions) {
+    this.#supervisor = supervisor;
+    this.#options = options;
+    this.#handlers = {
+      launch: (request) => supervisor.launch(request),
+      exec: (request) => supervisor.exec(request),
+      signal: ({ id, signal, all }) => done(supervisor.signal(id, signal, all)),
+      resize: ({ id, cols, rows }) => done(supervisor.resize(id, cols, rows)),
+      pause: ({ id }) => done(supervisor.freeze(id, true)),
+      unpause: ({ id }) => done(supervisor.freeze(id, false)),
+      list: () => supervisor.list(),
+      release: ({ id }) => done(supervisor.release(id)),
+      handOver: () => {
+        // The answer first.
+        setTimeout(() => void options.onHandOver(), 1);
+        return null;
+      },
+    };
+  }
+
+  get clients(): number {
+    return this.#controls.size;
+  }
+
+  listen(): void {
+    this.#listener = Bun.listen<Connection>({
+      unix: this.#options.path,
+      allowHalfOpen: true,
+      socket: {
+        open: (socket) => {
+          socket.data = { reader: new LineReader(), kind: "new", unsent: [] };
+        },
+        data: (socket, bytes) => this.#receive(socket, bytes),
+        drain: (socket) => {
+          socket.data.session?.drain();
+          this.#flush(socket);
+        },
+        end: (socket) => {
+          if (socket.data.session === undefined) socket.end();
+          else socket.data.session.endInput();
+        },
+        close: (socket) => this.#gone(socket),
+        error: (socket) => this.#gone(socket),
+      },
+    });
+  }
+
+  close(): void {
+    this.#listener?.stop(true);
+  }
+
+  tell(notice: Notice): void {
+    for (const socket of this.#controls) this.#send(socket, notice);
+  }
+
+  #gone(socket: Socket<Connection>): void {
+    this.#controls.delete(socket);
+    socket.data.session?.gone();
+  }
+
+  #receive(socket: Socket<Connection>, bytes: Buffer): void {
+    const connection = socket.data;
+    if (connection.kind === "attach") {
+      connection.session!.receive(bytes);
+      return;
+    }
+    let rest = bytes;
+    if (connection.kind === "new") {
+      const first = connection.reader.first(bytes);
+      if (first === undefined) return;
+      rest = first.rest;
+      connection.reader = new LineReader();
+      this.#greet(socket, first.line);
+      if ((connection.kind as string) === "attach") {
+        if (rest.length > 0) connection.session!.receive(rest);
+        return;
+      }
+    }
+    for (const line of connection.reader.push(rest)) void this.#answer(socket, line);
+  }
+
+  #greet(socket: Socket<Connection>, line: string): void {
+    let hello: Partial<AttachHello>;
+    try {
+      hello = JSON.parse(line);
+    } catch {
+      socket.terminate();
+      return;
+    }
+    if (hello.attach === undefined) {
+      socket.data.kind = "control";
+      this.#controls.add(socket);
+      const { build } = this.#options;
+      this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid } });
+      return;
+    }
+    const { id, options } = hello.attach;
+    socket.data.kind = "attach";
+    const session = new Session(socket, options, this.#options.spillFolder);
+    socket.data.session = session;
+    socket.write('{"ok":true}\n');
+    this.#supervisor.attach(id, session);
+  }
+
+  async #answer(socket: Socket<Connection>, line: string): Promise<void> {
+    const { id, method, params } = JSON.parse(line) as Request;
+    try {
+      const handler = this.#handlers[method] as ((params: unknown) => unknown) | undefined;
+      if (handler === undefined) throw new EngineError("notImplemented", `this shim has no ${method}`);
+      this.#send(socket, { id, result: await handler(params) });
+    } catch (error) {
+      this.#send(socket, { id, error: wireError(error) });
+    }
+  }
+
+  #send(socket: Socket<Connection>, message: unknown): void {
+    socket.data.unsent.push(Buffer.from(`${JSON.stringify(message)}\n`));
+    this.#flush(socket);
+  }
+
+  #flush(socket: Socket<Connection>): void {
+    const { unsent } = socket.data;
+    while (unsent.length > 0) {
+      const sent = socket.write(unsent[0]!);
+      if (sent <= 0) return;
+      if (sent < unsent[0]!.length) {
+        unsent[0] = unsent[0]!.subarray(sent);
+        return;
+      }
+      unsent.shift();
+    }
+  }
+}
+
+/** For methods that have nothing to say. */
+const done = async (work: unknown): Promise<null> => {
+  await work;
+  return null;
+};
+
+function wireError(error: unknown): WireError {
+  const { message, code } = error as Error & { code?: number };
+  return {
+    kind: error instanceof EngineError ? error.kind : "internal",
+    message,
+    ...(typeof code === "number" ? { code } : {}),
+  };
+}

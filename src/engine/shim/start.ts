@@ -1,0 +1,41 @@
+/** Starts a shim that outlives whoever starts it. */
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export interface StartOptions {
+  execRoot: string;
+  program?: readonly string[];
+}
+
+/** This program, under its long name: from source it is Bun with our main file. */
+const self = (): string[] =>
+  Bun.main.startsWith("/$bunfs/")
+    ? [process.execPath, "ts-shim"]
+    : [process.execPath, new URL("../../main.ts", import.meta.url).pathname, "ts-shim"];
+
+/** `exited` says why it ended, if it did. */
+export function startShim({ execRoot, program }: StartOptions): { exited(): string | undefined } {
+  mkdirSync(execRoot, { recursive: true, mode: 0o700 });
+  const logPath = join(execRoot, "shim.log");
+  const log = openSync(logPath, "w", 0o600);
+  try {
+    const shim = Bun.spawn([...(program ?? self()), "--exec-root", execRoot], {
+      // Its own session: no terminal's signals, no process group of ours.
+      detached: true,
+      cwd: "/",
+      stdio: ["ignore", log, log],
+      // Nothing of the daemon's environment: it may hold secrets, and variables that change the program.
+      env: { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/" },
+    });
+    shim.unref();
+    return {
+      exited: () => {
+        if (shim.exitCode === null && shim.signalCode === null) return undefined;
+        const said = readFileSync(logPath, "utf8").trim();
+        return said === "" ? `it ended with ${shim.signalCode ?? shim.exitCode}` : said;
+      },
+    };
+  } finally {
+    closeSync(log);
+  }
+}

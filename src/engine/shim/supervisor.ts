@@ -1,0 +1,304 @@
+/**
+ * All processes of one exec root: launched, taken back from their keepers, signalled, told of, forgotten.
+ */
+import { EngineError } from "../errors.ts";
+import { nowNs } from "../log/time.ts";
+import { connectKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import { StepFailure } from "../runtime/stage.ts";
+import { freezeCgroups, killCgroups, ownCgroups, removeCgroups, signalCgroups } from "./cgroup.ts";
+import type { Compiled, Compilers } from "./compile.ts";
+import { Journal, type Unfinished } from "./journal.ts";
+import { Poller } from "./poller.ts";
+import { type ProcessContext, SupervisedProcess } from "./process.ts";
+import { type LaunchRecord, Records } from "./records.ts";
+import type { Session } from "./session.ts";
+import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
+
+export interface SupervisorEvents {
+  exit(exit: Exit): void;
+  oom(event: { id: string; time: string }): void;
+  warning(message: string): void;
+}
+
+/** A keeper that is stopped (SIGSTOP) does not answer; nobody waits for it longer than this. */
+const KEEPER_TIMEOUT_MS = 5000;
+
+export class Supervisor {
+  readonly #compilers: Compilers;
+  readonly #events: SupervisorEvents;
+  readonly #records: Records;
+  readonly #poller = new Poller();
+  readonly #journal: Journal;
+  readonly #processes = new Map<string, SupervisedProcess>();
+  readonly #launching = new Map<string, Promise<Launched>>();
+  /** Clients that attached before the launch. */
+  readonly #pending = new Map<string, Set<Session>>();
+  readonly #context: ProcessContext;
+
+  constructor(execRoot: string, compilers: Compilers, events: SupervisorEvents) {
+    this.#compilers = compilers;
+    this.#events = events;
+    this.#records = new Records(execRoot);
+    this.#journal = new Journal(this.#records.journal());
+    this.#context = {
+      records: this.#records,
+      poller: this.#poller,
+      journal: this.#journal,
+      warn: events.warning,
+      onExit: (process, exit) => void this.#ended(process, exit),
+      onOom: (id, time) => events.oom({ id, time: time.toString() }),
+    };
+  }
+
+  /** True when there is nothing left that needs a shim. */
+  get idle(): boolean {
+    if (this.#launching.size > 0) return false;
+    for (const process of this.#processes.values()) {
+      if (process.exit === undefined || process.attached > 0) return false;
+    }
+    return true;
+  }
+
+  /** Starts to watch, and takes over what a predecessor left. */
+  async start(): Promise<void> {
+    await this.#poller.start();
+    const records = this.#records.readAll();
+    this.#records.sweep(records.map((record) => record.id));
+    const unfinished = this.#journal.unfinished();
+    const mine = (id: string): Unfinished | undefined => (unfinished?.id === id ? unfinished : undefined);
+    // The one with the unfinished read comes first: the journal is needed for the others' reads.
+    records.sort((a, b) => Number(mine(b.id) !== undefined) - Number(mine(a.id) !== undefined));
+    const [first, ...others] = records;
+    if (first !== undefined) await this.#takeBack(first, mine(first.id));
+    this.#journal.done();
+    await Promise.all(others.map((record) => this.#takeBack(record, undefined)));
+  }
+
+  async #takeBack(record: LaunchRecord, unfinished: Unfinished | undefined): Promise<void> {
+    const process = new SupervisedProcess(record, this.#context);
+    if (record.lost !== undefined || record.drained) {
+      process.restoreExit(record.lost);
+      this.#processes.set(record.id, process);
+      if (record.lost !== undefined) await killCgroups(record.cgroups).catch(() => {});
+      return;
+    }
+    let keeper: Keeper;
+    try {
+      keeper = await timeout(connectKeeper(this.#records.socket(record.id), process.events));
+    } catch {
+      if (record.pid === 0) {
+        // The launch was not finished: whoever asked for it was told so by the broken connection.
+        await this.#undoLaunch(record);
+        return;
+      }
+      this.#processes.set(record.id, process);
+      process.lose("its keeper was killed");
+      return;
+    }
+    this.#processes.set(record.id, process);
+    if (record.pid === 0) this.#noteStart(record, keeper);
+    await process.adopt(keeper, { unfinished });
+  }
+
+  launch(request: LaunchRequest): Promise<Launched> {
+    return this.#start(request, {
+      id: request.id,
+      container: request.id,
+      io: request.io,
+      log: request.log,
+      compile: (paths) => this.#compilers.container(request, paths),
+    });
+  }
+
+  exec(request: ExecLaunchRequest): Promise<Launched> {
+    const container = this.#processes.get(request.container);
+    if (container === undefined || !container.running) {
+      throw new EngineError("conflict", `container ${request.container} is not running`);
+    }
+    return this.#start(request, {
+      id: request.id,
+      container: request.container,
+      io: request.io,
+      log: { driver: "none" },
+      compile: (paths) => this.#compilers.exec(request, container.record, paths),
+    });
+  }
+
+  #start(request: { id: string }, what: Start): Promise<Launched> {
+    const running = this.#processes.get(request.id);
+    if (running?.running) return Promise.resolve(launched(running.record));
+    const launching = this.#launching.get(request.id) ?? this.#launch(what);
+    this.#launching.set(request.id, launching);
+    const forget = () => this.#launching.delete(request.id);
+    launching.then(forget, forget);
+    return launching;
+  }
+
+  async #launch(what: Start): Promise<Launched> {
+    const { id, container, io, log } = what;
+    // A container that is started again: what is known of its last run is not needed any more.
+    this.release(id);
+    const record: LaunchRecord = {
+      id,
+      container,
+      io,
+      log,
+      cgroups: [],
+      pid: 0,
+      startedAt: "0",
+      paused: false,
+    };
+    let compiled: Compiled | undefined;
+    try {
+      compiled = what.compile({ socket: this.#records.socket(id), exitRecord: this.#records.exit(id) });
+      record.cgroups = compiled.cgroups;
+      this.#records.write(record);
+      const process = new SupervisedProcess(record, this.#context);
+      const keeper = await launchKeeper(compiled.plan, process.events, compiled.options);
+      this.#noteStart(record, keeper);
+      this.#processes.set(id, process);
+      for (const session of this.#pending.get(id) ?? []) process.attach(session);
+      this.#pending.delete(id);
+      await process.adopt(keeper);
+      return launched(record);
+    } catch (error) {
+      await this.#undoLaunch(record);
+      for (const session of this.#pending.get(id) ?? []) session.finish();
+      throw startError(error);
+    } finally {
+      compiled?.dispose?.();
+    }
+  }
+
+  #noteStart(record: LaunchRecord, keeper: Keeper): void {
+    record.pid = keeper.pid;
+    record.startedAt = nowNs().toString();
+    if (record.id === record.container && record.cgroups.length === 0) {
+      try {
+        record.cgroups = ownCgroups(keeper.pid, record.container);
+      } catch {
+        // It has ended already: its exit is on its way.
+      }
+    }
+    this.#records.write(record);
+  }
+
+  async #undoLaunch(record: LaunchRecord): Promise<void> {
+    this.#processes.delete(record.id);
+    await killCgroups(record.cgroups).catch((error) => this.#events.warning(String(error)));
+    await removeCgroups(record.cgroups);
+    this.#records.remove(record.id);
+  }
+
+  attach(id: string, session: Session): void {
+    const process = this.#processes.get(id);
+    if (process !== undefined && process.exit === undefined) {
+      process.attach(session);
+      return;
+    }
+    const pending = this.#pending.get(id) ?? new Set();
+    this.#pending.set(id, pending.add(session));
+    session.onClosed = () => {
+      pending.delete(session);
+      if (pending.size === 0 && this.#pending.get(id) === pending) this.#pending.delete(id);
+    };
+  }
+
+  async signal(id: string, signal: number, all: boolean): Promise<void> {
+    const process = this.#running(id);
+    if (!all) process.signal(signal);
+    else if (signal === 9) await killCgroups(process.record.cgroups);
+    else signalCgroups(process.record.cgroups, signal);
+  }
+
+  resize(id: string, cols: number, rows: number): void {
+    this.#running(id).resize(cols, rows);
+  }
+
+  async freeze(id: string, paused: boolean): Promise<void> {
+    const { record } = this.#running(id);
+    await freezeCgroups(record.cgroups, paused);
+    record.paused = paused;
+    this.#records.write(record);
+  }
+
+  list(): Supervised[] {
+    return [...this.#processes.values()].filter(({ record }) => record.pid > 0).map((p) => p.describe());
+  }
+
+  /** The exit is stored by who asked for it. Also right for an id that nobody knows (any more). */
+  release(id: string): void {
+    const process = this.#processes.get(id);
+    if (process === undefined) return;
+    if (process.running) throw new EngineError("conflict", `process ${id} is running`);
+    this.#processes.delete(id);
+    this.#records.remove(id);
+  }
+
+  /** Resolves when no launch is under way any more. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([...this.#launching.values()]);
+  }
+
+  /** Leaves every process to its keeper. */
+  abandon(): void {
+    for (const process of this.#processes.values()) process.abandon();
+    this.#poller.close();
+  }
+
+  #running(id: string): SupervisedProcess {
+    const process = this.#processes.get(id);
+    if (process === undefined || !process.running) {
+      throw new EngineError("notFound", `process ${id} is not running`);
+    }
+    return process;
+  }
+
+  async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
+    if (process.record.id === process.record.container) {
+      // What it left in its cgroups (a host pid namespace outlives its first process) ends with it.
+      try {
+        await killCgroups(process.record.cgroups);
+        await removeCgroups(process.record.cgroups);
+      } catch (error) {
+        this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
+      }
+    }
+    this.#events.exit(exit);
+  }
+}
+
+interface Start {
+  id: string;
+  container: string;
+  io: LaunchRequest["io"];
+  log: LaunchRequest["log"];
+  compile(paths: { socket: string; exitRecord: string }): Compiled;
+}
+
+const launched = ({ pid, startedAt }: LaunchRecord): Launched => ({ pid, startedAt });
+
+function timeout<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the keeper does not answer")), KEEPER_TIMEOUT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A start that failed, with the exit status that docker's client makes of runc's words. */
+function startError(error: unknown): Error {
+  if (error instanceof EngineError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const failed = new EngineError(error instanceof StepFailure ? "invalid" : "internal", message, {
+    cause: error,
+  });
+  return Object.assign(failed, { code: startStatus(message) });
+}
+
+export function startStatus(message: string): number | undefined {
+  if (/executable file not found|no such file or directory|system cannot find the file/.test(message))
+    return 127;
+  if (/permission denied|not a directory|is a directory|exec format error/i.test(message)) return 126;
+  return undefined;
+}
