@@ -54,7 +54,8 @@ export async function launchKeeper(
     throw new SystemError(`the stage ended with ${status} before it kept anything`, 104);
   });
   failed.catch(() => {});
-  return await Promise.race([client.hello, failed]);
+  // The hang-up comes before the stage's status, and says less
+  return await Promise.race([client.hello.catch(() => failed), failed]);
 }
 
 /** Connects to a keeper's socket. Rejects with a `SystemError` (ECONNREFUSED, ENOENT, EAGAIN) when there is none. */
