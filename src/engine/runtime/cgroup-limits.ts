@@ -1,0 +1,116 @@
+/**
+ * Resources of the specification as files of cgroups, in the order in which they have to be written.
+ * @source config-linux.md "Control groups"; Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst
+ */
+import type { Resources, ThrottleDevice } from "./spec.ts";
+
+export interface Limit {
+  /** The version 1 controller that has the file. */
+  controller: string;
+  file: string;
+  value: string;
+}
+
+const UNLIMITED = "-1";
+
+/** Version 1. Memory before memory and swap: the second may never be below the first. */
+export function limitsV1(resources: Resources): Limit[] {
+  const limits: Limit[] = [];
+  const add = (controller: string, file: string, value: number | string | undefined) => {
+    if (value !== undefined && value !== 0 && value !== "")
+      limits.push({ controller, file: `${controller}.${file}`, value: String(value) });
+  };
+  const { memory, cpu, pids, blockIO, network } = resources;
+  add("memory", "limit_in_bytes", memory?.limit);
+  const swap = memory?.swap || (memory?.limit === -1 ? UNLIMITED : undefined);
+  add("memory", "memsw.limit_in_bytes", swap);
+  add("memory", "soft_limit_in_bytes", memory?.reservation);
+  add("memory", "kmem.tcp.limit_in_bytes", memory?.kernelTCP);
+  if (memory?.disableOOMKiller) add("memory", "oom_control", "1");
+  if (memory?.swappiness !== undefined && memory.swappiness >= 0)
+    add("memory", "swappiness", String(memory.swappiness));
+  add("cpu", "shares", cpu?.shares);
+  add("cpu", "cfs_period_us", cpu?.period);
+  add("cpu", "cfs_burst_us", cpu?.burst);
+  add("cpu", "cfs_quota_us", cpu?.quota);
+  add("cpu", "rt_period_us", cpu?.realtimePeriod);
+  add("cpu", "rt_runtime_us", cpu?.realtimeRuntime);
+  add("cpu", "idle", cpu?.idle);
+  add("cpuset", "cpus", cpu?.cpus);
+  add("cpuset", "mems", cpu?.mems);
+  if (pids && pids.limit !== 0) add("pids", "max", pids.limit > 0 ? pids.limit : "max");
+  add("blkio", "weight", blockIO?.weight);
+  add("blkio", "leaf_weight", blockIO?.leafWeight);
+  for (const device of blockIO?.weightDevice ?? [])
+    add("blkio", "weight_device", `${device.major}:${device.minor} ${device.weight ?? 0}`);
+  const throttle = (file: string, devices?: ThrottleDevice[]) => {
+    for (const { major, minor, rate } of devices ?? []) add("blkio", file, `${major}:${minor} ${rate}`);
+  };
+  throttle("throttle.read_bps_device", blockIO?.throttleReadBpsDevice);
+  throttle("throttle.write_bps_device", blockIO?.throttleWriteBpsDevice);
+  throttle("throttle.read_iops_device", blockIO?.throttleReadIOPSDevice);
+  throttle("throttle.write_iops_device", blockIO?.throttleWriteIOPSDevice);
+  for (const { pageSize, limit } of resources.hugepageLimits ?? [])
+    add("hugetlb", `${pageSize}.limit_in_bytes`, String(limit));
+  add("net_cls", "classid", network?.classID);
+  for (const { name, priority } of network?.priorities ?? [])
+    add("net_prio", "ifpriomap", `${name} ${priority}`);
+  return limits;
+}
+
+/** Version 2; controllers are named as there. */
+export function limitsV2(resources: Resources): Limit[] {
+  const limits: Limit[] = [];
+  const add = (file: string, value: number | string | undefined) => {
+    if (value !== undefined && value !== "")
+      limits.push({ controller: file.split(".")[0] ?? "", file, value: String(value) });
+  };
+  const { memory, cpu, pids, blockIO } = resources;
+  add("memory.max", orMax(memory?.limit));
+  add("memory.swap.max", swapOnly(memory?.limit, memory?.swap));
+  add("memory.low", orMax(memory?.reservation));
+  if (cpu?.shares) add("cpu.weight", cpuWeight(cpu.shares));
+  if (cpu?.quota || cpu?.period)
+    add("cpu.max", `${cpu.quota && cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period || 100_000}`);
+  add("cpu.max.burst", cpu?.burst || undefined);
+  add("cpu.idle", cpu?.idle || undefined);
+  add("cpuset.cpus", cpu?.cpus);
+  add("cpuset.mems", cpu?.mems);
+  if (pids && pids.limit !== 0) add("pids.max", pids.limit > 0 ? pids.limit : "max");
+  if (blockIO?.weight) add("io.weight", `default ${ioWeight(blockIO.weight)}`);
+  const throttle = (key: string, devices?: ThrottleDevice[]) => {
+    for (const { major, minor, rate } of devices ?? [])
+      add("io.max", `${major}:${minor} ${key}=${rate || "max"}`);
+  };
+  throttle("rbps", blockIO?.throttleReadBpsDevice);
+  throttle("wbps", blockIO?.throttleWriteBpsDevice);
+  throttle("riops", blockIO?.throttleReadIOPSDevice);
+  throttle("wiops", blockIO?.throttleWriteIOPSDevice);
+  for (const { pageSize, limit } of resources.hugepageLimits ?? [])
+    add(`hugetlb.${pageSize}.max`, String(limit));
+  for (const [file, value] of Object.entries(resources.unified ?? {})) add(file, value);
+  return limits;
+}
+
+const orMax = (value: number | undefined): string | undefined => {
+  if (value === undefined || value === 0) return undefined;
+  return value < 0 ? "max" : String(value);
+};
+
+/** The specification's swap counts memory, too; version 2 has swap alone. */
+function swapOnly(limit: number | undefined, swap: number | undefined): string | undefined {
+  if (!swap) return undefined;
+  if (swap < 0) return "max";
+  return limit && limit > 0 ? String(Math.max(0, swap - limit)) : undefined;
+}
+
+/** 2 to 262144 onto 1 to 10000 so that 1024, everybody's default, becomes 100: runc's curve since 1.3.2. */
+export function cpuWeight(shares: number): number {
+  if (shares <= 2) return 1;
+  if (shares >= 262_144) return 10_000;
+  const l = Math.log2(shares);
+  return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34));
+}
+
+/** 10 to 1000 onto 1 to 10000. */
+const ioWeight = (weight: number): number => Math.floor(1 + ((weight - 10) * 9999) / 990);

@@ -1,0 +1,170 @@
+/**
+ * A container's cgroup as plan steps: made and limited by the first process of the plan, joined by the container's
+ * own (design.md, section 4: a single-threaded child that writes 0 costs a thirtieth of a parent that writes a pid).
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { AT, O } from "../../ffi/file.ts";
+import { EngineError } from "../errors.ts";
+import { type Cgroup, type CgroupFolder, folderOf, isUnified, unifiedFolder } from "./cgroup-layout.ts";
+import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
+import { attachDeviceProgram, deviceRules, writeDeviceRules } from "./device-rules.ts";
+import { openHost, writeHost } from "./inside.ts";
+import { flags, type KeepStep, type PlanBuilder, type Slot } from "./plan.ts";
+import type { Resources } from "./spec.ts";
+
+const CWD = flags(AT, "AT_FDCWD");
+
+/** Makes the folders and writes the limits. */
+export function createCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, resources: Resources): void {
+  const unified = isUnified(cgroup);
+  const limits = unified ? limitsV2(resources) : limitsV1(resources);
+  for (const folder of cgroup) {
+    if (unified) enableControllers(plan, fd, folder, limits);
+    makeFolders(plan, fd, folder);
+  }
+  for (const limit of limits) writeLimit(plan, fd, cgroup, limit, unified);
+  if (unified) {
+    const folder = unifiedFolder(cgroup);
+    if (folder) attachDeviceProgram(plan, fd, folder.path, deviceRules(resources.devices));
+  } else {
+    const devices = folderOf(cgroup, "devices");
+    if (devices) writeDeviceRules(plan, fd, devices.path, deviceRules(resources.devices));
+  }
+}
+
+/** Every folder from the mount point down to the container's. */
+function levels({ mountpoint, path }: CgroupFolder): string[] {
+  const names = path.slice(mountpoint.length).split("/").filter(Boolean);
+  return names.map((_, i) => `${mountpoint}/${names.slice(0, i + 1).join("/")}`);
+}
+
+function makeFolders(plan: PlanBuilder, fd: number, folder: CgroupFolder): void {
+  for (const level of levels(folder)) {
+    plan.call("mkdirat", [CWD, plan.string(level), 0o755], {
+      label: `create cgroup ${level}`,
+      tolerate: [ERRNO.EEXIST],
+    });
+    if (folder.controllers.includes("cpuset")) inheritCpuset(plan, fd, level);
+  }
+}
+
+/** A new version 1 cpuset is empty, and takes no process before it has processors and memory nodes. */
+function inheritCpuset(plan: PlanBuilder, fd: number, level: string): void {
+  const parent = level.slice(0, level.lastIndexOf("/"));
+  const read = plan.slot("cpuset");
+  for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+    const label = `inherit ${file} of ${parent}`;
+    const buffer = plan.space(4096, file);
+    openHost(plan, `${level}/${file}`, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
+    plan.call("read", [fd, buffer, buffer.size], { label, slot: read });
+    const set = plan.label(`${file} is set`);
+    const empty = plan.label(`${file} is empty`);
+    plan.jumpWhen(read, { equals: 1 }, empty);
+    plan.jumpWhen(read, "not zero", set);
+    plan.place(empty);
+    openHost(plan, `${parent}/${file}`, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
+    plan.call("read", [fd, buffer, buffer.size], { label, slot: read });
+    openHost(plan, `${level}/${file}`, ["O_WRONLY", "O_CLOEXEC"], { label, fd });
+    plan.call("write", [fd, buffer, read], { label });
+    plan.place(set);
+  }
+}
+
+/**
+ * Version 2: a controller works in a folder when its parent hands it down. One that cannot be had fails later, by
+ * the file that is missing, if it was asked for.
+ */
+function enableControllers(
+  plan: PlanBuilder,
+  fd: number,
+  folder: CgroupFolder,
+  limits: readonly Limit[],
+): void {
+  const wanted = new Set([
+    "cpu",
+    "cpuset",
+    "io",
+    "memory",
+    "pids",
+    ...limits.map(({ controller }) => controller),
+  ]);
+  const all = levels(folder);
+  for (const level of all) {
+    plan.call("mkdirat", [CWD, plan.string(level), 0o755], {
+      label: `create cgroup ${level}`,
+      tolerate: [ERRNO.EEXIST],
+    });
+  }
+  for (const level of [folder.mountpoint, ...all.slice(0, -1)]) {
+    const path = `${level}/cgroup.subtree_control`;
+    for (const controller of wanted)
+      writeHost(plan, fd, path, `+${controller}`, `enable ${controller} in ${level}`, "all");
+  }
+}
+
+function writeLimit(plan: PlanBuilder, fd: number, cgroup: Cgroup, limit: Limit, unified: boolean): void {
+  const folder = unified ? unifiedFolder(cgroup) : folderOf(cgroup, limit.controller);
+  if (!folder || limit.file.includes("/")) {
+    throw new EngineError(
+      "invalid",
+      `cannot set ${limit.file}: the cgroup controller ${limit.controller} is not there`,
+    );
+  }
+  writeHost(
+    plan,
+    fd,
+    `${folder.path}/${limit.file}`,
+    limit.value,
+    `failed to write ${JSON.stringify(limit.value)} to ${folder.path}/${limit.file}`,
+  );
+}
+
+/** The folder of the version 2 hierarchy, for CLONE_INTO_CGROUP; -1 without one. */
+export function openUnified(plan: PlanBuilder, fd: number, cgroup: Cgroup): number | undefined {
+  const folder = unifiedFolder(cgroup);
+  if (!folder) return undefined;
+  openHost(plan, folder.path, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], {
+    label: `open cgroup ${folder.path}`,
+    fd,
+  });
+  return fd;
+}
+
+/** In the child: joins the version 1 hierarchies. The version 2 one it was cloned into. */
+export function joinCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup): void {
+  for (const { version, path } of cgroup) {
+    if (version === 1)
+      writeHost(plan, fd, `${path}/tasks`, "0", `unable to apply cgroup configuration: join ${path}`);
+  }
+}
+
+export type Watch = NonNullable<KeepStep["watches"]>[number];
+
+/** What tells a keeper that the kernel killed something for want of memory. */
+export function watchOom(plan: PlanBuilder, cgroup: Cgroup, scratch: { fd: number; slot: Slot }): Watch[] {
+  const label = "watch for out of memory";
+  const memory = folderOf(cgroup, "memory");
+  if (memory) return [watchOomV1(plan, memory.path, scratch, label)];
+  const unified = unifiedFolder(cgroup);
+  if (!unified) return [];
+  const fd = plan.fd();
+  const { slot } = scratch;
+  openHost(plan, `${unified.path}/memory.events`, ["O_RDONLY", "O_CLOEXEC"], {
+    label,
+    fd,
+    slot,
+    tolerate: [ERRNO.ENOENT],
+  });
+  return [{ fd, kind: "priority" }];
+}
+
+/** "EVENTFD OOM_CONTROL" into cgroup.event_control; both numbers are the plan's own, so the text is fixed. */
+function watchOomV1(plan: PlanBuilder, path: string, { fd: scratch }: { fd: number }, label: string): Watch {
+  const events = plan.fd();
+  const control = plan.fd();
+  plan.call("eventfd2", [0, flags(O, "O_CLOEXEC", "O_NONBLOCK")], { label, fd: events });
+  openHost(plan, `${path}/memory.oom_control`, ["O_RDONLY", "O_CLOEXEC"], { label, fd: control });
+  writeHost(plan, scratch, `${path}/cgroup.event_control`, `${events} ${control}`, label);
+  plan.call("close", [control], { label });
+  return { fd: events, kind: "eventfd" };
+}

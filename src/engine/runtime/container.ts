@@ -1,0 +1,424 @@
+/**
+ * From an OCI specification to the plan that starts the container: the story of a start, top to bottom. The first
+ * process of the plan is the stage (which becomes the keeper, or waits, or ends); its child becomes the container.
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { CLONE, PR } from "../../ffi/process.ts";
+import { SOCK } from "../../ffi/socket-flags.ts";
+import { EngineError } from "../errors.ts";
+import type { Rootfs } from "../shim/types.ts";
+import type { Cgroup } from "./cgroup-layout.ts";
+import { addCgroupMount } from "./cgroup-mounts.ts";
+import { createCgroup, joinCgroup, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
+import { runCommand } from "./command.ts";
+import { addDeviceLinks, addDevices } from "./devices.ts";
+import { addMaskedPaths, addReadonlyPaths } from "./hidden-paths.ts";
+import {
+  cleanPath,
+  type Inside,
+  inside,
+  makeFolders,
+  openHost,
+  openInside,
+  openOrMakeFile,
+} from "./inside.ts";
+import {
+  openSlave,
+  type ProcessIo,
+  pair,
+  prepareStreams,
+  receiveTerminal,
+  type Streams,
+  takePipes,
+  takeTerminal,
+  unixAddress,
+} from "./io.ts";
+import { attach, cloneTree, Mounter } from "./mounts.ts";
+import {
+  becomeMappedRoot,
+  enterCgroupNamespace,
+  joinNamespaces,
+  mapIds,
+  type NamespacePlan,
+  openNamespaces,
+} from "./namespaces.ts";
+import { flags, type Named, type Plan, PlanBuilder, type Slot } from "./plan.ts";
+import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
+import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
+import type { Linux, Process, Spec } from "./spec.ts";
+import { setSysctls } from "./sysctls.ts";
+
+/** What a keeper needs (design.md, section 5). */
+export interface KeeperOptions {
+  /** Where its socket will be: at most 107 bytes, in a folder that is root's alone. */
+  socket: string;
+  /** The exit record, on a tmpfs. */
+  record: string;
+  /** /proc/sys/kernel/random/boot_id */
+  bootId: string;
+}
+
+/** Values of SYNC, for whoever started the stage with a control socket. */
+export const SYNC = {
+  /** The container's pid, in the host's namespace. */
+  pid: 1,
+  /** Everything but the command is there: hooks may run; answer to go on. */
+  hooks: 2,
+} as const;
+
+export interface ContainerOptions {
+  id: string;
+  spec: Spec;
+  rootfs: Rootfs;
+  io: ProcessIo;
+  /** Of `cgroupOf`; none for `[]`. */
+  cgroup: Cgroup;
+  /** Without one, the stage waits for the container and ends with its status; with a gate, it does not wait. */
+  keeper?: KeeperOptions;
+  /** A pid 1 that reaps and forwards signals above the process. */
+  init?: boolean;
+  /**
+   * A fifo of the host's: the process is executed when somebody writes into it (`tsrunc create`), and is a child of
+   * whoever started the stage.
+   */
+  gate?: string;
+  /** Tell SYNC.pid over the control socket. */
+  control?: boolean;
+  /** Stop for hooks (SYNC.hooks) before the root changes; needs `control`. */
+  hooks?: boolean;
+  /** fds above 2 that the process gets: the stage was given them as its fds from 6 on (or 7, see `firstPreserved`). */
+  preserve?: { count: number; first: number };
+  noPivot?: boolean;
+  noNewKeyring?: boolean;
+  /** Of the inherited streams: those to give to the process's user, and those that are /dev/null. */
+  inherited?: { own: readonly number[]; null: readonly number[] };
+}
+
+/** Throws an `EngineError` for a specification that cannot be carried out. */
+export function compileContainer(options: ContainerOptions): Plan {
+  const { spec } = options;
+  const process = spec.process;
+  const linux = spec.linux ?? {};
+  if (!process) throw new EngineError("invalid", "process property must not be empty");
+  if (!process.cwd.startsWith("/"))
+    throw new EngineError("invalid", `Cwd must be an absolute path: ${process.cwd}`);
+  if (!linux.namespaces?.some(({ type }) => type === "mount")) {
+    throw new EngineError("invalid", "unable to restrict sys entries without a private MNT namespace");
+  }
+  const plan = new PlanBuilder();
+  const compiler = new ContainerCompiler(plan, options, process, linux);
+  compiler.firstProcess();
+  return plan.build();
+}
+
+class ContainerCompiler {
+  readonly #plan: PlanBuilder;
+  readonly #options: ContainerOptions;
+  readonly #process: Process;
+  readonly #linux: Linux;
+  readonly #scratch: number;
+  readonly #pid: Slot;
+  /** The parent may sleep until the child has executed: nothing has to happen between them. */
+  readonly #vfork: boolean;
+
+  constructor(plan: PlanBuilder, options: ContainerOptions, process: Process, linux: Linux) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#process = process;
+    this.#linux = linux;
+    this.#scratch = plan.fd();
+    this.#pid = plan.slot("pid of the container");
+    const newUser = linux.namespaces?.some(({ type, path }) => type === "user" && !path);
+    this.#vfork = !options.init && !options.gate && !options.hooks && !newUser;
+  }
+
+  /** The stage's own process: makes what outlives the container's start, and clones it. */
+  firstProcess(): void {
+    const plan = this.#plan;
+    const { cgroup, keeper, io, gate } = this.#options;
+    plan.call("prctl", [flags(PR, "PR_SET_DUMPABLE"), 0, 0, 0, 0], { label: "make the stage undumpable" });
+    const kept = keeper && openKeeper(plan, keeper);
+    createCgroup(plan, this.#scratch, cgroup, this.#linux.resources ?? {});
+    const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
+    const streams = prepareStreams(plan, io);
+    const namespaces = openNamespaces(plan, this.#linux);
+    const gateFd = gate === undefined ? undefined : this.#openGate(gate);
+    const alive = this.#vfork ? undefined : new Pipe(plan);
+    const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
+    const child = plan.label("the container");
+    const into = openUnified(plan, plan.fd(), cgroup);
+    plan.add({
+      op: "clone",
+      label: "clone the container's first process",
+      flags: this.#cloneFlags(namespaces, into !== undefined),
+      child,
+      process: 1,
+      slot: this.#pid,
+      ...(into !== undefined && { cgroup: into }),
+    });
+    if (mapped) {
+      mapIds(plan, this.#linux, { pid: this.#pid, scratch: this.#scratch });
+      mapped.send(plan);
+    }
+    this.#afterClone(streams, alive, kept, watches);
+    plan.place(child);
+    this.#child({ streams, namespaces, alive, mapped, gate: gateFd });
+  }
+
+  #cloneFlags(namespaces: NamespacePlan, intoCgroup: boolean): Named {
+    return flags(
+      CLONE,
+      ...namespaces.cloneFlags,
+      ...(this.#vfork ? (["CLONE_VFORK"] as const) : []),
+      ...(this.#options.gate ? (["CLONE_PARENT"] as const) : []),
+      ...(intoCgroup ? (["CLONE_INTO_CGROUP"] as const) : []),
+    );
+  }
+
+  /** What the parent does: a keeper keeps, `run` waits, `create` is done. */
+  #afterClone(
+    streams: Streams,
+    alive: Pipe | undefined,
+    kept: Kept | undefined,
+    watches: readonly Watch[],
+  ): void {
+    const plan = this.#plan;
+    const { control, gate, keeper } = this.#options;
+    if (control) plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
+    alive?.waitForEnd(plan);
+    receiveTerminal(plan, streams);
+    if (keeper && kept) {
+      const held = streams.held;
+      plan.add({
+        op: "keep",
+        pid: this.#pid,
+        held,
+        watches,
+        bootId: keeper.bootId,
+        label: "keep the container",
+        ...kept,
+      });
+    } else if (gate) plan.call("exit_group", [0], { label: "leave the container to the caller" });
+    else plan.add({ op: "wait", pid: this.#pid, label: "wait for the container" });
+  }
+
+  /** Opened for both directions: a fifo without any writer would read as ended. */
+  #openGate(path: string): number {
+    const fd = this.#plan.fd();
+    openHost(this.#plan, path, ["O_RDWR", "O_CLOEXEC"], { label: `open exec fifo ${path}`, fd });
+    return fd;
+  }
+
+  /** From clone to execve. */
+  #child(with_: ChildContext): void {
+    const plan = this.#plan;
+    const { spec, id, noNewKeyring } = this.#options;
+    const { namespaces, streams } = with_;
+    plan.call("setsid", [], { label: "setsid" });
+    joinCgroup(plan, this.#scratch, this.#options.cgroup);
+    joinNamespaces(plan, namespaces);
+    enterCgroupNamespace(plan, namespaces);
+    if (this.#process.oomScoreAdj !== undefined) setOomScore(plan, this.#scratch, this.#process.oomScoreAdj);
+    if (with_.mapped) {
+      with_.mapped.receive(plan);
+      becomeMappedRoot(plan);
+    }
+    takePipes(plan, streams);
+    if (!noNewKeyring) joinKeyring(plan, id);
+    setUmask(plan, 0);
+    if (namespaces.isNew("network")) bringUpLoopback(plan, this.#scratch);
+    const labelFile = plan.fd();
+    openLabelFile(plan, this.#process, labelFile);
+    this.#fileSystem(with_);
+    if (spec.hostname) setName(plan, "sethostname", spec.hostname);
+    if (spec.domainname) setName(plan, "setdomainname", spec.domainname);
+    const { init, preserve, io, inherited } = this.#options;
+    const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
+    runCommand(plan, {
+      process: this.#process,
+      linux: this.#linux,
+      own,
+      labelFile,
+      init: init ?? false,
+      terminal: io.kind === "pty",
+      ...(preserve && { preserve }),
+      ...(with_.gate !== undefined && { gate: with_.gate }),
+      ...(with_.alive && { alive: with_.alive.write }),
+    });
+  }
+
+  /** Everything below the new root, by descriptor; then it becomes "/". */
+  #fileSystem({ namespaces, streams }: ChildContext): void {
+    const plan = this.#plan;
+    const { spec, rootfs, cgroup, io, noPivot, hooks, inherited } = this.#options;
+    const linux = this.#linux;
+    const root = plan.fd();
+    const propagation = linux.rootfsPropagation;
+    mountRoot(plan, root, { rootfs, propagation });
+    const at = inside(plan, root);
+    const mounter = new Mounter(at);
+    const newUser = namespaces.isNew("user");
+    for (const mount of spec.mounts ?? []) {
+      if (mount.type !== "cgroup" && mount.type !== "cgroup2") mounter.add(mount);
+      else
+        addCgroupMount(at, mounter, mount, {
+          cgroup,
+          namespaced: namespaces.has("cgroup"),
+          bindOnly: newUser && !namespaces.has("cgroup"),
+        });
+    }
+    const ownDev = !spec.mounts?.some(
+      ({ destination, type, options }) => cleanPath(destination) === "/dev" && isBind(type, options),
+    );
+    if (ownDev) {
+      addDevices(at, linux.devices ?? [], newUser);
+      addDeviceLinks(at);
+    }
+    setSysctls(plan, this.#scratch, linux.sysctl ?? {}, namespaces.list);
+    addReadonlyPaths(at, linux.readonlyPaths ?? []);
+    addMaskedPaths(at, linux.maskedPaths ?? []);
+    if (io.kind === "pty") this.#terminal(at, streams, io, ownDev);
+    if (hooks) {
+      plan.add({ op: "sync", tag: SYNC.hooks, label: "ask for hooks" });
+      plan.add({ op: "await", tag: SYNC.hooks, label: "wait for hooks" });
+    }
+    makeFolders(at, this.#process.cwd, `mkdir ${this.#process.cwd}`);
+    if (spec.root?.readonly) makeRootReadonly(plan, root);
+    pivotRoot(plan, root, { noPivot: noPivot ?? false, propagation });
+    if (ownDev)
+      reopenNull(
+        plan,
+        this.#scratch,
+        io.kind === "inherit" ? (inherited?.null ?? []) : io.kind === "pipes" && !io.stdin ? [0] : [],
+      );
+  }
+
+  #terminal(at: Inside, streams: Streams, io: ProcessIo, ownDev: boolean): void {
+    const plan = this.#plan;
+    const terminal = { master: plan.fd(), slave: plan.fd() };
+    openInside(at, "/dev/ptmx", {
+      label: "open the terminal",
+      flags: ["O_RDWR", "O_NOCTTY", "O_CLOEXEC"],
+      fd: terminal.master,
+    });
+    openSlave(plan, terminal, io);
+    if (ownDev) {
+      const label = 'bind the terminal to "/dev/console"';
+      openOrMakeFile(at, "/dev/console", label);
+      cloneTree(plan, terminal.slave, "", { fd: at.folder, recursive: false, label });
+      attach(plan, at.folder, at.target, label);
+    }
+    takeTerminal(plan, streams, terminal);
+  }
+}
+
+interface ChildContext {
+  streams: Streams;
+  namespaces: NamespacePlan;
+  alive: Pipe | undefined;
+  mapped: Pipe | undefined;
+  gate: number | undefined;
+}
+
+const isBind = (type: string | undefined, options: readonly string[] = []): boolean =>
+  type === "bind" || options.includes("bind") || options.includes("rbind");
+
+/** The process may want to open /dev/stdout again, as its user. */
+function streamsOf(streams: Streams, io: ProcessIo): number[] {
+  if (io.kind === "pty") return [0];
+  return streams.child?.stdin === undefined ? [1, 2] : [0, 1, 2];
+}
+
+function setName(plan: PlanBuilder, call: "sethostname" | "setdomainname", name: string): void {
+  const data = plan.string(name);
+  plan.call(call, [data, data.size - 1], { label: call });
+}
+
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP = 1;
+
+/** A new network namespace has a loopback that is down. */
+function bringUpLoopback(plan: PlanBuilder, fd: number): void {
+  const label = "bring the loopback interface up";
+  const name = new TextEncoder().encode("lo");
+  const request = plan.struct(40, "{lo, IFF_UP}", [
+    ...[...name].map((byte, i) => [i, "u8", byte] as const),
+    [16, "u16", IFF_UP],
+  ]);
+  plan.call("socket", [flags(SOCK, "AF_INET"), flags(SOCK, "SOCK_DGRAM", "SOCK_CLOEXEC"), 0], { label, fd });
+  plan.call("ioctl", [fd, SIOCSIFFLAGS, request], { label });
+}
+
+/** Streams that are the host's /dev/null become the container's. */
+function reopenNull(plan: PlanBuilder, fd: number, streams: readonly number[]): void {
+  if (streams.length === 0) return;
+  const opened = plan.slot("/dev/null");
+  openHost(plan, "/dev/null", ["O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"], {
+    label: "reopen /dev/null",
+    fd,
+    slot: opened,
+    tolerate: "all",
+  });
+  plan.unless(opened, "negative", () => {
+    for (const stream of streams)
+      plan.call("dup3", [fd, stream, 0], { label: "reopen /dev/null inside container" });
+  });
+}
+
+interface Kept {
+  listen: number;
+  record: number;
+}
+
+/** The socket, listening, and the exit record, with its room taken: a full tmpfs must not lose an exit. */
+export function openKeeper(plan: PlanBuilder, keeper: KeeperOptions): Kept {
+  const [listen, record] = [plan.fd(), plan.fd()];
+  plan.call("setsid", [], { label: "setsid", tolerate: [ERRNO.EPERM] });
+  plan.call("prctl", [flags(PR, "PR_SET_CHILD_SUBREAPER"), 1, 0, 0, 0], { label: "become a subreaper" });
+  const label = `make the keeper's socket ${keeper.socket}`;
+  const address = unixAddress(plan, keeper.socket);
+  plan.call(
+    "socket",
+    [flags(SOCK, "AF_UNIX"), flags(SOCK, "SOCK_STREAM", "SOCK_CLOEXEC", "SOCK_NONBLOCK"), 0],
+    { label, fd: listen },
+  );
+  plan.call("bind", [listen, address, address.size], { label });
+  plan.call("listen", [listen, 4], { label });
+  const noteLabel = `make the exit record ${keeper.record}`;
+  openHost(plan, keeper.record, ["O_RDWR", "O_CREAT", "O_TRUNC", "O_CLOEXEC"], {
+    label: noteLabel,
+    fd: record,
+    mode: 0o600,
+  });
+  plan.call("fallocate", [record, 0, 0, 4096], { label: noteLabel });
+  return { listen, record };
+}
+
+/** A pipe between the first process and its child. */
+class Pipe {
+  readonly read: number;
+  readonly write: number;
+
+  constructor(plan: PlanBuilder) {
+    this.read = plan.fd();
+    this.write = plan.fd();
+    pair(plan, "pipe2", this.read, this.write);
+  }
+
+  send(plan: PlanBuilder): void {
+    plan.call("write", [this.write, plan.string("."), 1], { label: "let the container go on" });
+  }
+
+  receive(plan: PlanBuilder): void {
+    const byte = plan.space(8, "a byte");
+    plan.call("read", [this.read, byte, 1], { label: "wait for the first process" });
+  }
+
+  /** The child has executed, or has failed, when its end is closed. */
+  waitForEnd(plan: PlanBuilder): void {
+    const byte = plan.space(8, "a byte");
+    plan.call("close", [this.write], { label: "close our end" });
+    plan.call("read", [this.read, byte, 1], { label: "wait for the container" });
+    plan.add({ op: "check", label: "the container failed" });
+  }
+}

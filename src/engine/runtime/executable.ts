@@ -1,0 +1,134 @@
+/**
+ * The command: found as Go's exec.LookPath would (runc's words for what is wrong are the docker client's exit
+ * statuses 126 and 127), then executed.
+ */
+import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
+import { AT, S } from "../../ffi/file.ts";
+import { EngineError } from "../errors.ts";
+import { type Data, flags, type Label, named, type PlanBuilder, type Slot } from "./plan.ts";
+import type { Process } from "./spec.ts";
+
+const CWD = flags(AT, "AT_FDCWD");
+const X_OK = named("X_OK", 1);
+
+/** Where `name` may be: itself when it has a slash, else in every folder of the process's own PATH. */
+export function candidates(name: string, env: readonly string[]): string[] {
+  if (name.includes("/")) return [name];
+  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice(5) ?? "";
+  // A relative folder is refused by Go since 1.19: it would find what lies in the working directory.
+  return path
+    .split(":")
+    .filter((folder) => folder.startsWith("/"))
+    .map((folder) => `${folder.replace(/\/+$/, "")}/${name}`);
+}
+
+export interface Command {
+  /** Address of the path that will be executed. */
+  readonly path: Slot;
+  readonly argv: Data;
+  readonly envp: Data;
+  readonly name: string;
+}
+
+/** Leaves the path in a slot, or fails in runc's words. Runs as the user, inside the container. */
+export function lookUpCommand(plan: PlanBuilder, process: Process): Command {
+  const args = process.args ?? [];
+  const name = args[0];
+  if (name === undefined) throw new EngineError("invalid", "process.args must not be empty");
+  const env = process.env ?? [];
+  const path = plan.slot("path of the command");
+  const found = plan.label("the command is found");
+  const paths = candidates(name, env);
+  const allowed = plan.slot("may be executed");
+  for (const candidate of paths) tryCandidate(plan, candidate, { path, allowed, found });
+  if (name.includes("/")) failForPath(plan, name);
+  else {
+    const label = `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
+    plan.add({ op: "fail", errno: ERRNO.ENOENT, label });
+  }
+  plan.place(found);
+  return { path, argv: plan.strings(args), envp: plan.strings(env), name };
+}
+
+/** Executable by this user and no folder. */
+function tryCandidate(
+  plan: PlanBuilder,
+  candidate: string,
+  to: { path: Slot; allowed: Slot; found: Label },
+): void {
+  const { path, allowed, found } = to;
+  const text = plan.string(candidate);
+  const label = `look for ${candidate}`;
+  const next = plan.label(`not ${candidate}`);
+  plan.call("faccessat", [CWD, text, X_OK], { label, slot: allowed, tolerate: "all" });
+  plan.jumpWhen(allowed, "negative", next);
+  // Folders are executable too: only they can be followed by a dot.
+  plan.call("faccessat", [CWD, plan.string(`${candidate}/.`), 0], { label, slot: allowed, tolerate: "all" });
+  plan.jumpWhen(allowed, "zero", next);
+  plan.get(plan.pointers([text], `&${text.show}`), "u64", { slot: path }, label);
+  plan.jump(found);
+  plan.place(next);
+}
+
+/** Why the one path that was named cannot be executed. */
+function failForPath(plan: PlanBuilder, name: string): void {
+  const quoted = JSON.stringify(name);
+  const result = plan.slot("stat");
+  const stat = plan.space(256, "statx");
+  plan.call("statx", [CWD, plan.string(name), 0, named("STATX_TYPE", 1), stat], {
+    label: `exec: ${quoted}: stat ${name}`,
+  });
+  const folder = plan.label("it is a folder");
+  plan.call("faccessat", [CWD, plan.string(`${name}/.`), 0], {
+    label: `exec: ${quoted}`,
+    slot: result,
+    tolerate: "all",
+  });
+  plan.jumpWhen(result, "zero", folder);
+  plan.add({ op: "fail", errno: ERRNO.EACCES, label: `exec: ${quoted}` });
+  plan.place(folder);
+  plan.add({ op: "fail", errno: ERRNO.EISDIR, label: `exec: ${quoted}` });
+}
+
+/** The reasons that users meet after the file was found: a wrong machine, a missing interpreter, a noexec mount. */
+const REASONS = [
+  ERRNO.ENOEXEC,
+  ERRNO.ENOENT,
+  ERRNO.EACCES,
+  ERRNO.E2BIG,
+  ERRNO.EPERM,
+  ERRNO.ETXTBSY,
+  ERRNO.ELIBBAD,
+  ERRNO.ENOMEM,
+] as const;
+
+/**
+ * The last step. The container counts as started here, so a failure is told on its own stderr and ends it with 255,
+ * as docker users know it (`exec /app: exec format error`).
+ */
+export function execute(plan: PlanBuilder, command: Command): void {
+  const result = plan.slot("execve");
+  const { path, argv, envp, name } = command;
+  plan.call("execve", [path, argv, envp], { label: `exec ${name}`, slot: result, tolerate: "all" });
+  const ended = plan.label("told");
+  for (const errno of REASONS) {
+    const next = plan.label(`not ${errno}`);
+    const matches = plan.label(`errno ${errno}`);
+    plan.jumpWhen(result, { equals: -errno }, matches);
+    plan.jump(next);
+    plan.place(matches);
+    tell(plan, `exec ${name}: ${errnoMessage(errno)}\n`);
+    plan.jump(ended);
+    plan.place(next);
+  }
+  tell(plan, `exec ${name}: cannot be executed\n`);
+  plan.place(ended);
+  plan.call("exit_group", [255]);
+}
+
+function tell(plan: PlanBuilder, text: string): void {
+  const data = plan.string(text);
+  plan.call("write", [2, data, data.size - 1], { label: "tell why", tolerate: "all" });
+}
+
+export const FIFO_MODE = S.S_IFIFO | 0o622;

@@ -1,0 +1,158 @@
+/**
+ * Paths inside the container's root, as plan steps: resolved by the kernel below one descriptor, so that a symbolic
+ * link in an image can point only into the image (openat2(2), RESOLVE_IN_ROOT).
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { AT, O, OPEN_HOW_SIZE, RESOLVE } from "../../ffi/file.ts";
+import { type Data, flags, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
+
+/** What steps inside a root share: the builder, the root's descriptor, and two that are used over and over. */
+export interface Inside {
+  readonly plan: PlanBuilder;
+  /** The root of the container's file system. */
+  readonly root: number;
+  /** The mount point or file being worked on. */
+  readonly target: number;
+  /** Its folder, while something is made there. */
+  readonly folder: number;
+  /** Whether what was looked for is there; reused, since a plan has few slots and may have many mounts. */
+  readonly found: Slot;
+  /** Another short-lived result. */
+  readonly result: Slot;
+}
+
+export function inside(plan: PlanBuilder, root: number): Inside {
+  return {
+    plan,
+    root,
+    target: plan.fd(),
+    folder: plan.fd(),
+    found: plan.slot("found"),
+    result: plan.slot("result"),
+  };
+}
+
+/** `/a/./b/../c` → `/a/c`; what would climb above the root stays at the root. */
+export function cleanPath(path: string): string {
+  const out: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "..") out.pop();
+    else if (part !== "" && part !== ".") out.push(part);
+  }
+  return `/${out.join("/")}`;
+}
+
+export function openHow(plan: PlanBuilder, open: readonly (keyof typeof O & string)[], mode = 0): Data {
+  const how = flags(O, ...open);
+  const resolve = flags(RESOLVE, "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS");
+  return plan.struct(OPEN_HOW_SIZE, `{${how.show}, ${resolve.show}}`, [
+    [0, "u64", how],
+    [8, "u64", mode],
+    [16, "u64", resolve],
+  ]);
+}
+
+interface OpenOptions {
+  readonly label: string;
+  readonly tolerate?: Tolerate;
+  readonly flags?: readonly (keyof typeof O & string)[];
+  readonly fd?: number;
+}
+
+/** Opens an existing path below the root; the slot is negative when it failed in a tolerated way. */
+export function openInside(at: Inside, path: string, options: OpenOptions): Slot {
+  const { plan, found: slot } = at;
+  const how = openHow(plan, options.flags ?? ["O_PATH", "O_CLOEXEC"]);
+  const tolerate = options.tolerate;
+  plan.call("openat2", [at.root, plan.string(path), how, OPEN_HOW_SIZE], {
+    label: options.label,
+    slot,
+    fd: options.fd ?? at.target,
+    ...(tolerate && { tolerate }),
+  });
+  return slot;
+}
+
+/** Opens every folder of a path, making what is missing; the last one ends up in `at.folder`. */
+export function makeFolders(at: Inside, path: string, label: string, mode = 0o755): void {
+  const { plan } = at;
+  const how = openHow(plan, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"]);
+  plan.call("openat2", [at.root, plan.string("/"), how, OPEN_HOW_SIZE], { label, fd: at.folder });
+  let prefix = "";
+  for (const name of cleanPath(path).split("/").slice(1)) {
+    if (name === "") continue;
+    prefix += `/${name}`;
+    plan.call("mkdirat", [at.folder, plan.string(name), mode], { label, tolerate: [ERRNO.EEXIST] });
+    plan.call("openat2", [at.root, plan.string(prefix), how, OPEN_HOW_SIZE], { label, fd: at.folder });
+  }
+}
+
+export const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/** Opens a folder into `at.target`, making it when there is none. */
+export function openOrMakeFolder(at: Inside, path: string, label: string): Slot {
+  const { plan } = at;
+  const found = openInside(at, path, { label, tolerate: [ERRNO.ENOENT] });
+  plan.unless(found, "not negative", () => {
+    makeFolders(at, path, label);
+    openInside(at, path, { label });
+  });
+  return found;
+}
+
+/** Opens a file into `at.target`, making an empty one when there is none. */
+export function openOrMakeFile(at: Inside, path: string, label: string): void {
+  const { plan } = at;
+  const found = openInside(at, path, { label, tolerate: [ERRNO.ENOENT] });
+  plan.unless(found, "not negative", () => {
+    makeFile(at, path, label);
+    openInside(at, path, { label });
+  });
+}
+
+/** An empty file, in folders that are made where missing. */
+export function makeFile(at: Inside, path: string, label: string): void {
+  const { plan } = at;
+  makeFolders(at, parentOf(path), label);
+  const create = flags(O, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC");
+  plan.call("openat", [at.folder, plan.string(baseName(path)), create, 0o644], { label, fd: at.folder });
+}
+
+/** Opens a path of the host's. */
+export function openHost(
+  plan: PlanBuilder,
+  path: string,
+  open: readonly (keyof typeof O & string)[],
+  options: { label: string; fd?: number; slot?: Slot; tolerate?: Tolerate; mode?: number },
+): void {
+  const { mode = 0, ...rest } = options;
+  plan.call("openat", [flags(AT, "AT_FDCWD"), plan.string(path), flags(O, ...open), mode], rest);
+}
+
+/** Writes a text into a file of the host's: sysctls, cgroup limits, /proc/self attributes. */
+export function writeHost(
+  plan: PlanBuilder,
+  fd: number,
+  path: string,
+  text: string,
+  label: string,
+  tolerate?: Tolerate,
+): void {
+  const opened = tolerate && plan.slot(`open ${baseName(path)}`);
+  openHost(plan, path, ["O_WRONLY", "O_CLOEXEC"], { label, fd, ...(opened && { slot: opened, tolerate }) });
+  const write = () => writeText(plan, fd, text, label, tolerate);
+  if (opened) plan.unless(opened, "negative", write);
+  else write();
+}
+
+export function writeText(
+  plan: PlanBuilder,
+  fd: number,
+  text: string,
+  label: string,
+  tolerate?: Tolerate,
+): void {
+  const data = plan.string(text);
+  plan.call("write", [fd, data, data.size - 1], { label, ...(tolerate && { tolerate }) });
+}

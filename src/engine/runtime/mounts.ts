@@ -1,0 +1,262 @@
+/**
+ * The mounts of a container, as plan steps: made detached, given their attributes, and only then attached to a
+ * mount point that was opened inside the root. No path that a container could swap is ever mounted on.
+ * @source config.md "Mounts"; fsopen(2), open_tree(2), mount_setattr(2), move_mount(2)
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { AT } from "../../ffi/file.ts";
+import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TREE } from "../../ffi/mount.ts";
+import { EngineError } from "../errors.ts";
+import { cleanPath, type Inside, makeFile, openInside, openOrMakeFolder } from "./inside.ts";
+import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { type Data, flags, named, type PlanBuilder } from "./plan.ts";
+import type { Mount } from "./spec.ts";
+
+const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
+const REC = MS.MS_REC as number;
+
+/** Names of the attribute bits, for `explain`. */
+function attributeNames(bits: number): string {
+  const names = Object.entries(MOUNT_ATTR)
+    .filter(([, bit]) => bit !== 0 && bit !== MOUNT_ATTR.MOUNT_ATTR__ATIME && (bits & bit) === bit)
+    .map(([name]) => name);
+  return names.join("|") || "0";
+}
+
+function mountAttr(plan: PlanBuilder, { set, clear }: MountAttributes, propagation = 0): Data {
+  const show = `{set ${attributeNames(set)}, clear ${attributeNames(clear)}${propagation ? `, propagation ${propagation}` : ""}}`;
+  return plan.struct(MOUNT_ATTR_SIZE, show, [
+    [0, "u64", set],
+    [8, "u64", clear],
+    [16, "u64", propagation],
+  ]);
+}
+
+/** Changes attributes of the mount at an fd; of the whole tree, when said. */
+export function setAttributes(
+  plan: PlanBuilder,
+  fd: number,
+  attributes: MountAttributes,
+  options: { tree?: boolean; propagation?: number; label: string },
+): void {
+  const at = options.tree ? flags(AT, "AT_EMPTY_PATH", "AT_RECURSIVE") : EMPTY_PATH;
+  const attr = mountAttr(plan, attributes, options.propagation);
+  plan.call("mount_setattr", [fd, plan.string(""), at, attr, MOUNT_ATTR_SIZE], { label: options.label });
+}
+
+/** Attaches a detached mount to an open mount point. */
+export function attach(plan: PlanBuilder, fd: number, target: number, label: string): void {
+  const how = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
+  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), how], { label });
+}
+
+/** A detached copy of the mount at a path of the host's (or, with an empty path, at an fd). */
+export function cloneTree(
+  plan: PlanBuilder,
+  from: number,
+  path: string,
+  options: { fd: number; recursive: boolean; label: string },
+): void {
+  const how = named(
+    [
+      "OPEN_TREE_CLONE",
+      "OPEN_TREE_CLOEXEC",
+      ...(path === "" ? ["AT_EMPTY_PATH"] : []),
+      ...(options.recursive ? ["AT_RECURSIVE"] : []),
+    ].join("|"),
+    OPEN_TREE.OPEN_TREE_CLONE |
+      OPEN_TREE.OPEN_TREE_CLOEXEC |
+      (path === "" ? AT.AT_EMPTY_PATH : 0) |
+      (options.recursive ? AT.AT_RECURSIVE : 0),
+  );
+  const folder = from === AT.AT_FDCWD ? flags(AT, "AT_FDCWD") : from;
+  plan.call("open_tree", [folder, plan.string(path), how], { label: options.label, fd: options.fd });
+}
+
+export interface FileSystem {
+  type: string;
+  source?: string;
+  data: { key: string; value?: string }[];
+  /** MOUNT_ATTR_* */
+  attributes: number;
+}
+
+/** A new, detached mount of a file system, at `fd`. */
+export function newMount(plan: PlanBuilder, file: FileSystem, fd: number, label: string): void {
+  const cloexec = flags(FSOPEN, "FSOPEN_CLOEXEC");
+  plan.call("fsopen", [plan.string(file.type), cloexec], { label, fd });
+  const set = (key: string, value?: string) => {
+    if (value === undefined)
+      plan.call("fsconfig", [fd, flags(FSCONFIG, "FSCONFIG_SET_FLAG"), plan.string(key), 0, 0], { label });
+    else
+      plan.call(
+        "fsconfig",
+        [fd, flags(FSCONFIG, "FSCONFIG_SET_STRING"), plan.string(key), plan.string(value), 0],
+        { label },
+      );
+  };
+  if (file.source) set("source", file.source);
+  for (const { key, value } of file.data) set(key, value);
+  plan.call("fsconfig", [fd, flags(FSCONFIG, "FSCONFIG_CMD_CREATE"), 0, 0, 0], { label });
+  const attributes = named(attributeNames(file.attributes), file.attributes);
+  plan.call("fsmount", [fd, flags(FSOPEN, "FSMOUNT_CLOEXEC"), attributes], { label, fd });
+}
+
+function applyOptions(plan: PlanBuilder, fd: number, options: MountOptions, label: string): void {
+  const { mount, tree } = options;
+  if (mount.set || mount.clear) setAttributes(plan, fd, mount, { label });
+  if (tree.set || tree.clear) setAttributes(plan, fd, tree, { tree: true, label });
+}
+
+/** After it is attached: a mount that is shared first would propagate its own attaching. */
+function applyPropagation(plan: PlanBuilder, fd: number, options: MountOptions, label: string): void {
+  for (const flag of options.propagation) {
+    setAttributes(
+      plan,
+      fd,
+      { set: 0, clear: 0 },
+      { propagation: flag & ~REC, tree: (flag & REC) !== 0, label },
+    );
+  }
+}
+
+/** What a container may put over files of its /proc: what lxcfs emulates. */
+const OVER_PROC = new Set(
+  [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+  ].map((name) => `/proc/${name}`),
+);
+
+const quoted = (text: string) => JSON.stringify(text);
+
+export class Mounter {
+  readonly #at: Inside;
+  readonly #mount: number;
+
+  constructor(at: Inside) {
+    this.#at = at;
+    this.#mount = at.plan.fd();
+  }
+
+  /** One mount of the specification that is not of cgroups. */
+  add(mount: Mount): void {
+    const options = parseMountOptions(mount.options ?? []);
+    const target = cleanPath(mount.destination);
+    const label = `error mounting ${quoted(mount.source ?? mount.type ?? "")} to rootfs at ${quoted(mount.destination)}`;
+    if (target === "/") throw new EngineError("invalid", `${label}: mountpoint is on the top of rootfs`);
+    if (options.idmap || mount.uidMappings?.length)
+      throw new EngineError("notImplemented", `${label}: id-mapped mounts are not supported yet`);
+    if (options.copyUp)
+      throw new EngineError("notImplemented", `${label}: the option tmpcopyup is not supported`);
+    const bind = options.bind || mount.type === "bind";
+    if (target.startsWith("/proc/") && !OVER_PROC.has(target)) {
+      throw new EngineError(
+        "invalid",
+        `${label}: ${quoted(target)} cannot be mounted because it is inside /proc`,
+      );
+    }
+    if (target === "/proc" && !bind && mount.type !== "proc") {
+      throw new EngineError(
+        "invalid",
+        `${label}: ${quoted(target)} cannot be mounted because it is not of type proc`,
+      );
+    }
+    if (bind) this.#bind(mount.source ?? "", target, options, label);
+    else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label);
+    else this.#fileSystem(mount, target, options, label);
+  }
+
+  #bind(source: string, target: string, options: MountOptions, label: string): void {
+    const { plan } = this.#at;
+    cloneTree(plan, AT.AT_FDCWD, source, { fd: this.#mount, recursive: options.recursive, label });
+    applyOptions(plan, this.#mount, options, label);
+    const found = openInside(this.#at, target, { label, tolerate: [ERRNO.ENOENT] });
+    plan.unless(found, "not negative", () => this.#makeLikeSource(target, label), "the mount point is there");
+    attach(plan, this.#mount, this.#at.target, label);
+    applyPropagation(plan, this.#mount, options, label);
+  }
+
+  /** A file for a file, a folder for a folder: only a folder has a ".". */
+  #makeLikeSource(target: string, label: string): void {
+    const { plan, result: isFolder } = this.#at;
+    const asFile = plan.label("the source is a file");
+    const made = plan.label("the mount point is made");
+    plan.call("faccessat", [this.#mount, plan.string("."), 0], { label, slot: isFolder, tolerate: "all" });
+    plan.jumpWhen(isFolder, "negative", asFile);
+    openOrMakeFolder(this.#at, target, label);
+    plan.jump(made);
+    plan.place(asFile);
+    makeFile(this.#at, target, label);
+    openInside(this.#at, target, { label });
+    plan.place(made);
+  }
+
+  /** Without a mode of its own it gets that of the folder it hides, as it has for runc. */
+  #tmpfs(source: string, target: string, options: MountOptions, label: string): void {
+    const { plan } = this.#at;
+    openOrMakeFolder(this.#at, target, label);
+    const file: FileSystem = { type: "tmpfs", source, data: options.data, attributes: options.mount.set };
+    newMount(plan, file, this.#mount, label);
+    if (!options.data.some(({ key }) => key === "mode")) copyMode(this.#at, this.#mount, label);
+    this.#attach(options, label);
+  }
+
+  #fileSystem(mount: Mount, target: string, options: MountOptions, label: string): void {
+    const { plan } = this.#at;
+    openOrMakeFolder(this.#at, target, label);
+    const file: FileSystem = {
+      type: mount.type ?? "",
+      data: options.data,
+      attributes: options.mount.set,
+      ...(mount.source && { source: mount.source }),
+    };
+    newMount(plan, file, this.#mount, label);
+    this.#attach(options, label);
+  }
+
+  #attach(options: MountOptions, label: string): void {
+    const { plan } = this.#at;
+    if (options.tree.set || options.tree.clear)
+      setAttributes(plan, this.#mount, options.tree, { tree: true, label });
+    attach(plan, this.#mount, this.#at.target, label);
+    applyPropagation(plan, this.#mount, options, label);
+  }
+
+  /** A file system with these options at a folder: what cgroup mounts are made of. */
+  at(target: string, file: FileSystem, label: string): void {
+    openOrMakeFolder(this.#at, target, label);
+    newMount(this.#at.plan, file, this.#mount, label);
+    attach(this.#at.plan, this.#mount, this.#at.target, label);
+  }
+
+  /** A bind mount of a folder of the host's with these attributes. */
+  bindAt(source: string, target: string, attributes: number, label: string): void {
+    this.#bind(
+      source,
+      target,
+      { ...parseMountOptions(["rbind"]), mount: { set: attributes, clear: 0 } },
+      label,
+    );
+  }
+}
+
+const STATX_MODE = 2;
+const STATX_SIZE = 256;
+const STATX_MODE_AT = 28;
+
+/** statx keeps the mode in 16 bits with 16 zero bits after them, so it reads as one integer; chmod drops the type. */
+function copyMode({ plan, target, result: mode }: Inside, to: number, label: string): void {
+  const stat = plan.space(STATX_SIZE, "statx");
+  plan.call("statx", [target, plan.string(""), EMPTY_PATH, named("STATX_MODE", STATX_MODE), stat], { label });
+  plan.get(plan.part(stat, STATX_MODE_AT, 4), "i32", { slot: mode }, label);
+  plan.call("fchmodat", [to, plan.string("."), mode], { label });
+}

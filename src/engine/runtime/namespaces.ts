@@ -1,0 +1,142 @@
+/**
+ * Namespaces: which are new, which are joined, and in which process of the plan that has to happen.
+ * @source config-linux.md "Namespaces"; namespaces(7), user_namespaces(7)
+ */
+import { O } from "../../ffi/file.ts";
+import { CLONE } from "../../ffi/process.ts";
+import { EngineError } from "../errors.ts";
+import { openHost, writeText } from "./inside.ts";
+import { flags, type Named, type PlanBuilder, type Slot } from "./plan.ts";
+import type { IdMapping, Linux, Namespace, NamespaceType } from "./spec.ts";
+
+const FLAGS = {
+  user: "CLONE_NEWUSER",
+  mount: "CLONE_NEWNS",
+  pid: "CLONE_NEWPID",
+  network: "CLONE_NEWNET",
+  ipc: "CLONE_NEWIPC",
+  uts: "CLONE_NEWUTS",
+  cgroup: "CLONE_NEWCGROUP",
+  time: "CLONE_NEWTIME",
+} as const satisfies Record<NamespaceType, keyof typeof CLONE>;
+
+export interface NamespacePlan {
+  readonly list: readonly Namespace[];
+  /** For clone3. */
+  readonly cloneFlags: readonly (keyof typeof CLONE & string)[];
+  /** Opened by the first process; joined by the child. */
+  readonly joined: readonly { readonly type: NamespaceType; readonly fd: number }[];
+  has(type: NamespaceType): boolean;
+  isNew(type: NamespaceType): boolean;
+}
+
+export function namespaceFlag(type: NamespaceType): Named {
+  return flags(CLONE, FLAGS[type]);
+}
+
+/** In the first process: opens what is joined, and sets what only children can be in (pid, time). */
+export function openNamespaces(plan: PlanBuilder, linux: Linux): NamespacePlan {
+  const list = linux.namespaces ?? [];
+  const seen = new Set<string>();
+  for (const { type } of list) {
+    if (!(type in FLAGS))
+      throw new EngineError("invalid", `namespace ${JSON.stringify(type)} does not exist`);
+    if (seen.has(type))
+      throw new EngineError("invalid", `malformed spec file: duplicated ns ${JSON.stringify(type)}`);
+    seen.add(type);
+  }
+  const isNew = (type: NamespaceType) => list.some((entry) => entry.type === type && !entry.path);
+  const joined: { type: NamespaceType; fd: number }[] = [];
+  for (const { type, path } of list) {
+    if (!path) continue;
+    refuseUnsupported(type, isNew("user"));
+    const fd = plan.fd();
+    const label = `open ${type} namespace ${path}`;
+    openHost(plan, path, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
+    if (type === "pid" || type === "time") {
+      plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace ${path}` });
+    } else joined.push({ type, fd });
+  }
+  if (isNew("time")) unshareTime(plan, linux);
+  const cloneFlags = list
+    .filter(({ type, path }) => !path && type !== "cgroup" && type !== "time")
+    .map(({ type }) => FLAGS[type]);
+  return { list, cloneFlags, joined, has: (type) => seen.has(type), isNew };
+}
+
+function refuseUnsupported(type: NamespaceType, newUser: boolean): void {
+  if (type === "mount")
+    throw new EngineError("notImplemented", "joining a mount namespace by its path is not supported yet");
+  if (type === "user")
+    throw new EngineError("notImplemented", "joining a user namespace by its path is not supported yet");
+  if (newUser && type !== "network") {
+    throw new EngineError(
+      "notImplemented",
+      `joining a ${type} namespace from a new user namespace is not supported yet`,
+    );
+  }
+}
+
+/** Children of the caller are in the new one; its clocks can be set until the first of them is there. */
+function unshareTime(plan: PlanBuilder, { timeOffsets = {} }: Linux): void {
+  const label = "unshare the time namespace";
+  plan.call("unshare", [namespaceFlag("time")], { label });
+  const lines = Object.entries(timeOffsets).map(
+    ([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`,
+  );
+  if (lines.length === 0) return;
+  const fd = plan.fd();
+  openHost(plan, "/proc/self/timens_offsets", ["O_WRONLY", "O_CLOEXEC"], { label, fd });
+  writeText(plan, fd, lines.join(""), "set the offsets of the time namespace");
+}
+
+/** In the child, before anything else of its namespaces is used. */
+export function joinNamespaces(plan: PlanBuilder, namespaces: NamespacePlan): void {
+  for (const { type, fd } of namespaces.joined) {
+    if (type === "cgroup") continue;
+    plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace` });
+  }
+}
+
+/** In the child, once it is in its cgroup: which is the root of what a new cgroup namespace shows. */
+export function enterCgroupNamespace(plan: PlanBuilder, namespaces: NamespacePlan): void {
+  const joined = namespaces.joined.find(({ type }) => type === "cgroup");
+  if (joined) plan.call("setns", [joined.fd, namespaceFlag("cgroup")], { label: "join cgroup namespace" });
+  else if (namespaces.isNew("cgroup"))
+    plan.call("unshare", [namespaceFlag("cgroup")], { label: "unshare the cgroup namespace" });
+}
+
+/** In the first process: writes the maps of the child's new user namespace. */
+export function mapIds(plan: PlanBuilder, linux: Linux, child: { pid: Slot; scratch: number }): void {
+  const folder = plan.fd();
+  const name = plan.space(24, "pid of the child");
+  plan.put(child.pid, name, "decimal");
+  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label: "open /proc", fd: child.scratch });
+  const how = flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC");
+  plan.call("openat", [child.scratch, name, how, 0], { label: "open /proc/PID", fd: folder });
+  writeMap(plan, folder, child.scratch, "gid_map", linux.gidMappings);
+  writeMap(plan, folder, child.scratch, "uid_map", linux.uidMappings);
+}
+
+function writeMap(
+  plan: PlanBuilder,
+  folder: number,
+  fd: number,
+  file: string,
+  mappings: readonly IdMapping[] = [],
+): void {
+  if (mappings.length === 0)
+    throw new EngineError("invalid", "User namespaces enabled, but no uid or gid mapping found.");
+  const text = mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+  const label = `write ${file} of the user namespace`;
+  plan.call("openat", [folder, plan.string(file), flags(O, "O_WRONLY", "O_CLOEXEC"), 0], { label, fd });
+  writeText(plan, fd, text, label);
+}
+
+/** In the child, when its maps are written: its root is the namespace's. */
+export function becomeMappedRoot(plan: PlanBuilder): void {
+  const label = "become root of the user namespace";
+  plan.call("setresgid", [0, 0, 0], { label });
+  plan.call("setresuid", [0, 0, 0], { label });
+  plan.call("setgroups", [0, 0], { label });
+}

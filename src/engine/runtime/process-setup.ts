@@ -1,0 +1,213 @@
+/**
+ * What a process is before it executes the command: limits, user, capabilities, labels, seccomp, in runc's order.
+ * The same for a container's first process and for an exec.
+ * @source config.md "Process"; runc's finalizeNamespace
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { CLOSE_RANGE } from "../../ffi/file.ts";
+import { PR, RLIM_INFINITY, RLIMIT } from "../../ffi/process.ts";
+import { EngineError } from "../errors.ts";
+import { dropBoundingSet, setCapabilities } from "./capabilities.ts";
+import { openHost, writeHost, writeText } from "./inside.ts";
+import { flags, named, type PlanBuilder } from "./plan.ts";
+import type { CapabilitySets, Process, Rlimit } from "./spec.ts";
+
+/** 2^64-1 is more than a double can say; what JSON makes of it is 2^64. */
+const limitValue = (value: number): bigint => (value < 0 || value >= 2 ** 63 ? RLIM_INFINITY : BigInt(value));
+
+export function setRlimits(plan: PlanBuilder, limits: readonly Rlimit[]): void {
+  for (const { type, soft, hard } of limits) {
+    const number = (RLIMIT as Record<string, number>)[type];
+    if (number === undefined) throw new EngineError("invalid", `invalid rlimit type: ${type}`);
+    const pair = plan.struct(16, `{${soft}, ${hard}}`, [
+      [0, "u64", limitValue(soft)],
+      [8, "u64", limitValue(hard)],
+    ]);
+    plan.call("prlimit64", [0, named(type, number), pair, 0], {
+      label: `error setting rlimit type ${number}`,
+    });
+  }
+}
+
+/** By the host's /proc, so before the root changes. */
+export function setOomScore(plan: PlanBuilder, fd: number, score: number): void {
+  writeHost(plan, fd, "/proc/self/oom_score_adj", String(score), "failed to write oom_score_adj");
+}
+
+/**
+ * The label that the next execve takes on. By the host's /proc, opened before the root changes; `attr/apparmor`
+ * where there is one, since other modules may own `attr/exec`.
+ */
+export function openLabelFile(plan: PlanBuilder, process: Process, fd: number): void {
+  if (!process.apparmorProfile && !process.selinuxLabel) return;
+  const label = "open the security label of the process";
+  const opened = plan.slot("label file");
+  const path = process.apparmorProfile ? "/proc/self/attr/apparmor/exec" : "/proc/self/attr/exec";
+  openHost(plan, path, ["O_WRONLY", "O_CLOEXEC"], {
+    label,
+    fd,
+    slot: opened,
+    tolerate: [ERRNO.ENOENT, ERRNO.EACCES],
+  });
+  plan.unless(opened, "not negative", () =>
+    openHost(plan, "/proc/self/attr/exec", ["O_WRONLY", "O_CLOEXEC"], { label, fd }),
+  );
+}
+
+export function writeLabel(plan: PlanBuilder, process: Process, fd: number): void {
+  if (process.apparmorProfile) {
+    writeText(
+      plan,
+      fd,
+      `exec ${process.apparmorProfile}`,
+      `unable to apply apparmor profile ${JSON.stringify(process.apparmorProfile)}`,
+    );
+  } else if (process.selinuxLabel) {
+    writeText(
+      plan,
+      fd,
+      process.selinuxLabel,
+      `can't set process label ${JSON.stringify(process.selinuxLabel)}`,
+    );
+  }
+}
+
+const SCHEDULERS: Record<string, number> = {
+  SCHED_OTHER: 0,
+  SCHED_FIFO: 1,
+  SCHED_RR: 2,
+  SCHED_BATCH: 3,
+  SCHED_ISO: 4,
+  SCHED_IDLE: 5,
+  SCHED_DEADLINE: 6,
+};
+const IO_CLASSES: Record<string, number> = { IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 };
+
+export function setPriorities(plan: PlanBuilder, process: Process): void {
+  const { scheduler, ioPriority } = process;
+  if (scheduler) {
+    const policy = SCHEDULERS[scheduler.policy];
+    if (policy === undefined)
+      throw new EngineError("invalid", `invalid scheduler policy: ${scheduler.policy}`);
+    const attr = plan.struct(48, scheduler.policy, [
+      [0, "u32", 48],
+      [4, "u32", policy],
+      [16, "i32", scheduler.nice ?? 0],
+      [20, "u32", scheduler.priority ?? 0],
+      [24, "u64", scheduler.runtime ?? 0],
+      [32, "u64", scheduler.deadline ?? 0],
+      [40, "u64", scheduler.period ?? 0],
+    ]);
+    plan.call("sched_setattr", [0, attr, 0], { label: "error setting scheduler" });
+  }
+  if (ioPriority) {
+    const value = ((IO_CLASSES[ioPriority.class] ?? 0) << 13) | ioPriority.priority;
+    plan.call("ioprio_set", [1, 0, named(`${ioPriority.class}:${ioPriority.priority}`, value)], {
+      label: "failed to set io priority",
+    });
+  }
+}
+
+/** runc's key ring: a session of its own, so that the host's keys are not inherited; without key rings, none. */
+export function joinKeyring(plan: PlanBuilder, id: string): void {
+  const serial = plan.slot("session keyring");
+  const label = "unable to join session keyring";
+  const join = named("KEYCTL_JOIN_SESSION_KEYRING", 1);
+  plan.call("keyctl", [join, plan.string(`_ses.${id}`), 0, 0, 0], { label, slot: serial, tolerate: "all" });
+  plan.unless(serial, "negative", () => {
+    // Possessor everything; the user may view, read, search and link.
+    plan.call("keyctl", [named("KEYCTL_SETPERM", 5), serial, named("0x3f1b0000", 0x3f1b0000), 0, 0], {
+      label: "unable to mod keyring permissions",
+      tolerate: "all",
+    });
+  });
+}
+
+export function setUmask(plan: PlanBuilder, mask: number): void {
+  plan.call("umask", [named(`0${mask.toString(8)}`, mask)]);
+}
+
+export interface BecomeOptions {
+  process: Process;
+  /** Descriptors of stdio that are to belong to the user: or it could not open /dev/stdout. */
+  own: readonly number[];
+}
+
+/** Folder, user and capabilities; nothing privileged works after it. */
+export function becomeUser(plan: PlanBuilder, { process, own }: BecomeOptions): void {
+  const user = process.user ?? { uid: 0, gid: 0 };
+  const sets: CapabilitySets = process.capabilities ?? {};
+  plan.call("close_range", [3, 0xffff_ffff, flags(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
+    label: "error closing exec fds",
+  });
+  const entered = enterFolder(plan, process.cwd);
+  dropBoundingSet(plan, sets);
+  plan.call("prctl", [flags(PR, "PR_SET_KEEPCAPS"), 1, 0, 0, 0], { label: "unable to set keep caps" });
+  setIds(plan, user, own);
+  const inFolder = plan.label("in the working directory");
+  plan.jumpWhen(entered, "not negative", inFolder);
+  plan.call("chdir", [plan.string(process.cwd)], { label: folderLabel(process.cwd) });
+  plan.place(inFolder);
+  refuseOutside(plan);
+  plan.call("prctl", [flags(PR, "PR_SET_KEEPCAPS"), 0, 0, 0, 0], { label: "unable to clear keep caps" });
+  setCapabilities(plan, sets);
+}
+
+const folderLabel = (cwd: string) => `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed`;
+
+/** First as root, who may reach what the user cannot; where root may not (NFS, FUSE), again as the user. */
+function enterFolder(plan: PlanBuilder, cwd: string) {
+  const entered = plan.slot("cwd");
+  plan.call("chdir", [plan.string(cwd)], {
+    label: folderLabel(cwd),
+    slot: entered,
+    tolerate: [ERRNO.EACCES, ERRNO.EPERM],
+  });
+  return entered;
+}
+
+/** "(unr…", little endian: how getcwd begins when the folder is not below the root (CVE-2024-21626). */
+const UNREACHABLE = 0x726e7528;
+
+function refuseOutside(plan: PlanBuilder): void {
+  const buffer = plan.space(4096, "cwd");
+  const start = plan.slot("start of cwd");
+  const safe = plan.label("cwd is inside");
+  const label = "current working directory is outside of container mount namespace root";
+  plan.call("getcwd", [buffer, buffer.size], { label });
+  plan.get(plan.part(buffer, 0, 4), "i32", { slot: start }, label);
+  const outside = plan.label("cwd is outside");
+  plan.jumpWhen(start, { equals: UNREACHABLE }, outside);
+  plan.jump(safe);
+  plan.place(outside);
+  plan.add({ op: "fail", errno: ERRNO.EPERM, label });
+  plan.place(safe);
+}
+
+function setIds(
+  plan: PlanBuilder,
+  user: { uid: number; gid: number; additionalGids?: number[] },
+  own: readonly number[],
+): void {
+  const label = "unable to setup user";
+  if (user.uid !== 0 || user.gid !== 0) {
+    for (const fd of own) plan.call("fchown", [fd, user.uid, 0xffff_ffff], { label, tolerate: "all" });
+  }
+  const groups = user.additionalGids ?? [];
+  const list = plan.struct(
+    Math.max(groups.length * 4, 4),
+    `[${groups.join(", ")}]`,
+    groups.map((gid, i) => [i * 4, "u32", gid] as const),
+  );
+  // A user namespace in which setgroups is denied has none to give.
+  plan.call("setgroups", [groups.length, list], {
+    label: `${label}: setgroups`,
+    ...(groups.length === 0 && { tolerate: [ERRNO.EPERM] }),
+  });
+  plan.call("setresgid", [user.gid, user.gid, user.gid], { label: `${label}: setgid` });
+  plan.call("setresuid", [user.uid, user.uid, user.uid], { label: `${label}: setuid` });
+}
+
+export function setNoNewPrivileges(plan: PlanBuilder): void {
+  plan.call("prctl", [flags(PR, "PR_SET_NO_NEW_PRIVS"), 1, 0, 0, 0], { label: "prctl(SET_NO_NEW_PRIVS)" });
+}

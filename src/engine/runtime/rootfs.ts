@@ -1,0 +1,102 @@
+/**
+ * The root file system: mounted in the container's own mount namespace (so the host never sees it), and made the
+ * root by pivot_root.
+ * @source pivot_root(2); overlayfs.rst
+ */
+import { AT } from "../../ffi/file.ts";
+import { MNT, MOUNT_ATTR, MS } from "../../ffi/mount.ts";
+import { EngineError } from "../errors.ts";
+import type { Rootfs } from "../shim/types.ts";
+import { openHost } from "./inside.ts";
+import { propagationOf } from "./mount-options.ts";
+import { attach, cloneTree, newMount, setAttributes } from "./mounts.ts";
+import { flags, type PlanBuilder } from "./plan.ts";
+
+export interface RootOptions {
+  rootfs: Rootfs;
+  /** The specification's `rootfsPropagation`. */
+  propagation?: string | undefined;
+}
+
+const quoted = (text: string) => JSON.stringify(text);
+
+/**
+ * Mounts the root over "/" of the new mount namespace, at `fd`. "/" itself is what paths go on meaning until the
+ * pivot; and it is a place that is always there.
+ */
+export function mountRoot(plan: PlanBuilder, fd: number, options: RootOptions): void {
+  const slave = propagationOf(options.propagation || "rslave");
+  if (slave === undefined)
+    throw new EngineError("invalid", `rootfsPropagation=${options.propagation} is not supported`);
+  const label = "error preparing rootfs";
+  plan.call("mount", [0, plan.string("/"), 0, slave, 0], { label: `${label}: change propagation` });
+  // A shared parent would send our mounts to the host, and pivot_root refuses one.
+  const parent = slave & MS.MS_SLAVE ? MS.MS_SLAVE : MS.MS_PRIVATE;
+  plan.call("mount", [0, plan.string("/"), 0, parent, 0], { label: `${label}: change propagation` });
+  makeRoot(plan, fd, options.rootfs);
+  const root = plan.fd();
+  openHost(plan, "/", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: root });
+  attach(plan, fd, root, `${label}: attach`);
+}
+
+function makeRoot(plan: PlanBuilder, fd: number, rootfs: Rootfs): void {
+  if (rootfs.kind === "path") {
+    cloneTree(plan, AT.AT_FDCWD, rootfs.path, {
+      fd,
+      recursive: true,
+      label: `error preparing rootfs: bind ${quoted(rootfs.path)}`,
+    });
+    return;
+  }
+  newMount(plan, overlayFileSystem(rootfs), fd, "error preparing rootfs: mount overlay");
+}
+
+/** `lowerdir+` (6.5) takes one layer at a time: a single string ends at 255 bytes. */
+export function overlayFileSystem(rootfs: Extract<Rootfs, { kind: "overlay" }>) {
+  const data: { key: string; value?: string }[] = rootfs.lower.map((value) => ({ key: "lowerdir+", value }));
+  data.push({ key: "upperdir", value: rootfs.upper }, { key: "workdir", value: rootfs.work });
+  for (const option of rootfs.options ?? []) {
+    const equals = option.indexOf("=");
+    data.push(
+      equals < 0 ? { key: option } : { key: option.slice(0, equals), value: option.slice(equals + 1) },
+    );
+  }
+  return { type: "overlay", source: "overlay", data, attributes: 0 };
+}
+
+/** Makes the mount at `fd` the root, and lets go of the old one. */
+export function pivotRoot(
+  plan: PlanBuilder,
+  fd: number,
+  options: { noPivot: boolean; propagation?: string | undefined },
+): void {
+  const label = "error jailing process inside rootfs";
+  plan.call("fchdir", [fd], { label });
+  const here = plan.string(".");
+  if (options.noPivot) {
+    // It lies over "/" already, which is all that MS_MOVE would do.
+    plan.call("chroot", [here], { label });
+  } else {
+    // The old root ends up over the new one, at ".".
+    const old = plan.fd();
+    openHost(plan, "/", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: old });
+    plan.call("pivot_root", [here, here], { label: `${label}: pivot_root` });
+    plan.call("fchdir", [old], { label });
+    plan.call("mount", [0, here, 0, MS.MS_SLAVE | MS.MS_REC, 0], { label });
+    plan.call("umount2", [here, flags(MNT, "MNT_DETACH")], { label });
+  }
+  plan.call("chdir", [plan.string("/")], { label });
+  const own = options.propagation ? (propagationOf(options.propagation) ?? 0) : 0;
+  if (own & (MS.MS_SHARED | MS.MS_UNBINDABLE)) {
+    plan.call("mount", [0, plan.string("/"), 0, own, 0], { label: "unable to apply root propagation flags" });
+  }
+}
+
+export function makeRootReadonly(plan: PlanBuilder, fd: number): void {
+  setAttributes(
+    plan,
+    fd,
+    { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, clear: 0 },
+    { label: "error setting rootfs as readonly" },
+  );
+}
