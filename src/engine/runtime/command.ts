@@ -2,10 +2,12 @@
  * The last part of every process's way: from the new root to the command, in runc's order. What takes rights away
  * comes last, and after it only what is listed here.
  */
+import { PROT } from "../../ffi/file.ts";
 import { PR, SIG, SIG_HOW } from "../../ffi/process.ts";
 import { TIO } from "../../ffi/socket-flags.ts";
 import { EngineError } from "../errors.ts";
 import { execute, lookUpCommand } from "./executable.ts";
+import { pair } from "./io.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
 import {
   becomeUser,
@@ -76,24 +78,44 @@ function setPersonality(plan: PlanBuilder, domain: string): void {
 }
 
 const PR_SET_MM = 35;
-const MM = { ARG_START: 8, ARG_END: 9, ENV_START: 10, ENV_END: 11 } as const;
+const PR_SET_MM_MAP = 14;
+const MM_MAP_SIZE = 104;
+const NO_FD = 0xffff_ffff;
 
-/** `ps` shows pid 1 as Docker's: the arguments are text in the plan, and the kernel is told where. */
+/** Where pid 1's shown arguments lie: below the plan, where nothing else is. */
+const SHOWN_AT = 0x3000_0000;
+const SHOWN_MAX = 32_768;
+
+/**
+ * `ps` shows pid 1 as Docker's: the kernel is told where its arguments are. It reads them from anonymous memory only
+ * (since CVE-2018-1120), which the plan is not, so they are copied, through a pipe. The whole map is set, since single
+ * fields need CAP_SYS_RESOURCE; where code and stack are said to be concerns nobody.
+ */
 function showInit(plan: PlanBuilder, args: readonly string[]): void {
   const text = ["/sbin/docker-init", "--", ...args].map((arg) => `${arg}\0`).join("");
-  const data = plan.bytes(new TextEncoder().encode(text), JSON.stringify(text));
-  const end = plan.part(data, data.size, 0, "its end");
+  const bytes = new TextEncoder().encode(text).subarray(0, SHOWN_MAX);
   const label = "show the init process";
-  const set = (name: keyof typeof MM, value: typeof data) =>
-    plan.call("prctl", [named("PR_SET_MM", PR_SET_MM), named(`PR_SET_MM_${name}`, MM[name]), value, 0, 0], {
-      label,
-      tolerate: "all",
-    });
-  // Each has to be in order with what is there: the plan lies below the stack.
-  set("ARG_START", data);
-  set("ARG_END", end);
-  set("ENV_START", end);
-  set("ENV_END", end);
+  const start = named(`0x${SHOWN_AT.toString(16)}`, SHOWN_AT);
+  const end = named(`0x${(SHOWN_AT + bytes.length).toString(16)}`, SHOWN_AT + bytes.length);
+  const protection = flags(PROT, "PROT_READ", "PROT_WRITE");
+  const how = flags(PROT, "MAP_PRIVATE", "MAP_ANONYMOUS", "MAP_FIXED");
+  plan.call("mmap", [start, SHOWN_MAX, protection, how, -1, 0], { label });
+  const [read, write] = [plan.fd(), plan.fd()];
+  pair(plan, "pipe2", read, write);
+  plan.call("write", [write, plan.bytes(bytes, JSON.stringify(text)), bytes.length], { label });
+  plan.call("read", [read, start, bytes.length], { label });
+  // start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start, arg_end, env_start, env_end
+  const addresses = [start, end, start, start, end, end, end, start, end, end, end];
+  const map = plan.struct(MM_MAP_SIZE, "prctl_mm_map", [
+    ...addresses.map((address, i) => [i * 8, "u64", address] as const),
+    [100, "u32", NO_FD],
+  ]);
+  const size = named(`${MM_MAP_SIZE}`, MM_MAP_SIZE);
+  // A kernel without CONFIG_CHECKPOINT_RESTORE shows the stage's own name.
+  plan.call("prctl", [named("PR_SET_MM", PR_SET_MM), named("PR_SET_MM_MAP", PR_SET_MM_MAP), map, size, 0], {
+    label,
+    tolerate: "all",
+  });
   plan.call("prctl", [flags(PR, "PR_SET_NAME"), plan.string("docker-init"), 0, 0, 0], { label });
 }
 
