@@ -89,6 +89,8 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
           : 128 + SIG[child.signalCode as keyof typeof SIG];
       })
       .finally(() => closeFd(status));
+    // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
+    done.catch(() => {});
     return { pid: child.pid, control: ours, done, kill: (signal) => child.kill(signal) };
   } catch (error) {
     closeFd(status);

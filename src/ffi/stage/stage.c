@@ -47,18 +47,22 @@ static i64 move_fd(i64 fd, i32 to) {
   return moved;
 }
 
-/* What every step does with its result. */
-static void settle(struct step *step, i64 result) {
-  if (result < 0 && result > -4096 && !tolerates(step, -result)) {
-    if (step->flags & STEP_READS_LOG) sys3(SYS_read, step->args[0], status->log, sizeof status->log - 1);
-    fail(-result);
-  }
+static void save(struct step *step, i64 result) {
   if (result >= 0 && step->fd >= 0) {
     i64 moved = move_fd(result, step->fd);
     if (moved < 0) fail(-moved);
     result = step->fd;
   }
   if (step->slot >= 0) slots()[step->slot] = result;
+}
+
+/* What every step does with the kernel's answer. */
+static void settle(struct step *step, i64 result) {
+  if (result < 0 && result > -4096 && !tolerates(step, -result)) {
+    if (step->flags & STEP_READS_LOG) sys3(SYS_read, step->args[0], status->log, sizeof status->log - 1);
+    fail(-result);
+  }
+  save(step, result);
 }
 
 static void put(i64 value, void *into, u64 width) {
@@ -113,12 +117,10 @@ static u64 clone_step(struct step *step, const u64 *args, u64 index) {
     if (child_count < 8) children[child_count++] = (i32)pid;
     if (pidfd >= 0 && step->fd >= 0 && move_fd(pidfd, step->fd) < 0) fail(EAGAIN);
     if (flags & CLONE_VFORK) fail_if_another_failed();
-    if (step->slot >= 0) slots()[step->slot] = pid;
   } else if (!tolerates(step, -pid)) {
     fail(-pid);
-  } else if (step->slot >= 0) {
-    slots()[step->slot] = pid;
   }
+  if (step->slot >= 0) slots()[step->slot] = pid;
   return index + 1;
 }
 
@@ -153,7 +155,7 @@ static void run(void) {
     switch (step->op) {
       case OP_SYSCALL: settle(step, sys(step->nr, a[0], a[1], a[2], a[3], a[4], a[5])); break;
       case OP_PUT: put((i64)a[0], (void *)a[1], a[2]); break;
-      case OP_GET: settle(step, a[1] == 4 ? *(i32 *)a[0] : *(i64 *)a[0]); break;
+      case OP_GET: save(step, a[1] == 4 ? *(i32 *)a[0] : *(i64 *)a[0]); break;
       case OP_JUMP: if (holds((i64)a[0], a[1], (i64)a[2])) next = a[3]; break;
       case OP_CLONE: next = clone_step(step, a, at); break;
       case OP_PASS: settle(step, pass_fd((int)a[0], (i32)a[1], (void *)a[2], a[3])); break;
