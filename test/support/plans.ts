@@ -5,9 +5,17 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT_RECORD_SIZE } from "../../src/engine/runtime/exit-record.ts";
-import { type Data, flags, named, type PlanBuilder } from "../../src/engine/runtime/plan.ts";
+import {
+  type Data,
+  flags,
+  type KeepStep,
+  named,
+  type Plan,
+  PlanBuilder,
+} from "../../src/engine/runtime/plan.ts";
 import { AT, O, RESOLVE } from "../../src/ffi/file.ts";
 import { FSCONFIG, FSOPEN, MNT, MOVE_MOUNT, MS, OPEN_TREE } from "../../src/ffi/mount.ts";
+import { CLONE } from "../../src/ffi/process.ts";
 import { unixAddress } from "../../src/ffi/socket.ts";
 import { SOCK } from "../../src/ffi/socket-flags.ts";
 
@@ -101,6 +109,42 @@ export function pipeSteps(b: PlanBuilder): { read: number; write: number } {
   b.get(b.part(pair, 0, 4), "i32", { fd: read });
   b.get(b.part(pair, 4, 4), "i32", { fd: write });
   return { read, write };
+}
+
+/** Adds steps before the clone, and what KEEP is to have because of them. */
+export type Before = (b: PlanBuilder) => Partial<KeepStep>;
+
+/** A shell script under a keeper that holds its stdin and stdout. */
+export function keptPlan(folder: string, script: string, before?: Before): Plan {
+  const b = new PlanBuilder();
+  b.call("setsid", []);
+  const { listen, record } = keeperFiles(b, folder);
+  b.call("prctl", [36, 1], { label: "become a subreaper" });
+  const stdin = pipeSteps(b);
+  const stdout = pipeSteps(b);
+  const pidfd = b.fd();
+  const pid = b.slot("pid");
+  const child = b.label("command");
+  const more = before?.(b) ?? {};
+  const how = flags(CLONE, "CLONE_VFORK", "CLONE_PIDFD");
+  b.add({ op: "clone", flags: how, child, process: 1, slot: pid, fd: pidfd, label: "clone" });
+  const held = [
+    { name: "stdin", fd: stdin.write },
+    { name: "stdout", fd: stdout.read },
+    { name: "pidfd", fd: pidfd },
+  ] as const;
+  b.add({ op: "keep", pid, held, listen, record, bootId: bootId(), label: "keep", ...more });
+  b.place(child);
+  b.call("dup3", [stdin.read, 0, 0]);
+  b.call("dup3", [stdout.write, 1, 0]);
+  b.call(
+    "execve",
+    [b.string("/bin/busybox"), b.strings(["sh", "-c", script]), b.strings(["PATH=/bin:/usr/bin"])],
+    {
+      label: "exec sh",
+    },
+  );
+  return b.build();
 }
 
 /** Waits for a condition, without luck: 5 seconds at most. */
