@@ -47,8 +47,9 @@ export async function sendSignal(ctx: ContainerContext, container: Container, si
         .catch((error: Error) => ctx.warn(`thawing ${container.id}: ${error.message}`));
       ctx.store.setState(container, { status: "running" });
     }
+    // While its end, which may be here already, waits for the lock.
+    emit(ctx, container, "kill", { signal: String(signal) });
   });
-  emit(ctx, container, "kill", { signal: String(signal) });
 }
 
 /** Resolves to true when the container ended in time; negative is for ever. */

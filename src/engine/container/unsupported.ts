@@ -89,6 +89,8 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
     [`--restart ${h.RestartPolicy.Name}`, h.RestartPolicy.Name !== "no"],
     ["--health-cmd and the other --health flags", checks],
     [`--log-driver ${h.LogConfig.Type}`, !["", "json-file", "none"].includes(h.LogConfig.Type)],
+    // The other's /dev/shm would have to be shared, too.
+    ["--ipc container:NAME", joinedContainer(h.IpcMode) !== undefined],
     ["--userns", h.UsernsMode !== "" && h.UsernsMode !== "host"],
     ["--security-opt label", host.selinux && security.labels.some((label) => label !== "disable")],
     [

@@ -1,0 +1,213 @@
+import { describe, expect, test } from "bun:test";
+import type { CreateBody } from "../../../../src/engine/container/config.ts";
+import { Rig, refusal } from "./fakes.ts";
+
+/** Requests and answers of Docker 29.7.2. */
+const REFUSED: [body: CreateBody, kind: string, message: string][] = [
+  [{ Image: "" }, "invalid", "no command specified"],
+  [{ Image: "nosuch" }, "notFound", "No such image: nosuch:latest"],
+  [{ HostConfig: { Memory: 1 } }, "invalid", "Minimum memory limit allowed is 6MB"],
+  [
+    { HostConfig: { NanoCpus: -1 } },
+    "invalid",
+    "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+  ],
+  [
+    { HostConfig: { Binds: ["a"] } },
+    "internal",
+    "invalid volume specification: 'a': invalid mount config for type \"volume\": invalid mount path: 'a' mount path must be absolute",
+  ],
+  [
+    { HostConfig: { Binds: ["/nosuch/../x:rel"] } },
+    "internal",
+    "invalid volume specification: '/nosuch/../x:rel': invalid mount config for type \"bind\": invalid mount path: 'rel' mount path must be absolute",
+  ],
+  [
+    { HostConfig: { RestartPolicy: { Name: "x", MaximumRetryCount: 0 } } },
+    "invalid",
+    "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+  ],
+  [{ HostConfig: { CapAdd: ["X"] } }, "invalid", 'invalid CapAdd: unknown capability: "CAP_X"'],
+  [{ HostConfig: { Runtime: "x" } }, "invalid", "unknown or invalid runtime name: x"],
+  [{ StopSignal: "X" }, "invalid", "invalid signal: X"],
+  [
+    { HostConfig: { Mounts: [{ Type: "bind", Source: "/nosuch", Target: "/x" }] } },
+    "invalid",
+    'invalid mount config for type "bind": bind source path does not exist: /nosuch',
+  ],
+  [
+    { HostConfig: { Mounts: [{ Type: "x", Target: "/x" }] } },
+    "invalid",
+    'invalid mount config for type "x": mount type unknown',
+  ],
+  [{ HostConfig: { IpcMode: "x" } }, "invalid", "invalid IPC mode: x"],
+  [{ HostConfig: { PidMode: "container:nosuch" } }, "invalid", "No such container: nosuch"],
+  [
+    { HostConfig: { AutoRemove: true, RestartPolicy: { Name: "always", MaximumRetryCount: 0 } } },
+    "invalid",
+    "can't create 'AutoRemove' container with restart policy",
+  ],
+  [{ Healthcheck: { Interval: 1 } }, "invalid", "Interval in Healthcheck cannot be less than 1ms"],
+  [
+    { HostConfig: { OomScoreAdj: 5000 } },
+    "invalid",
+    "Invalid value 5000, range for oom score adj is [-1000, 1000]",
+  ],
+  [
+    { HostConfig: { Tmpfs: { rel: "" } } },
+    "invalid",
+    "invalid mount path: 'rel' mount path must be absolute",
+  ],
+  [
+    { WorkingDir: "rel" },
+    "invalid",
+    "the working directory 'rel' is invalid, it needs to be an absolute path",
+  ],
+];
+
+describe("create refuses as Docker 29.7.2 does", () => {
+  for (const [body, kind, message] of REFUSED) {
+    test(JSON.stringify(body), async () => {
+      using rig = new Rig();
+      const all = body.Image === "" ? rig.containers.create({ body }) : rig.create(body);
+      expect(await refusal(all)).toEqual([kind, message]);
+      expect(rig.ctx.store.size).toBe(0);
+    });
+  }
+
+  test("a name that cannot be one", async () => {
+    using rig = new Rig();
+    expect(await refusal(rig.create({}, "/"))).toEqual([
+      "invalid",
+      "Invalid container name (/), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+    ]);
+  });
+
+  test("a name that is taken", async () => {
+    using rig = new Rig();
+    const id = await rig.create({}, "c1");
+    expect(await refusal(rig.create({}, "c1"))).toEqual([
+      "conflict",
+      `Conflict. The container name "/c1" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
+    ]);
+  });
+});
+
+describe("create says 501 for what has no effect yet", () => {
+  const cases: [flag: string, body: CreateBody][] = [
+    ["-p", { HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "80" }] } } }],
+    ["-P", { HostConfig: { PublishAllPorts: true } }],
+    ["--network web", { HostConfig: { NetworkMode: "web" } }],
+    ["--restart always", { HostConfig: { RestartPolicy: { Name: "always", MaximumRetryCount: 0 } } }],
+    ["named volumes", { HostConfig: { Binds: ["data:/data"] } }],
+    ["--volumes-from", { HostConfig: { VolumesFrom: ["x"] } }],
+    ["--health", { Healthcheck: { Test: ["CMD", "true"] } }],
+    ["--log-driver syslog", { HostConfig: { LogConfig: { Type: "syslog", Config: {} } } }],
+    ["--blkio-weight", { HostConfig: { BlkioWeight: 100 } }],
+    ["--gpus", { HostConfig: { DeviceRequests: [{}] } }],
+    ["--link", { HostConfig: { Links: ["a:b"] } }],
+    ["--ipc container", { HostConfig: { IpcMode: "container:x" } }],
+  ];
+  for (const [flag, body] of cases) {
+    test(flag, async () => {
+      using rig = new Rig();
+      const [kind, message] = await refusal(rig.create(body));
+      expect(kind).toBe("notImplemented");
+      expect(message).toContain(flag.split(" ")[0]!);
+    });
+  }
+});
+
+test("the zero values that the docker client sends are accepted", async () => {
+  using rig = new Rig();
+  const id = await rig.create({
+    Volumes: {},
+    Healthcheck: null,
+    HostConfig: {
+      PortBindings: {},
+      RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+      LogConfig: { Type: "", Config: {} },
+      NetworkMode: "default",
+      MemorySwappiness: -1,
+      OomKillDisable: false,
+      PidsLimit: 0,
+      BlkioWeightDevice: [],
+      Devices: [],
+      Dns: [],
+    },
+    NetworkingConfig: { EndpointsConfig: { default: {} } },
+  });
+  expect(rig.ctx.store.byId(id)?.record.hostConfig).toMatchObject({
+    NetworkMode: "bridge",
+    PidsLimit: null,
+    MemorySwappiness: null,
+    ShmSize: 67108864,
+    IpcMode: "private",
+    CgroupnsMode: "host",
+    Runtime: "runc",
+  });
+});
+
+test("what the image says is merged, and the user's word wins", async () => {
+  using rig = new Rig();
+  rig.images.config = {
+    Entrypoint: ["/entry"],
+    Cmd: ["a"],
+    Env: ["PATH=/bin", "A=image"],
+    Labels: { x: "image", y: "image" },
+    WorkingDir: "/work",
+    User: "app",
+    StopSignal: "INT",
+  };
+  const id = await rig.create({ Env: ["A=user", "B=1"], Labels: { x: "user" }, Cmd: ["b", "c"] });
+  const { record } = rig.ctx.store.byId(id)!;
+  expect([record.path, ...record.args]).toEqual(["/entry", "b", "c"]);
+  expect(record.config).toMatchObject({
+    Env: ["A=user", "B=1", "PATH=/bin"],
+    Labels: { x: "user", y: "image" },
+    WorkingDir: "/work",
+    User: "app",
+    StopSignal: "INT",
+    Hostname: id.slice(0, 12),
+  });
+});
+
+test("an entrypoint of the user's drops the image's command", async () => {
+  using rig = new Rig();
+  rig.images.config = { Entrypoint: ["/entry"], Cmd: ["a"] };
+  const id = await rig.create({ Entrypoint: ["/mine"] });
+  const { record } = rig.ctx.store.byId(id)!;
+  expect([record.path, ...record.args]).toEqual(["/mine"]);
+});
+
+test("made-up names differ and are words", async () => {
+  using rig = new Rig();
+  for (let i = 0; i < 50; i++) await rig.create();
+  const names = [...rig.ctx.store.all()].map(({ name }) => name);
+  expect(new Set(names).size).toBe(50);
+  for (const name of names) expect(name).toMatch(/^\/[a-z]+_[a-z]+\d?$/);
+});
+
+test("an image's VOLUME becomes an anonymous volume that rm -v removes", async () => {
+  using rig = new Rig();
+  rig.images.config = { Cmd: ["sh"], Volumes: { "/data": {} } };
+  const id = await rig.create();
+  const [mount] = rig.ctx.store.byId(id)!.record.mounts;
+  expect(mount).toMatchObject({ type: "volume", destination: "/data", driver: "local", rw: true });
+  expect(rig.ctx.volumes.list({}).map((volume) => volume.Name)).toEqual([mount!.name!]);
+  expect(await refusal(rig.ctx.volumes.remove(mount!.name!, { force: false }))).toEqual([
+    "conflict",
+    `remove ${mount!.name}: volume is in use - [${id}]`,
+  ]);
+  await rig.containers.remove(id, { force: false, volumes: true, link: false });
+  expect(rig.ctx.volumes.list({})).toEqual([]);
+});
+
+test("a bind over an image's VOLUME leaves no anonymous one", async () => {
+  using rig = new Rig();
+  rig.images.config = { Cmd: ["sh"], Volumes: { "/data": {} } };
+  const id = await rig.create({ HostConfig: { Binds: ["/usr:/data:ro"] } });
+  expect(rig.ctx.store.byId(id)!.record.mounts).toMatchObject([
+    { type: "bind", source: "/usr", destination: "/data", mode: "ro", rw: false, propagation: "rprivate" },
+  ]);
+});

@@ -1,0 +1,204 @@
+/** An engine of one noun: real rows in memory, a shim and images that only remember what was asked. */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CreateBody } from "../../../../src/engine/container/config.ts";
+import type { ContainerContext } from "../../../../src/engine/container/context.ts";
+import type { Host } from "../../../../src/engine/container/host.ts";
+import { CONTAINER_SCHEMA } from "../../../../src/engine/container/schema.ts";
+import { Containers } from "../../../../src/engine/container/service.ts";
+import { ContainerStore } from "../../../../src/engine/container/store.ts";
+import { EngineError } from "../../../../src/engine/errors.ts";
+import { EventBus } from "../../../../src/engine/event/bus.ts";
+import { EXEC_SCHEMA } from "../../../../src/engine/exec/schema.ts";
+import { Execs } from "../../../../src/engine/exec/service.ts";
+import type { ContainerImages, ImageRunConfig, ResolvedImage } from "../../../../src/engine/image/types.ts";
+import type {
+  ExecLaunchRequest,
+  Exit,
+  Launched,
+  LaunchRequest,
+  ShimClient,
+  Supervised,
+} from "../../../../src/engine/shim/types.ts";
+import { openDatabase } from "../../../../src/engine/store/database.ts";
+import { dataPaths } from "../../../../src/engine/store/paths.ts";
+import { VOLUME_SCHEMA } from "../../../../src/engine/volume/schema.ts";
+import { Volumes } from "../../../../src/engine/volume/volumes.ts";
+
+export const HOST: Host = {
+  cpus: 2,
+  cpusetCpus: "0-1",
+  cpusetMems: "0",
+  cgroup: "v1",
+  hostname: "machine",
+  capabilities: ["CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_TIME", "CAP_KILL", "CAP_MKNOD"],
+  ipv4Forwarding: true,
+  architecture: "amd64",
+  maskedPaths: ["/proc/acpi"],
+  apparmor: false,
+  selinux: false,
+  bootId: "boot",
+};
+
+export class FakeShim implements ShimClient {
+  readonly launches: LaunchRequest[] = [];
+  readonly execs: ExecLaunchRequest[] = [];
+  readonly signals: [id: string, signal: number][] = [];
+  readonly released: string[] = [];
+  readonly supervised = new Map<string, Supervised>();
+  /** Thrown by the next launch or exec. */
+  failure: Error | undefined;
+  #exit: (exit: Exit) => void = () => {};
+  #oom: (event: { id: string; time: string }) => void = () => {};
+  #pid = 1000;
+
+  async launch(request: LaunchRequest): Promise<Launched> {
+    if (this.failure) throw this.failure;
+    this.launches.push(request);
+    return this.#begin(request.id, request.id);
+  }
+
+  async exec(request: ExecLaunchRequest): Promise<Launched> {
+    if (this.failure) throw this.failure;
+    this.execs.push(request);
+    return this.#begin(request.id, request.container);
+  }
+
+  #begin(id: string, container: string): Launched {
+    const launched = { pid: ++this.#pid, startedAt: String(BigInt(Date.now()) * 1_000_000n) };
+    this.supervised.set(id, { id, container, ...launched, paused: false });
+    return launched;
+  }
+
+  /** Ends a process, as the real shim would tell. */
+  end(id: string, status: number, more: Partial<Exit> = {}): void {
+    const time = String(BigInt(Date.now() + 1) * 1_000_000n);
+    const exit: Exit = { id, status, time, oomKilled: false, ...more };
+    const entry = this.supervised.get(id);
+    if (entry) entry.exit = exit;
+    this.#exit(exit);
+  }
+
+  oom(id: string): void {
+    this.#oom({ id, time: "0" });
+  }
+
+  async attach(): Promise<Socket> {
+    return new Socket();
+  }
+  async signal(id: string, signal: number): Promise<void> {
+    this.signals.push([id, signal]);
+    if (signal === 9) this.end(id, 137);
+  }
+  async resize(): Promise<void> {}
+  async pause(): Promise<void> {}
+  async unpause(): Promise<void> {}
+  async list(): Promise<Supervised[]> {
+    return [...this.supervised.values()];
+  }
+  async release(id: string): Promise<void> {
+    this.released.push(id);
+    this.supervised.delete(id);
+  }
+  onExit(listener: (exit: Exit) => void): void {
+    this.#exit = listener;
+  }
+  onOom(listener: (event: { id: string; time: string }) => void): void {
+    this.#oom = listener;
+  }
+  onConnect(): void {}
+  close(): void {}
+}
+
+class FakeImages implements ContainerImages {
+  readonly #folder: string;
+  config: ImageRunConfig = { Cmd: ["sh"], Env: ["PATH=/bin"], Labels: { from: "image" } };
+  readonly discarded: string[] = [];
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  resolve(reference: string): ResolvedImage {
+    if (reference !== "busybox") throw new EngineError("notFound", `No such image: ${reference}:latest`);
+    const manifest = { mediaType: "m", digest: `sha256:${"b".repeat(64)}`, size: 1 };
+    const id = `sha256:${"a".repeat(64)}`;
+    return { id, manifest, reference, architecture: "amd64", os: "linux", config: this.config, diffIds: [] };
+  }
+  prepare() {
+    return this.rootfs();
+  }
+  rootfs() {
+    return { kind: "path" as const, path: this.#folder };
+  }
+  async discard(id: string): Promise<void> {
+    this.discarded.push(id);
+  }
+  async usage() {
+    return { rw: 10, rootfs: 100 };
+  }
+}
+
+export class Rig {
+  readonly folder = mkdtempSync(join(tmpdir(), "tsd-container-"));
+  readonly shim = new FakeShim();
+  readonly images = new FakeImages(join(this.folder, "rootfs"));
+  readonly events = new EventBus();
+  readonly seen: string[] = [];
+  readonly warnings: string[] = [];
+  readonly ctx: ContainerContext;
+  readonly containers: Containers;
+  readonly execs: Execs;
+
+  constructor(previous?: Rig) {
+    const paths = dataPaths(previous?.folder ?? this.folder);
+    const db = openDatabase(paths.database, [CONTAINER_SCHEMA, EXEC_SCHEMA, VOLUME_SCHEMA]);
+    if (previous) for (const [id, entry] of previous.shim.supervised) this.shim.supervised.set(id, entry);
+    const { events, shim, images } = this;
+    const store = new ContainerStore(db);
+    const defaultSeccomp = () => ({ defaultAction: "SCMP_ACT_ERRNO" as const });
+    const volumes = new Volumes({ db, folder: paths.volumes, events });
+    this.execs = new Execs({ db, store, shim, images, events, host: HOST, defaultSeccomp });
+    this.ctx = {
+      store,
+      images,
+      shim,
+      events,
+      volumes,
+      execs: this.execs,
+      host: HOST,
+      dataRoot: paths.root,
+      folder: paths.containers,
+      runtimes: ["runc"],
+      defaultLog: { Type: "json-file", Config: {} },
+      init: false,
+      stopTimeout: 10,
+      defaultSeccomp,
+      warn: (message) => this.warnings.push(message),
+    };
+    this.containers = new Containers(this.ctx);
+    events.subscribe(({ Action }) => this.seen.push(Action));
+  }
+
+  async create(body: CreateBody = {}, name?: string): Promise<string> {
+    return (await this.containers.create({ name, body: { Image: "busybox", ...body } })).Id;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The kind and message that a rejection carries. */
+export async function refusal(promise: Promise<unknown>): Promise<[kind: string, message: string]> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof EngineError) return [error.kind, error.message];
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}

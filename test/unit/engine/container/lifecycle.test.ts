@@ -1,0 +1,180 @@
+import { expect, test } from "bun:test";
+import { EngineError } from "../../../../src/engine/errors.ts";
+import { Rig, refusal } from "./fakes.ts";
+
+const never = new AbortController().signal;
+
+/** Lets what an exit sets off run to its end. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+test("a container's life, as events tell it", async () => {
+  using rig = new Rig();
+  const id = await rig.create({}, "c1");
+  const { result } = await rig.containers.wait("c1", "next-exit", never);
+  await rig.containers.start("c1");
+  expect((await rig.containers.inspect("c1", { size: false })) as unknown).toMatchObject({
+    State: { Status: "running", Running: true, Pid: 1001 },
+  });
+  expect(await refusal(rig.containers.start("c1"))).toEqual(["notModified", "container is already running"]);
+  rig.shim.end(id, 3);
+  expect(await result).toEqual({ StatusCode: 3 });
+  await settle();
+  expect(rig.shim.released).toEqual([id]);
+  await rig.containers.remove("c1", { force: false, volumes: false, link: false });
+  expect(rig.seen).toEqual(["create", "start", "die", "destroy"]);
+  expect(await refusal(rig.containers.inspect("c1", { size: false }))).toEqual([
+    "notFound",
+    "No such container: c1",
+  ]);
+});
+
+test("--rm removes at the end, and wait for it gets the status", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } });
+  const { result } = await rig.containers.wait(id, "removed", never);
+  await rig.containers.start(id);
+  rig.shim.end(id, 7);
+  expect(await result).toEqual({ StatusCode: 7 });
+  await settle();
+  expect(rig.images.discarded).toEqual([id]);
+  expect(rig.shim.released).toEqual([id]);
+});
+
+test("a failed start is kept in the state, with the status that the client will end with", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ Cmd: ["nosuch"] });
+  rig.shim.failure = new EngineError(
+    "invalid",
+    'unable to start container process: error during container init: exec: "nosuch": executable file not found in $PATH',
+  );
+  const message =
+    'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "nosuch": executable file not found in $PATH';
+  expect(await refusal(rig.containers.start(id))).toEqual(["invalid", message]);
+  expect((await rig.containers.inspect(id, { size: false })) as unknown).toMatchObject({
+    State: { Status: "created", ExitCode: 127, Error: message },
+  });
+});
+
+test("a failed start with --rm leaves nothing", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } });
+  rig.shim.failure = new EngineError("internal", "broken");
+  await refusal(rig.containers.start(id));
+  expect(rig.ctx.store.size).toBe(0);
+});
+
+test("stop sends the stop signal, then SIGKILL when the time is up", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ StopSignal: "INT" });
+  await rig.containers.start(id);
+  await rig.containers.stop(id, { timeout: 0 });
+  expect(rig.shim.signals).toEqual([
+    [id, 2],
+    [id, 9],
+  ]);
+  expect(rig.seen).toEqual(["create", "start", "kill", "kill", "die", "stop"]);
+  expect(await refusal(rig.containers.stop(id, {}))).toEqual(["notModified", "container is already stopped"]);
+});
+
+test("a running container is removed only by force", async () => {
+  using rig = new Rig();
+  await rig.create({}, "c1");
+  await rig.containers.start("c1");
+  expect(await refusal(rig.containers.remove("c1", { force: false, volumes: false, link: false }))).toEqual([
+    "conflict",
+    'cannot remove container "c1": container is running: stop the container before removing or force remove',
+  ]);
+  await rig.containers.remove("c1", { force: true, volumes: false, link: false });
+  expect(rig.ctx.store.size).toBe(0);
+});
+
+test("kill, pause and unpause refuse in Docker's words", async () => {
+  using rig = new Rig();
+  const id = await rig.create({}, "c1");
+  expect(await refusal(rig.containers.kill("c1", ""))).toEqual([
+    "conflict",
+    `container ${id} is not running`,
+  ]);
+  expect(await refusal(rig.containers.kill("c1", "X"))).toEqual(["invalid", "invalid signal: X"]);
+  expect(await refusal(rig.containers.pause("c1"))).toEqual(["conflict", `container ${id} is not running`]);
+  expect(await refusal(rig.containers.unpause("c1"))).toEqual(["internal", `Container ${id} is not paused`]);
+  await rig.containers.start("c1");
+  await rig.containers.pause("c1");
+  expect(await refusal(rig.containers.pause("c1"))).toEqual([
+    "conflict",
+    `container ${id} is already paused`,
+  ]);
+  expect(await refusal(rig.containers.start("c1"))).toEqual([
+    "conflict",
+    "cannot start a paused container, try unpause instead",
+  ]);
+});
+
+test("rename takes the new name, and gives the old one free", async () => {
+  using rig = new Rig();
+  await rig.create({}, "c1");
+  expect(await refusal(rig.containers.rename("c1", ""))).toEqual([
+    "invalid",
+    "Neither old nor new names may be empty",
+  ]);
+  expect(await refusal(rig.containers.rename("c1", "a b"))).toEqual([
+    "invalid",
+    "Error when allocating new name: Invalid container name (/a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+  ]);
+  await rig.containers.rename("c1", "c2");
+  await rig.create({}, "c1");
+  expect([...rig.ctx.store.all()].map(({ name }) => name).sort()).toEqual(["/c1", "/c2"]);
+});
+
+test("restart of an AutoRemove container does not remove it", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } });
+  await rig.containers.start(id);
+  await rig.containers.restart(id, { timeout: 0 });
+  expect(rig.shim.launches.length).toBe(2);
+  expect(rig.ctx.store.byId(id)?.state.status).toBe("running");
+});
+
+test("a new daemon takes back what ran, and stores what ended meanwhile", async () => {
+  using first = new Rig();
+  const runs = await first.create({}, "runs");
+  const ended = await first.create({}, "ended");
+  const gone = await first.create({}, "gone");
+  for (const id of [runs, ended, gone]) await first.containers.start(id);
+  const supervised = first.shim.supervised;
+  supervised.get(ended)!.exit = {
+    id: ended,
+    status: 5,
+    time: String(BigInt(Date.now() + 1) * 1_000_000n),
+    oomKilled: false,
+  };
+  supervised.delete(gone);
+
+  using second = new Rig(first);
+  await second.containers.restore();
+  const state = (id: string) => second.ctx.store.byId(id)!.state;
+  expect(state(runs)).toMatchObject({ status: "running", pid: 1001 });
+  expect(state(ended)).toMatchObject({ status: "exited", exitCode: 5 });
+  expect(state(gone)).toMatchObject({ status: "exited", exitCode: 255 });
+  expect(second.shim.released).toEqual([ended]);
+});
+
+test("a start that the daemon did not live to write down is found", async () => {
+  using first = new Rig();
+  const id = await first.create({}, "c1");
+  await first.shim.launch({ id } as never);
+  using second = new Rig(first);
+  await second.containers.restore();
+  expect(second.ctx.store.byId(id)!.state.status).toBe("running");
+});
+
+test("oom is told once in the state, and as an event", async () => {
+  using rig = new Rig();
+  const id = await rig.create();
+  await rig.containers.start(id);
+  rig.shim.oom(id);
+  rig.shim.end(id, 137);
+  await settle();
+  expect(rig.ctx.store.byId(id)!.state).toMatchObject({ oomKilled: true, exitCode: 137 });
+  expect(rig.seen).toEqual(["create", "start", "oom", "die"]);
+});
