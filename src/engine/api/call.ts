@@ -107,6 +107,7 @@ export function streaming(content: ByteStream, headers: Record<string, string>):
   return response;
 }
 
-export function streamOf(response: Response): ByteStream | null {
-  return streams.get(response) ?? response.body;
+/** Undefined for an answer that is complete in itself. */
+export function streamOf(response: Response): ByteStream | undefined {
+  return streams.get(response);
 }

@@ -24,6 +24,8 @@ export function createServer(api: Api, tls?: https.ServerOptions): http.Server {
   // A stream may be silent for days: `wait`, `events` and `logs -f` are ended by their clients.
   server.timeout = 0;
   server.requestTimeout = 0;
+  // Clients keep connections in pools, and do not expect them to end between two requests.
+  server.keepAliveTimeout = 0;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
     socket.on("error", () => socket.destroy());
     if (!api.upgrade(request, urlOf(request), socket)) void serveRaw(api, request, socket);
@@ -46,11 +48,15 @@ async function serve(api: Api, request: IncomingMessage, response: ServerRespons
   request.on("error", () => gone.abort());
   try {
     const answer = await api.handle(toRequest(request, gone.signal));
+    const headers: Record<string, string> = { ...SERVER_HEADERS, ...Object.fromEntries(answer.headers) };
     const content = streamOf(answer);
-    response.writeHead(answer.status, { ...SERVER_HEADERS, ...Object.fromEntries(answer.headers) });
-    if (content === null || request.method === "HEAD") {
-      response.end();
+    if (content === undefined) {
+      const body = new Uint8Array(await answer.arrayBuffer());
+      if (answer.status !== 204 && answer.status !== 304) headers["content-length"] ??= String(body.length);
+      response.writeHead(answer.status, headers);
+      response.end(body);
     } else {
+      response.writeHead(answer.status, headers);
       response.flushHeaders();
       await pump(content, response, gone.signal);
     }
@@ -73,8 +79,8 @@ async function serveRaw(api: Api, request: IncomingMessage, socket: Duplex): Pro
       `HTTP/1.1 ${answer.status} ${http.STATUS_CODES[answer.status] ?? ""}\r\n${lines.join("")}\r\n`,
     );
     const content = streamOf(answer);
-    if (content !== null && request.method !== "HEAD") await pump(content, socket, gone.signal);
-    else socket.end();
+    if (content === undefined) socket.end(new Uint8Array(await answer.arrayBuffer()));
+    else await pump(content, socket, gone.signal);
   } catch {
     socket.destroy();
   }

@@ -61,7 +61,7 @@ export function defaults(): DaemonConfig {
     // Unlike dockerd's: containers belong to the shim, not to the daemon.
     "live-restore": true,
     init: false,
-    "default-runtime": "tsrunc",
+    "default-runtime": "runc",
     "log-driver": "json-file",
     "log-opts": {},
     labels: [],
@@ -75,8 +75,11 @@ export function defaults(): DaemonConfig {
   };
 }
 
+/** Names under which our own runtime may be asked for, the first by default: clients say `runc` where they mean "the usual one". */
+export const RUNTIMES: readonly string[] = ["runc", "io.containerd.runc.v2", "tsrunc"];
+
 const checkRuntime = (name: string) =>
-  ["tsrunc", "runc"].includes(name) ? undefined : `specified default runtime '${name}' does not exist`;
+  RUNTIMES.includes(name) ? undefined : `specified default runtime '${name}' does not exist`;
 const checkDriver = (name: string) =>
   ["json-file", "none"].includes(name) ? undefined : `unsupported log driver: ${name}`;
 const checkLabel = (label: string) => (/^[^=]+=/.test(label) ? undefined : `bad attribute format: ${label}`);

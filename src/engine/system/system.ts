@@ -19,6 +19,8 @@ export interface SystemOptions {
     labels: string[];
     liveRestore: boolean;
     logDriver: string;
+    /** Names under which the runtime may be asked for. */
+    runtimes: readonly string[];
     defaultRuntime: string;
     insecureRegistries: string[];
     mirrors: string[];
@@ -136,7 +138,7 @@ export class System implements SystemService {
       Labels: config.labels,
       ExperimentalBuild: false,
       ServerVersion: VERSION,
-      Runtimes: { tsrunc: { path: "tsrunc" }, runc: { path: "tsrunc" } },
+      Runtimes: Object.fromEntries(config.runtimes.map((name) => [name, { path: "tsrunc" }])),
       DefaultRuntime: config.defaultRuntime,
       Swarm: {
         NodeID: "",

@@ -1,0 +1,32 @@
+/** `tsd daemon`, also called `dockerd`: reads the command line, then leaves the rest to the engine. */
+import { mergeConfigFile } from "../engine/daemon/config-file.ts";
+import { parseFlags, UsageError, usage } from "../engine/daemon/flags.ts";
+import { VERSION } from "../version.ts";
+
+const NAME = "tsd daemon";
+
+export async function main(args: string[]): Promise<void> {
+  try {
+    const line = parseFlags(args);
+    if (line.action === "help") {
+      console.log(usage(NAME));
+      process.exit(0);
+    }
+    if (line.action === "version") {
+      console.log(`tsd version ${VERSION}`);
+      process.exit(0);
+    }
+    const config = mergeConfigFile(line);
+    if (line.action === "validate") {
+      console.error("configuration OK");
+      process.exit(0);
+    }
+    const { runDaemon } = await import("../engine/daemon/run.ts");
+    await runDaemon(line, config);
+    process.exit(0);
+  } catch (error) {
+    const { message } = error as Error;
+    console.error(error instanceof UsageError ? `${message}\nSee '${NAME} --help'.` : message);
+    process.exit(1);
+  }
+}

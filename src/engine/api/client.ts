@@ -1,0 +1,231 @@
+/**
+ * The client side of the Engine API: HTTP/1.1 over unix, tcp or TLS sockets, and nothing else. Its own small
+ * transport, since `fetch` neither gives an upgraded connection's raw bytes nor half-closes it, and costs more to
+ * start than a whole command may take.
+ */
+import { type Body, Connection, type Endpoint, type Head, type Upgraded } from "./client/connection.ts";
+
+export type { Body, Endpoint, Upgraded } from "./client/connection.ts";
+
+/** The newest version whose answers the command line knows how to show. */
+export const NEWEST = "1.50";
+/** What a daemon speaks that does not say. */
+const OLDEST = "1.24";
+
+/** The daemon answered, and said no. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  /** The daemon's own words. */
+  readonly reason: string;
+
+  constructor(status: number, reason: string) {
+    super(`Error response from daemon: ${reason}`);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/** The daemon could not be reached, or went away in the middle. */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+}
+
+export interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** An object is sent as JSON; bytes or a stream of them as they are. */
+  readonly body?: object | Uint8Array | AsyncIterable<Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Leaves the version out of the path. */
+  readonly unversioned?: boolean;
+}
+
+export interface ApiResponse extends Head {
+  readonly body: Body;
+}
+
+const versionNumber = (version: string): number => {
+  const [major, minor] = version.split(".");
+  return Number(major) * 1000 + Number(minor);
+};
+
+/** Whether one API version is older than another. */
+export const olderThan = (version: string, other: string): boolean =>
+  versionNumber(version) < versionNumber(other);
+
+function queryString(query: RequestOptions["query"]): string {
+  let text = "";
+  for (const name in query) {
+    const value = query[name];
+    if (value === undefined || value === false || value === "") continue;
+    text += `${text === "" ? "?" : "&"}${name}=${encodeURIComponent(value === true ? "1" : String(value))}`;
+  }
+  return text;
+}
+
+export class ApiClient {
+  readonly endpoint: Endpoint;
+  readonly #headers: string;
+  readonly #idle: Connection[] = [];
+  #pinned: string | undefined;
+  #negotiated: Promise<string> | undefined;
+
+  constructor(
+    endpoint: Endpoint,
+    options: { version?: string; headers?: Record<string, string>; userAgent: string },
+  ) {
+    this.endpoint = endpoint;
+    this.#pinned = options.version;
+    let headers = `Host: ${endpoint.unix === undefined ? `${endpoint.host}:${endpoint.port}` : "api.moby.localhost"}\r\n`;
+    headers += `User-Agent: ${options.userAgent}\r\n`;
+    for (const name in options.headers) headers += `${name}: ${options.headers[name]}\r\n`;
+    this.#headers = headers;
+  }
+
+  /** The version both sides speak. */
+  version(): Promise<string> {
+    if (this.#pinned !== undefined) return Promise.resolve(this.#pinned);
+    this.#negotiated ??= this.request("HEAD", "/_ping", { unversioned: true }).then((answer) => {
+      const theirs = answer.headers.get("api-version") ?? OLDEST;
+      this.#pinned = olderThan(theirs, NEWEST) ? theirs : NEWEST;
+      return this.#pinned;
+    });
+    return this.#negotiated;
+  }
+
+  /** Opens connections ahead of the calls that will need them. */
+  async warm(count: number): Promise<void> {
+    const fresh = await Promise.all(Array.from({ length: count }, () => this.#open()));
+    this.#idle.push(...fresh);
+  }
+
+  /** One call; an answer of 400 and above throws `ApiError`. The body must be read, or dropped. */
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<ApiResponse> {
+    const target = await this.#target(path, options);
+    const connection = await this.#take(method, target);
+    try {
+      const body = options.body;
+      const stream = body !== undefined && Symbol.asyncIterator in body;
+      const bytes =
+        body === undefined || stream ? undefined : body instanceof Uint8Array ? body : encode(body);
+      let head = `${method} ${target} HTTP/1.1\r\n${this.#headers}`;
+      for (const name in options.headers) head += `${name}: ${options.headers[name]}\r\n`;
+      if (stream) head += "Transfer-Encoding: chunked\r\n";
+      else if (bytes || method === "POST" || method === "PUT")
+        head += `Content-Length: ${bytes?.length ?? 0}\r\n`;
+      if (bytes && !(body instanceof Uint8Array)) head += "Content-Type: application/json\r\n";
+      const answer = connection.exchange(method, `${head}\r\n`, bytes);
+      // The daemon may answer, with an error, before it has read the whole stream.
+      if (stream) await Promise.race([connection.sendChunks(body as AsyncIterable<Uint8Array>), answer]);
+      const { head: got, body: payload } = await answer;
+      payload.done.then(
+        (reusable) => reusable && this.#idle.push(connection),
+        () => {},
+      );
+      if (got.status >= 400) throw await apiError(got, payload);
+      return { ...got, body: payload };
+    } catch (error) {
+      throw this.#explain(error, method, target);
+    }
+  }
+
+  /** One call with a JSON answer. */
+  async json<T>(method: string, path: string, options?: RequestOptions): Promise<T> {
+    const answer = await this.request(method, path, options);
+    return (await answer.body.json()) as T;
+  }
+
+  /** One call whose answer is of no interest. */
+  async send(method: string, path: string, options?: RequestOptions): Promise<void> {
+    const answer = await this.request(method, path, options);
+    await answer.body.bytes();
+  }
+
+  /** Turns a connection into the raw stream of a container's or an exec's input and output. */
+  async upgrade(path: string, options: RequestOptions = {}): Promise<Upgraded> {
+    const target = await this.#target(path, options);
+    const connection = await this.#take("POST", target);
+    const bytes = options.body === undefined ? undefined : encode(options.body);
+    let head = `POST ${target} HTTP/1.1\r\n${this.#headers}Connection: Upgrade\r\nUpgrade: tcp\r\n`;
+    if (bytes) head += "Content-Type: application/json\r\n";
+    head += `Content-Length: ${bytes?.length ?? 0}\r\n\r\n`;
+    try {
+      const { head: got, body } = await connection.exchange("POST", head, bytes);
+      if (got.status >= 400) throw await apiError(got, body);
+      return connection.upgraded(got, body);
+    } catch (error) {
+      throw this.#explain(error, "POST", target);
+    }
+  }
+
+  /** Closes every connection that is not in use, so that the process can end. */
+  close(): void {
+    for (const connection of this.#idle.splice(0)) connection.close();
+  }
+
+  async #target(path: string, options: RequestOptions): Promise<string> {
+    const query = queryString(options.query);
+    return options.unversioned ? path + query : `/v${this.#pinned ?? (await this.version())}${path}${query}`;
+  }
+
+  async #take(method: string, target: string): Promise<Connection> {
+    for (;;) {
+      const idle = this.#idle.pop();
+      if (!idle) break;
+      if (idle.open) return idle;
+    }
+    try {
+      return await this.#open();
+    } catch (error) {
+      throw this.#explain(error, method, target);
+    }
+  }
+
+  #open(): Promise<Connection> {
+    return Connection.open(this.endpoint);
+  }
+
+  /** Puts a failure of the transport into the words that Docker's users search for. */
+  #explain(error: unknown, method: string, target: string): unknown {
+    if (error instanceof ApiError || error instanceof ConnectionError) return error;
+    const { code, message } = error as { code?: string; message: string };
+    const display = this.endpoint.display;
+    if (code === "EACCES" && this.endpoint.unix !== undefined) {
+      const verb = method[0] + method.slice(1).toLowerCase();
+      const path = this.endpoint.unix;
+      return new ConnectionError(
+        `permission denied while trying to connect to the Docker daemon socket at ${display}: ` +
+          `${verb} "http://${encodeURIComponent(path)}${target}": dial unix ${path}: connect: permission denied`,
+      );
+    }
+    if (
+      code === "ENOENT" ||
+      code === "ECONNREFUSED" ||
+      code === "ENOTSOCK" ||
+      code === "ETIMEDOUT" ||
+      code === "ENOTDIR"
+    ) {
+      return new ConnectionError(
+        `Cannot connect to the Docker daemon at ${display}. Is the docker daemon running?`,
+      );
+    }
+    return new ConnectionError(
+      `error during connect: ${method[0]}${method.slice(1).toLowerCase()} "${display}${target}": ${message}`,
+    );
+  }
+}
+
+const encode = (body: object): Uint8Array => new TextEncoder().encode(JSON.stringify(body));
+
+async function apiError(head: Head, body: Body): Promise<ApiError> {
+  const text = await body.text();
+  let reason = text.trim();
+  if (head.headers.get("content-type")?.startsWith("application/json")) {
+    try {
+      reason = (JSON.parse(text) as { message?: string }).message ?? reason;
+    } catch {
+      // An answer that only claims to be JSON is shown as it is.
+    }
+  }
+  return new ApiError(head.status, reason.trim() || `request returned ${head.status} with an empty body`);
+}

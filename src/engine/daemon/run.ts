@@ -1,0 +1,154 @@
+/** The daemon's life: roots, lock, listeners, engine, ready; then signals until the end. */
+import { existsSync, mkdirSync, unlinkSync } from "node:fs";
+import { VERSION } from "../../version.ts";
+import { createApi } from "../api/app.ts";
+import { type Api, createServer } from "../api/server.ts";
+import { dataPaths } from "../store/paths.ts";
+import { mergeConfigFile } from "./config-file.ts";
+import { type OpenEngine, openEngine } from "./engine.ts";
+import type { CommandLine } from "./flags.ts";
+import { type Listening, listenAll } from "./listen.ts";
+import { Lock } from "./lock.ts";
+import { type Level, Log } from "./log.ts";
+import { type DaemonConfig, OPTIONS } from "./options.ts";
+import { removePidfile, writePidfile } from "./pidfile.ts";
+import { notify, takeInheritedSockets } from "./systemd.ts";
+
+/** As many interrupts as dockerd takes before it gives up on an orderly end. */
+const FORCE_AFTER = 3;
+
+export async function runDaemon(line: CommandLine, config: DaemonConfig): Promise<void> {
+  const log = new Log(levelOf(config));
+  if (process.getuid?.() !== 0) throw new Error("the daemon needs to be started with root privileges");
+  const inherited = takeInheritedSockets();
+  process.umask(0o022);
+  log.info("Starting up");
+  const paths = dataPaths(config["data-root"]);
+  // Images hold set-user-id programs: nobody but root may reach them through the data root.
+  mkdirSync(paths.root, { recursive: true, mode: 0o710 });
+  mkdirSync(config["exec-root"], { recursive: true, mode: 0o711 });
+  using _lock = Lock.acquire(paths.lock, paths.root);
+  writePidfile(config.pidfile);
+  const undo: (() => void)[] = [() => removePidfile(config.pidfile)];
+  try {
+    const ready = Promise.withResolvers<Api>();
+    ready.promise.catch(() => {});
+    const listening = await listenAll({
+      config,
+      plainTcpMeant: line.given.has("tls") || line.given.has("tlsverify"),
+      inherited,
+      makeServer: (tls) => createServer(waitingApi(ready.promise), tls),
+      log,
+    });
+    undo.push(() => closeAll(listening));
+    const current = { ...config };
+    const engine = await openEngine({ config: current, paths, log });
+    ready.resolve(createApi(engine.engine, (failure) => logFailure(log, failure)));
+    log.info("Daemon has completed initialization", { version: VERSION });
+    for (const { address } of listening)
+      log.info(`API listen on ${address.kind === "unix" ? address.path : address.text}`);
+    notify("READY=1");
+    await untilEnd(line, current, log);
+    notify("STOPPING=1");
+    closeAll(listening);
+    await endEngine(engine, current, log);
+    log.info("Daemon shutdown complete");
+  } finally {
+    for (const step of undo.reverse()) step();
+  }
+}
+
+/** Who connects while the engine still opens waits for it; nobody is turned away. */
+function waitingApi(api: Promise<Api>): Api {
+  let ready: Api | undefined;
+  api.then(
+    (value) => {
+      ready = value;
+    },
+    () => {},
+  );
+  return {
+    handle: async (request) => (ready ?? (await api)).handle(request),
+    upgrade(request, url, socket) {
+      if (ready) return ready.upgrade(request, url, socket);
+      api.then(
+        (value) => {
+          if (!value.upgrade(request, url, socket)) socket.destroy();
+        },
+        () => socket.destroy(),
+      );
+      return true;
+    },
+  };
+}
+
+function logFailure(
+  log: Log,
+  { method, path, status, error }: { method: string; path: string; status: number; error: unknown },
+): void {
+  const fields = { "error-response": error, method, module: "api", "request-url": path, status };
+  const message = `Handler for ${method} ${path} returned error`;
+  if (status === 500) log.error(message, fields);
+  else log.debug(message, fields);
+}
+
+const levelOf = (config: DaemonConfig): Level => (config.debug ? "debug" : (config["log-level"] as Level));
+
+/** Resolves at the signal to end; reloads the configuration at SIGHUP. */
+function untilEnd(line: CommandLine, config: DaemonConfig, log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = 0;
+    const end = (signal: NodeJS.Signals) => {
+      log.info(`Processing signal '${signal === "SIGINT" ? "interrupt" : "terminated"}'`);
+      resolve();
+      if (++asked < FORCE_AFTER) return;
+      log.warn("Forcing shutdown without cleanup");
+      process.exit(128 + 2);
+    };
+    process.on("SIGTERM", end);
+    process.on("SIGINT", end);
+    process.on("SIGHUP", () => reload(line, config, log));
+    // One request that fails in an unforeseen way must not end all containers' API.
+    process.on("uncaughtException", (error) =>
+      log.error("unexpected failure", { error: error?.stack ?? error }),
+    );
+    process.on("unhandledRejection", (error) =>
+      log.error("unexpected failure", { error: (error as Error)?.stack ?? error }),
+    );
+  });
+}
+
+/** Takes over what may change while the daemon runs; the services look at the same object. */
+function reload(line: CommandLine, config: DaemonConfig, log: Log): void {
+  log.info("Got signal to reload configuration", { "config-file": line.configFile });
+  try {
+    const fresh = mergeConfigFile(line);
+    for (const { key, reloads } of OPTIONS) {
+      if (reloads) Object.assign(config, { [key]: fresh[key] });
+    }
+    log.level = levelOf(config);
+    log.info("Reloaded configuration");
+  } catch (error) {
+    log.error((error as Error).message);
+  }
+}
+
+async function endEngine({ engine, close }: OpenEngine, config: DaemonConfig, log: Log): Promise<void> {
+  if (!config["live-restore"]) {
+    log.info("Stopping containers");
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(timeout.resolve, config["shutdown-timeout"] * 1000);
+    await Promise.race([engine.containers.shutdown(), timeout.promise]);
+    clearTimeout(timer);
+  }
+  await close();
+}
+
+function closeAll(listening: readonly Listening[]): void {
+  for (const { server, address } of listening) {
+    server.close();
+    server.closeAllConnections();
+    // A socket of systemd's stays; it is the next daemon's too.
+    if (address.kind === "unix" && existsSync(address.path)) unlinkSync(address.path);
+  }
+}
