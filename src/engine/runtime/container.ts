@@ -2,7 +2,6 @@
  * From an OCI specification to the plan that starts the container: the story of a start, top to bottom. The first
  * process of the plan is the stage (which becomes the keeper, or waits, or ends); its child becomes the container.
  */
-import { ERRNO } from "../../ffi/errno.ts";
 import { CLONE, PR } from "../../ffi/process.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { EngineError } from "../errors.ts";
@@ -28,11 +27,13 @@ import {
   pair,
   prepareStreams,
   receiveTerminal,
+  reopenNull,
   type Streams,
+  streamsOf,
   takePipes,
   takeTerminal,
-  unixAddress,
 } from "./io.ts";
+import { type KeeperOptions, type Kept, openKeeper, SYNC } from "./keeper-steps.ts";
 import { attach, cloneTree, Mounter } from "./mounts.ts";
 import {
   becomeMappedRoot,
@@ -47,24 +48,6 @@ import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-set
 import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
 import { setSysctls } from "./sysctls.ts";
-
-/** What a keeper needs (design.md, section 5). */
-export interface KeeperOptions {
-  /** Where its socket will be: at most 107 bytes, in a folder that is root's alone. */
-  socket: string;
-  /** The exit record, on a tmpfs. */
-  record: string;
-  /** /proc/sys/kernel/random/boot_id */
-  bootId: string;
-}
-
-/** Values of SYNC, for whoever started the stage with a control socket. */
-export const SYNC = {
-  /** The container's pid, in the host's namespace. */
-  pid: 1,
-  /** Everything but the command is there: hooks may run; answer to go on. */
-  hooks: 2,
-} as const;
 
 export interface ContainerOptions {
   id: string;
@@ -323,12 +306,6 @@ interface ChildContext {
 const isBind = (type: string | undefined, options: readonly string[] = []): boolean =>
   type === "bind" || options.includes("bind") || options.includes("rbind");
 
-/** The process may want to open /dev/stdout again, as its user. */
-function streamsOf(streams: Streams, io: ProcessIo): number[] {
-  if (io.kind === "pty") return [0];
-  return streams.child?.stdin === undefined ? [1, 2] : [0, 1, 2];
-}
-
 function setName(plan: PlanBuilder, call: "sethostname" | "setdomainname", name: string): void {
   const data = plan.string(name);
   plan.call(call, [data, data.size - 1], { label: call });
@@ -347,51 +324,6 @@ function bringUpLoopback(plan: PlanBuilder, fd: number): void {
   ]);
   plan.call("socket", [flags(SOCK, "AF_INET"), flags(SOCK, "SOCK_DGRAM", "SOCK_CLOEXEC"), 0], { label, fd });
   plan.call("ioctl", [fd, SIOCSIFFLAGS, request], { label });
-}
-
-/** Streams that are the host's /dev/null become the container's. */
-function reopenNull(plan: PlanBuilder, fd: number, streams: readonly number[]): void {
-  if (streams.length === 0) return;
-  const opened = plan.slot("/dev/null");
-  openHost(plan, "/dev/null", ["O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"], {
-    label: "reopen /dev/null",
-    fd,
-    slot: opened,
-    tolerate: "all",
-  });
-  plan.unless(opened, "negative", () => {
-    for (const stream of streams)
-      plan.call("dup3", [fd, stream, 0], { label: "reopen /dev/null inside container" });
-  });
-}
-
-interface Kept {
-  listen: number;
-  record: number;
-}
-
-/** The socket, listening, and the exit record, with its room taken: a full tmpfs must not lose an exit. */
-export function openKeeper(plan: PlanBuilder, keeper: KeeperOptions): Kept {
-  const [listen, record] = [plan.fd(), plan.fd()];
-  plan.call("setsid", [], { label: "setsid", tolerate: [ERRNO.EPERM] });
-  plan.call("prctl", [flags(PR, "PR_SET_CHILD_SUBREAPER"), 1, 0, 0, 0], { label: "become a subreaper" });
-  const label = `make the keeper's socket ${keeper.socket}`;
-  const address = unixAddress(plan, keeper.socket);
-  plan.call(
-    "socket",
-    [flags(SOCK, "AF_UNIX"), flags(SOCK, "SOCK_STREAM", "SOCK_CLOEXEC", "SOCK_NONBLOCK"), 0],
-    { label, fd: listen },
-  );
-  plan.call("bind", [listen, address, address.size], { label });
-  plan.call("listen", [listen, 4], { label });
-  const noteLabel = `make the exit record ${keeper.record}`;
-  openHost(plan, keeper.record, ["O_RDWR", "O_CREAT", "O_TRUNC", "O_CLOEXEC"], {
-    label: noteLabel,
-    fd: record,
-    mode: 0o600,
-  });
-  plan.call("fallocate", [record, 0, 0, 4096], { label: noteLabel });
-  return { listen, record };
 }
 
 /** A pipe between the first process and its child. */

@@ -3,6 +3,7 @@
  */
 import { O } from "../../ffi/file.ts";
 import { SOCK, TIO } from "../../ffi/socket-flags.ts";
+import { openHost } from "./inside.ts";
 import { flags, type KeepStep, type PlanBuilder } from "./plan.ts";
 
 export type ProcessIo =
@@ -146,4 +147,26 @@ export function receiveTerminal(plan: PlanBuilder, streams: Streams): void {
   const label = "receive the terminal";
   plan.add({ op: "receive", socket: receive.socket, fd: receive.master, label });
   plan.add({ op: "receive", socket: receive.socket, fd: receive.slave, label });
+}
+
+/** The process may want to open /dev/stdout again, as its user. */
+export function streamsOf(streams: Streams, io: ProcessIo): number[] {
+  if (io.kind === "pty") return [0];
+  return streams.child?.stdin === undefined ? [1, 2] : [0, 1, 2];
+}
+
+/** Streams that are the host's /dev/null become the container's. */
+export function reopenNull(plan: PlanBuilder, fd: number, streams: readonly number[]): void {
+  if (streams.length === 0) return;
+  const opened = plan.slot("/dev/null");
+  openHost(plan, "/dev/null", ["O_RDWR", "O_NOFOLLOW", "O_CLOEXEC"], {
+    label: "reopen /dev/null",
+    fd,
+    slot: opened,
+    tolerate: "all",
+  });
+  plan.unless(opened, "negative", () => {
+    for (const stream of streams)
+      plan.call("dup3", [fd, stream, 0], { label: "reopen /dev/null inside container" });
+  });
 }

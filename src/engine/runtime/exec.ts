@@ -1,0 +1,159 @@
+/**
+ * Another process in a running container: into its cgroup and its namespaces, then the same way as its first one.
+ * @source setns(2), pidfd_open(2); CVE-2016-9962
+ */
+import { CLONE, PR } from "../../ffi/process.ts";
+import { EngineError } from "../errors.ts";
+import { type Cgroup, unifiedFolder } from "./cgroup-layout.ts";
+import { joinCgroup, openUnified } from "./cgroup-steps.ts";
+import { runCommand } from "./command.ts";
+import { openHow } from "./inside.ts";
+import {
+  openSlave,
+  type ProcessIo,
+  prepareStreams,
+  receiveTerminal,
+  reopenNull,
+  type Streams,
+  streamsOf,
+  takePipes,
+  takeTerminal,
+} from "./io.ts";
+import { type KeeperOptions, openKeeper, SYNC } from "./keeper-steps.ts";
+import { becomeMappedRoot, namespaceFlag } from "./namespaces.ts";
+import { flags, named, type Plan, PlanBuilder } from "./plan.ts";
+import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
+import type { NamespaceType, Process, Spec } from "./spec.ts";
+
+export interface ExecOptions {
+  /** The container's id. */
+  id: string;
+  /** Of the container: its namespaces, seccomp profile and personality hold for the process, too. */
+  spec: Spec;
+  /** The container's first process, in the host's pid namespace; the caller knows that it is still that one. */
+  pid: number;
+  process: Process;
+  io: ProcessIo;
+  /** The container's, as it was created. */
+  cgroup: Cgroup;
+  /** Without one, the stage waits for the process and ends with its status. */
+  keeper?: KeeperOptions;
+  /** The process is left to whoever started the stage, as its child. */
+  detach?: boolean;
+  /** Tell SYNC.pid over the control socket. */
+  control?: boolean;
+  preserve?: { count: number; first: number };
+  noNewKeyring?: boolean;
+  inherited?: { own: readonly number[]; null: readonly number[] };
+}
+
+/** Throws an `EngineError` for a process that cannot be started at all. */
+export function compileExec(options: ExecOptions): Plan {
+  const { process, keeper, io, cgroup, detach, control } = options;
+  if (!process.cwd.startsWith("/"))
+    throw new EngineError("invalid", `Cwd must be an absolute path: ${process.cwd}`);
+  const plan = new PlanBuilder();
+  const [scratch, target] = [plan.fd(), plan.fd()];
+  const pid = plan.slot("pid of the process");
+  const types = namespaceTypes(options.spec);
+  // Or the container could reach into this process from the moment that it shares its pid namespace.
+  plan.call("prctl", [flags(PR, "PR_SET_DUMPABLE"), 0, 0, 0, 0], { label: "make the stage undumpable" });
+  const kept = keeper && openKeeper(plan, keeper);
+  const streams = prepareStreams(plan, io);
+  const label = `open the container's process ${options.pid}`;
+  plan.call("pidfd_open", [options.pid, 0], { label, fd: target });
+  if (types.includes("pid"))
+    plan.call("setns", [target, namespaceFlag("pid")], { label: "join pid namespace" });
+  const into = unifiedFolder(cgroup) && openUnified(plan, plan.fd(), cgroup);
+  const child = plan.label("the process");
+  plan.add({
+    op: "clone",
+    label: "clone the process",
+    flags: flags(
+      CLONE,
+      "CLONE_VFORK",
+      ...(detach ? (["CLONE_PARENT"] as const) : []),
+      ...(into === undefined ? [] : (["CLONE_INTO_CGROUP"] as const)),
+    ),
+    child,
+    process: 1,
+    slot: pid,
+    ...(into !== undefined && { cgroup: into }),
+  });
+  if (control) plan.add({ op: "sync", tag: SYNC.pid, value: pid, label: "tell the pid" });
+  receiveTerminal(plan, streams);
+  if (keeper && kept)
+    plan.add({
+      op: "keep",
+      pid,
+      held: streams.held,
+      bootId: keeper.bootId,
+      label: "keep the process",
+      ...kept,
+    });
+  else if (detach) plan.call("exit_group", [0], { label: "leave the process to the caller" });
+  else plan.add({ op: "wait", pid, label: "wait for the process" });
+  plan.place(child);
+  enter(plan, options, { scratch, target, streams, types });
+  return plan.build();
+}
+
+/** Those that the container has of its own, or joined; its user namespace first, which setns sees to. */
+function namespaceTypes(spec: Spec): NamespaceType[] {
+  return (spec.linux?.namespaces ?? []).map(({ type }) => type);
+}
+
+interface EnterContext {
+  scratch: number;
+  target: number;
+  streams: Streams;
+  types: readonly NamespaceType[];
+}
+
+function enter(
+  plan: PlanBuilder,
+  options: ExecOptions,
+  { scratch, target, streams, types }: EnterContext,
+): void {
+  const { process, spec, io, inherited, preserve } = options;
+  const labelFile = plan.fd();
+  plan.call("setsid", [], { label: "setsid" });
+  joinCgroup(plan, scratch, options.cgroup);
+  if (process.oomScoreAdj !== undefined) setOomScore(plan, scratch, process.oomScoreAdj);
+  openLabelFile(plan, process, labelFile);
+  const others = types.filter((type) => type !== "pid").map(namespaceFlag);
+  if (others.length > 0) {
+    const all = others.reduce((sum, flag) => sum | BigInt(flag.value), 0n);
+    plan.call("setns", [target, named(others.map(({ show }) => show).join("|"), all)], {
+      label: "join the container's namespaces",
+    });
+  }
+  if (types.includes("user")) becomeMappedRoot(plan);
+  takePipes(plan, streams);
+  if (!options.noNewKeyring) joinKeyring(plan, options.id);
+  setUmask(plan, 0);
+  if (io.kind === "pty") openTerminal(plan, streams, io);
+  else reopenNull(plan, scratch, io.kind === "inherit" ? (inherited?.null ?? []) : io.stdin ? [] : [0]);
+  const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
+  runCommand(plan, {
+    process,
+    linux: spec.linux ?? {},
+    own,
+    labelFile,
+    init: false,
+    terminal: io.kind === "pty",
+    ...(preserve && { preserve }),
+  });
+}
+
+/** Of the container's own devpts; whatever lies at /dev/ptmx, only a terminal answers what is asked of it next. */
+function openTerminal(plan: PlanBuilder, streams: Streams, io: ProcessIo): void {
+  const terminal = { master: plan.fd(), slave: plan.fd() };
+  const how = openHow(plan, ["O_RDWR", "O_NOCTTY", "O_CLOEXEC"]);
+  plan.call("openat2", [named("AT_FDCWD", -100), plan.string("/dev/ptmx"), how, 24], {
+    label: "open the terminal",
+    fd: terminal.master,
+  });
+  openSlave(plan, terminal, io);
+  takeTerminal(plan, streams, terminal);
+}
