@@ -87,7 +87,7 @@ i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags);
 int exit_status(i32 wait_status);
 void wait_and_end(i32 pid) __attribute__((noreturn));
 i32 wait_for(i32 pid);
-void reap(i32 pid, u64 flags, const u8 *remap) __attribute__((noreturn));
+void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status *status) __attribute__((noreturn));
 
 /* keep.c */
 void keep(i32 pid, const struct keep *what, struct plan *plan, struct status *status) __attribute__((noreturn));

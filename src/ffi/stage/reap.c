@@ -37,8 +37,18 @@ static void warn_reaped(i32 pid) {
 
 enum { REAP_GROUP = 1, REAP_WARN = 2 };
 
+/* Room of our own: the plan tells of the host, and goes before strangers may look at a pid 1 of theirs. */
+static u8 becomes_zero[32];
+
+static void forget_plan(struct plan *plan, struct status *status, const u8 *remap) {
+  for (u32 i = 0; remap && i < sizeof becomes_zero; i++) becomes_zero[i] = remap[i];
+  sys2(SYS_munmap, plan, plan->size);
+  sys2(SYS_munmap, status, 4096);
+}
+
 /* pid 1: forward what comes, reap who ends, and end with the child. The child got its own, empty mask by a step. */
-void reap(i32 pid, u64 flags, const u8 *remap) {
+void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status *status) {
+  forget_plan(plan, status, remap);
   /* Signals that tell of our own faults stay deliverable. */
   u64 wanted = ~(bit(SIGFPE) | bit(SIGILL) | bit(SIGSEGV) | bit(SIGBUS) | bit(SIGABRT) | bit(SIGTRAP) | bit(SIGSYS)
                  | bit(SIGTTIN) | bit(SIGTTOU));
@@ -53,7 +63,7 @@ void reap(i32 pid, u64 flags, const u8 *remap) {
       if (gone == pid) ended = exit_status(result);
       else if (flags & REAP_WARN) warn_reaped(gone);
     }
-    if (ended >= 0) end(remap && remap[ended >> 3] >> (ended & 7) & 1 ? 0 : ended);
+    if (ended >= 0) end(becomes_zero[ended >> 3] >> (ended & 7) & 1 ? 0 : ended);
     if (gone == -ECHILD) end(1);
     i32 signal = (i32)sys4(SYS_rt_sigtimedwait, &wanted, 0, 0, 8);
     if (signal > 0 && signal != SIGCHLD) sys2(SYS_kill, flags & REAP_GROUP ? -pid : pid, signal);

@@ -170,7 +170,7 @@ static void run(void) {
         if (step->slot < 0) wait_and_end((i32)a[0]);
         slots()[step->slot] = wait_for((i32)a[0]);
         break;
-      case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2]);
+      case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2], plan, status);
       case OP_KEEP: keep((i32)a[0], (const struct keep *)a[1], plan, status);
       case OP_FAIL: fail((i64)a[0]);
       case OP_CHECK: fail_if_another_failed(); break;
