@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TarReader } from "../../../../src/engine/archive/read.ts";
+import { header, padding, trailer } from "../../../../src/engine/archive/write.ts";
+import { Rig, refusal } from "./fakes.ts";
+
+let rig: Rig;
+let root: string;
+let outside: string;
+
+beforeEach(async () => {
+  rig = new Rig();
+  root = join(rig.folder, "rootfs");
+  outside = mkdtempSync(join(tmpdir(), "tsd-outside-"));
+  await rig.create({}, "c1");
+});
+afterEach(() => {
+  rig[Symbol.dispose]();
+  rmSync(outside, { recursive: true, force: true });
+});
+
+async function entries(path: string): Promise<[name: string, type: string, data: string][]> {
+  const { content } = await rig.containers.archive("c1", path);
+  const tar = new TarReader(content as AsyncIterable<Uint8Array>);
+  const found: [string, string, string][] = [];
+  for (let entry = await tar.next(); entry; entry = await tar.next()) {
+    const data = entry.type === "file" ? Buffer.from(await tar.bytes(1e6)).toString() : entry.linkname;
+    found.push([entry.name, entry.type, data]);
+  }
+  return found;
+}
+
+const body = (...entries: [name: string, data: string][]): ReadableStream<Uint8Array> =>
+  new Response(
+    Buffer.concat([
+      ...entries.flatMap(([name, data]) => [
+        header({ name, type: "file", mode: 0o640, uid: 0, gid: 0, size: data.length }),
+        Buffer.from(data),
+        padding(data.length),
+      ]),
+      trailer(),
+    ]),
+  ).body!;
+
+const put = (path: string, from: ReadableStream<Uint8Array>) =>
+  rig.containers.extract("c1", path, from, { noOverwriteDirNonDir: false, copyUidGid: false });
+
+test("a file comes out under its own name", async () => {
+  writeFileSync(join(root, "a"), "hello");
+  expect(await entries("/a")).toEqual([["a", "file", "hello"]]);
+  expect(await rig.containers.statPath("c1", "/a")).toMatchObject({
+    name: "a",
+    size: 5,
+    mode: 0o644,
+    linkTarget: "",
+  });
+});
+
+test("a folder comes out with all that is in it, links and all", async () => {
+  mkdirSync(join(root, "d/e"), { recursive: true });
+  writeFileSync(join(root, "d/f"), "1");
+  linkSync(join(root, "d/f"), join(root, "d/g"));
+  symlinkSync("/etc/passwd", join(root, "d/s"));
+  const all = [
+    ["d/", "dir", ""],
+    ["d/e/", "dir", ""],
+    ["d/f", "file", "1"],
+    ["d/g", "link", "d/f"],
+    ["d/s", "symlink", "/etc/passwd"],
+  ] as [string, string, string][];
+  expect(await entries("/d")).toEqual(all);
+  expect((await entries("/d/.")).map(([name]) => name)).toEqual(["./", "e/", "f", "g", "s"]);
+  expect((await rig.containers.statPath("c1", "/d")).mode).toBe(2 ** 31 + 0o755);
+});
+
+test("a symlink to the host's root stays inside the container", async () => {
+  writeFileSync(join(outside, "secret"), "host");
+  symlinkSync(outside, join(root, "out"));
+  expect((await refusal(rig.containers.archive("c1", "/out/secret")))[0]).toBe("notFound");
+  expect((await refusal(put("/out", body(["x", "1"]))))[0]).toBe("notFound");
+  expect(existsSync(join(outside, "x"))).toBe(false);
+  expect(await rig.containers.statPath("c1", "/out")).toMatchObject({ name: "out", linkTarget: outside });
+});
+
+test("dots do not lead out", async () => {
+  writeFileSync(join(root, "a"), "in");
+  expect(await entries("/../../a")).toEqual([["a", "file", "in"]]);
+});
+
+test("files go into a folder, and only into one", async () => {
+  mkdirSync(join(root, "d"));
+  await put("/d", body(["x", "1"], ["y/z", "2"]));
+  expect(readFileSync(join(root, "d/y/z"), "utf8")).toBe("2");
+  expect(statSync(join(root, "d/x")).mode & 0o777).toBe(0o640);
+  expect(await refusal(put("/d/x", body(["x", "1"])))).toEqual([
+    "invalid",
+    "extraction point is not a directory",
+  ]);
+  expect(await refusal(put("/nosuch", body(["x", "1"])))).toEqual([
+    "notFound",
+    "Could not find the file /nosuch in container c1",
+  ]);
+});
+
+test("a gzip archive is unpacked like a plain one", async () => {
+  mkdirSync(join(root, "d"));
+  await put("/d", body(["x", "1"]).pipeThrough(new CompressionStream("gzip") as never));
+  expect(readFileSync(join(root, "d/x"), "utf8")).toBe("1");
+});
+
+test("a read-only root or bind takes nothing", async () => {
+  mkdirSync(join(root, "d"));
+  await rig.create({ HostConfig: { ReadonlyRootfs: true, Binds: [`${outside}:/d:ro`] } }, "c2");
+  const into = (path: string) =>
+    rig.containers.extract("c2", path, body(["x", "1"]), { noOverwriteDirNonDir: false, copyUidGid: false });
+  expect(await refusal(into("/"))).toEqual(["invalid", "container rootfs is marked read-only"]);
+  expect(await refusal(into("/d"))).toEqual(["invalid", "mounted volume is marked read-only"]);
+});
+
+test("a bind of a container that does not run is reached by its place on the host", async () => {
+  await rig.create({ HostConfig: { Binds: [`${outside}:/d`] } }, "c2");
+  await rig.containers.extract("c2", "/d", body(["x", "1"]), {
+    noOverwriteDirNonDir: false,
+    copyUidGid: false,
+  });
+  expect(readFileSync(join(outside, "x"), "utf8")).toBe("1");
+});
