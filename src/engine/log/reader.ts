@@ -30,10 +30,12 @@ export async function* readLog(path: string, query: LogQuery): AsyncGenerator<Ui
   using files = new LogChain(path, query.tail);
   using changes = query.follow === undefined ? undefined : new Changes(path, query);
   let ended = false;
+  let foundAt = 0;
   for (;;) {
     if (query.signal?.aborted) return;
     const entries = files.next();
     if (entries.length > 0) {
+      foundAt = performance.now();
       const { bytes, past } = render(entries, query);
       if (bytes.length > 0) yield bytes;
       if (past) return;
@@ -41,7 +43,7 @@ export async function* readLog(path: string, query: LogQuery): AsyncGenerator<Ui
     }
     if (changes === undefined || ended) return;
     // The end is known before the file is read for the last time: nothing is written after it.
-    ended = (await changes.wait()) === "ended";
+    ended = (await changes.wait(performance.now() - foundAt < LIVELY_MS)) === "ended";
   }
 }
 
@@ -147,6 +149,9 @@ function inodeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
+const LOOK_AGAIN_MS = 5;
+const LIVELY_MS = 50;
+
 /** Waits for the log to change, the container to end, the client to go, or `until` to pass. */
 class Changes {
   readonly #close: () => void;
@@ -182,11 +187,15 @@ class Changes {
     };
   }
 
-  async wait(): Promise<"changed" | "ended"> {
+  /** `soon`: there was something just now. Bun drops a change that comes within 1 ms of another, so look again. */
+  async wait(soon: boolean): Promise<"changed" | "ended"> {
     if (!this.#changed && !this.#ended) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
+        if (soon) timer = setTimeout(resolve, LOOK_AGAIN_MS);
       });
+      clearTimeout(timer);
     }
     this.#changed = false;
     return this.#ended ? "ended" : "changed";

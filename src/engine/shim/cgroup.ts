@@ -4,7 +4,7 @@
  * @source Documentation/admin-guide/cgroup-v2.rst (cgroup.kill, cgroup.freeze), cgroup-v1/freezer-subsystem.rst
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const KILL_TIMEOUT_MS = 10_000;
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -130,19 +130,34 @@ export async function freezeCgroups(folders: string[], frozen: boolean): Promise
   throw new Error(frozen ? "it does not freeze" : "it does not thaw");
 }
 
-/** Removes the container's empty cgroups, with what it made below them. */
-export async function removeCgroups(folders: string[]): Promise<void> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const left = folders.flatMap(tree).filter((folder) => {
-      try {
-        rmdirSync(folder);
-        return false;
-      } catch (error) {
-        return (error as NodeJS.ErrnoException).code !== "ENOENT";
-      }
-    });
-    if (left.length === 0) return;
-    // Zombies of orphans may take a moment to leave.
-    await Bun.sleep(10);
+/** False: it is still there, with processes or folders in it. */
+function removed(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
   }
+}
+
+/**
+ * Removes the container's cgroups after its end. What still runs there is killed: in the host's pid namespace,
+ * processes outlive the first one.
+ */
+export async function removeCgroups(folders: string[]): Promise<void> {
+  // Nearly always they are empty, and this is all.
+  let left = folders.filter((folder) => !removed(folder));
+  for (let attempt = 0; left.length > 0; attempt++) {
+    await killCgroups(left);
+    left = left.filter((folder) => tree(folder).filter((each) => !removed(each)).length > 0);
+    if (left.length === 0) return;
+    if (attempt === 100) throw new Error(`${left.join(", ")} cannot be removed`);
+    // Zombies take a moment to leave.
+    await Bun.sleep(Math.min(attempt, 20));
+  }
+}
+
+/** Removes the folder that our containers' have in common, once the last is gone. */
+export function removeParents(folders: Iterable<string>): void {
+  for (const folder of folders) if (basename(folder) === "tsd") removed(folder);
 }

@@ -3,6 +3,7 @@
  * tested with plans written by hand.
  */
 import type { Plan } from "../runtime/plan.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type { StageOptions } from "../runtime/stage.ts";
 import type { LaunchRecord } from "./records.ts";
 import type { ExecLaunchRequest, LaunchRequest } from "./types.ts";
@@ -21,7 +22,13 @@ export interface Compiled {
   dispose?(): void;
 }
 
+export interface RunningContainer {
+  record: LaunchRecord;
+  /** Its specification, as far as an exec needs it. */
+  spec(): Spec;
+}
+
 export interface Compilers {
   container(request: LaunchRequest, paths: KeeperPaths): Compiled;
-  exec(request: ExecLaunchRequest, container: LaunchRecord, paths: KeeperPaths): Compiled;
+  exec(request: ExecLaunchRequest, container: RunningContainer, paths: KeeperPaths): Compiled;
 }

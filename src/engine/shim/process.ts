@@ -97,7 +97,8 @@ export class SupervisedProcess {
     const { poller, journal, records } = this.#context;
     const { id, io, log } = this.record;
     const held = await keeper.take();
-    this.#pidfd = held.pidfd ?? -1;
+    // The keeper has not reaped it, or tells of its end at once: the number is nobody else's.
+    this.#pidfd = held.pidfd ?? Math.max(sys("pidfd_open", keeper.pid, 0), -1);
     for (const fd of [held.slave, held.namesUdp, held.namesTcp, held.other])
       if (fd !== undefined) closeFd(fd);
     if (log.driver === "json-file") {

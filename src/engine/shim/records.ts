@@ -10,9 +10,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { Spec } from "../runtime/spec.ts";
 import type { ContainerIo, LogTarget } from "./types.ts";
 
 /** Fields are only ever added: a shim of another build may read it. */
@@ -70,6 +72,25 @@ export class Records {
     renameSync(`${path}.new`, path);
   }
 
+  /** What an exec needs of the container's specification: namespaces, seccomp, and so on; no environment. */
+  writeSpec(id: string, { ociVersion, linux, root, hostname }: Spec): void {
+    const kept: Spec = {
+      ociVersion,
+      ...(linux && { linux }),
+      ...(root && { root }),
+      ...(hostname && { hostname }),
+    };
+    writeFileSync(this.#spec(id), JSON.stringify(kept), { mode: 0o600 });
+  }
+
+  readSpec(id: string): Spec {
+    return JSON.parse(readFileSync(this.#spec(id), "utf8"));
+  }
+
+  #spec(id: string): string {
+    return join(this.folder, `${shortName(id)}.spec`);
+  }
+
   readAll(): LaunchRecord[] {
     const records: LaunchRecord[] = [];
     for (const name of readdirSync(this.folder)) {
@@ -85,7 +106,7 @@ export class Records {
 
   remove(id: string): void {
     const name = shortName(id);
-    for (const suffix of [".sock", ".exit", ".stdout", ".stderr", ".json.new", ".json"]) {
+    for (const suffix of [".sock", ".exit", ".stdout", ".stderr", ".spec", ".json.new", ".json"]) {
       rmSync(join(this.folder, name + suffix), { force: true });
     }
   }

@@ -1,11 +1,19 @@
 /**
  * All processes of one exec root: launched, taken back from their keepers, signalled, told of, forgotten.
  */
+import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
 import { StepFailure } from "../runtime/stage.ts";
-import { freezeCgroups, killCgroups, ownCgroups, removeCgroups, signalCgroups } from "./cgroup.ts";
+import {
+  freezeCgroups,
+  killCgroups,
+  ownCgroups,
+  removeCgroups,
+  removeParents,
+  signalCgroups,
+} from "./cgroup.ts";
 import type { Compiled, Compilers } from "./compile.ts";
 import { Journal, type Unfinished } from "./journal.ts";
 import { Poller } from "./poller.ts";
@@ -34,6 +42,8 @@ export class Supervisor {
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
+  /** Folders in which containers' cgroups were made. */
+  readonly #parents = new Set<string>();
 
   constructor(execRoot: string, compilers: Compilers, events: SupervisorEvents) {
     this.#compilers = compilers;
@@ -79,7 +89,7 @@ export class Supervisor {
     if (record.lost !== undefined || record.drained) {
       process.restoreExit(record.lost);
       this.#processes.set(record.id, process);
-      if (record.lost !== undefined) await killCgroups(record.cgroups).catch(() => {});
+      if (record.id === record.container) await this.#removeCgroups(process);
       return;
     }
     let keeper: Keeper;
@@ -106,6 +116,7 @@ export class Supervisor {
       container: request.id,
       io: request.io,
       log: request.log,
+      spec: request.spec,
       compile: (paths) => this.#compilers.container(request, paths),
     });
   }
@@ -120,7 +131,12 @@ export class Supervisor {
       container: request.container,
       io: request.io,
       log: { driver: "none" },
-      compile: (paths) => this.#compilers.exec(request, container.record, paths),
+      compile: (paths) =>
+        this.#compilers.exec(
+          request,
+          { record: container.record, spec: () => this.#records.readSpec(container.id) },
+          paths,
+        ),
     });
   }
 
@@ -152,7 +168,9 @@ export class Supervisor {
     try {
       compiled = what.compile({ socket: this.#records.socket(id), exitRecord: this.#records.exit(id) });
       record.cgroups = compiled.cgroups;
+      for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
+      if (what.spec !== undefined) this.#records.writeSpec(id, what.spec);
       const process = new SupervisedProcess(record, this.#context);
       const keeper = await launchKeeper(compiled.plan, process.events, compiled.options);
       this.#noteStart(record, keeper);
@@ -185,8 +203,9 @@ export class Supervisor {
 
   async #undoLaunch(record: LaunchRecord): Promise<void> {
     this.#processes.delete(record.id);
-    await killCgroups(record.cgroups).catch((error) => this.#events.warning(String(error)));
-    await removeCgroups(record.cgroups);
+    if (record.id === record.container) {
+      await removeCgroups(record.cgroups).catch((error) => this.#events.warning((error as Error).message));
+    }
     this.#records.remove(record.id);
   }
 
@@ -242,6 +261,7 @@ export class Supervisor {
 
   /** Leaves every process to its keeper. */
   abandon(): void {
+    if (this.idle) removeParents(this.#parents);
     for (const process of this.#processes.values()) process.abandon();
     this.#poller.close();
   }
@@ -255,16 +275,16 @@ export class Supervisor {
   }
 
   async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
-    if (process.record.id === process.record.container) {
-      // What it left in its cgroups (a host pid namespace outlives its first process) ends with it.
-      try {
-        await killCgroups(process.record.cgroups);
-        await removeCgroups(process.record.cgroups);
-      } catch (error) {
-        this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
-      }
-    }
+    if (process.record.id === process.record.container) await this.#removeCgroups(process);
     this.#events.exit(exit);
+  }
+
+  async #removeCgroups(process: SupervisedProcess): Promise<void> {
+    try {
+      await removeCgroups(process.record.cgroups);
+    } catch (error) {
+      this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
+    }
   }
 }
 
@@ -273,6 +293,8 @@ interface Start {
   container: string;
   io: LaunchRequest["io"];
   log: LaunchRequest["log"];
+  /** Kept for later execs. */
+  spec?: LaunchRequest["spec"];
   compile(paths: { socket: string; exitRecord: string }): Compiled;
 }
 

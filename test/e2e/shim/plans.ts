@@ -31,7 +31,7 @@ export const compilers: Compilers = {
   exec: (request: ExecLaunchRequest, container, paths): Compiled => {
     const { args = [], env = [] } = request.process;
     return {
-      plan: plan({ args, env, io: request.io, cgroup: container.cgroups[0] }, paths),
+      plan: plan({ args, env, io: request.io, cgroup: container.record.cgroups[0] }, paths),
       cgroups: [],
     };
   },
