@@ -5,19 +5,24 @@ const CANNOT_INVOKE = 126;
 const NOT_FOUND = 127;
 const UNKNOWN = 128;
 
-const CREATE_PREFIX = "failed to create task for container: ";
-/** Where the shim's own sentence does not say so yet. */
-const RUNTIME_PREFIX = "failed to create shim task: OCI runtime create failed: runc create failed: ";
+const CREATE_PREFIX =
+  "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ";
+const START_PREFIX = "unable to start container process: ";
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** The sentence of the step that failed, in the words of runc, which clients and their users know. */
+export function runtimeSentence(cause: unknown, where: string): string {
+  const message = messageOf(cause)
+    .replace(/^(OCI runtime (create|exec) failed: |runc create failed: |exec failed: )+/, "")
+    // Of what is looked up in $PATH, every try fails with an errno of its own: none of them is the reason.
+    .replace(/(executable file not found in \$PATH): no such file or directory$/, "$1");
+  return message.startsWith(START_PREFIX) ? message : START_PREFIX + where + message;
+}
+
 /** A failure of the shim or runtime, in Docker's frame. */
 export function launchError(cause: unknown): { error: EngineError; exitCode: number } {
-  let message = messageOf(cause);
-  if (!message.startsWith("failed to create")) {
-    message = RUNTIME_PREFIX + message.replace(/^OCI runtime create failed: (runc create failed: )?/, "");
-  }
-  if (!message.startsWith(CREATE_PREFIX)) message = CREATE_PREFIX + message;
+  const message = CREATE_PREFIX + runtimeSentence(cause, "error during container init: ");
   const { kind, exitCode, suffix } = classify(message, codeOf(cause));
   return { error: new EngineError(kind, message + suffix, { cause }), exitCode };
 }

@@ -7,7 +7,7 @@ import { readEtc } from "../container/rootfs.ts";
 import { parseSecurityOpt } from "../container/security-opt.ts";
 import { capabilitySets, withHome } from "../container/spec.ts";
 import { specRlimits } from "../container/spec-resources.ts";
-import { classify } from "../container/start-error.ts";
+import { classify, runtimeSentence } from "../container/start-error.ts";
 import { resolveUser } from "../container/user.ts";
 import { EngineError } from "../errors.ts";
 import type { Process } from "../runtime/spec.ts";
@@ -100,9 +100,8 @@ export async function start(
 }
 
 function failed(ctx: ExecContext, exec: Exec, container: Container, cause: unknown): EngineError {
-  let message = cause instanceof Error ? cause.message : String(cause);
   const known = cause instanceof EngineError && (cause.kind === "conflict" || cause.kind === "notFound");
-  if (!known && !message.startsWith("OCI runtime exec failed")) message = PREFIX + message;
+  const message = known ? cause.message : PREFIX + runtimeSentence(cause, "");
   const { exitCode, suffix, kind } = classify(message, (cause as { code?: unknown }).code);
   exec.running = false;
   exec.exitCode = exitCode === 127 ? exitCode : CANNOT_INVOKE;
