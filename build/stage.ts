@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dir, "..");
 const STAGE = join(ROOT, "src/ffi/stage");
 const OUTPUT = join(STAGE, "generated.js");
 
-const ARCHES = ["x86_64", "aarch64"] as const;
+export const ARCHES = ["x86_64", "aarch64"] as const;
 
 /** No libc, nothing at start-up but ours, nothing of the building machine in the file. */
 const FLAGS = [
@@ -34,21 +34,22 @@ const FLAGS = [
   "-s",
 ];
 
-function sources(): string[] {
-  return readdirSync(STAGE)
+function sources(folder: string): string[] {
+  return readdirSync(folder)
     .filter((name) => /\.[ch]$/.test(name))
     .sort();
 }
 
 function upToDate(): boolean {
   const made = statSync(OUTPUT, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const inputs = [...sources().map((name) => join(STAGE, name)), import.meta.path];
+  const inputs = [...sources(STAGE).map((name) => join(STAGE, name)), import.meta.path];
   return inputs.every((path) => statSync(path).mtimeMs < made);
 }
 
-function compile(arch: (typeof ARCHES)[number], folder: string): Uint8Array {
+/** The ELF file, made in `folder` from the sources in `from`. */
+export function compileStage(arch: (typeof ARCHES)[number], folder: string, from = STAGE): Uint8Array {
   const output = join(folder, arch);
-  const files = sources().filter((name) => name.endsWith(".c"));
+  const files = sources(from).filter((name) => name.endsWith(".c"));
   const zig = Bun.spawnSync(
     [
       join(ROOT, "node_modules/.bin/zig"),
@@ -60,7 +61,7 @@ function compile(arch: (typeof ARCHES)[number], folder: string): Uint8Array {
       output,
       ...files,
     ],
-    { cwd: STAGE, stdio: ["ignore", "inherit", "inherit"] },
+    { cwd: from, stdio: ["ignore", "inherit", "inherit"] },
   );
   if (zig.exitCode !== 0) throw new Error(`zig cc for ${arch} ended with ${zig.exitCode}`);
   return readFileSync(output);
@@ -71,7 +72,7 @@ export function buildStage(): void {
   const folder = mkdtempSync(join(tmpdir(), "stage-"));
   try {
     const entries = ARCHES.map(
-      (arch) => `  ${arch}: "${Buffer.from(compile(arch, folder)).toString("base64")}",\n`,
+      (arch) => `  ${arch}: "${Buffer.from(compileStage(arch, folder)).toString("base64")}",\n`,
     );
     const text = `// Made by build/stage.ts; not for editing.\nexport const STAGE = {\n${entries.join("")}};\n`;
     // Moved into place whole: another build may be reading

@@ -74,6 +74,17 @@ export function closeFd(fd: number): void {
   if (fd >= 0) sys("close", fd);
 }
 
+/** Where `aboveInherited` begins: a program gets its fds as 3, 4, 5, …, and never this many. */
+const ABOVE_INHERITED = 128;
+const F_DUPFD_CLOEXEC = 1030;
+
+/**
+ * The same file at a high number, close-on-exec. `Bun.spawn` dup2's a child's fds into place one after the other, and
+ * what has a low number may be overwritten before its turn.
+ */
+export const aboveInherited = (fd: number): number =>
+  check(sys("fcntl", fd, F_DUPFD_CLOEXEC, ABOVE_INHERITED), "fcntl(F_DUPFD_CLOEXEC)");
+
 /** `pipe2`: close-on-exec; the caller owns both. */
 export function pipe(flags = 0): { read: number; write: number } {
   const fds = new Int32Array(2);

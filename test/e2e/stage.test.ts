@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { prepareInit } from "../../src/engine/runtime/init-plan.ts";
 import { flags, type Plan, PlanBuilder, STAGE_FD } from "../../src/engine/runtime/plan.ts";
@@ -234,6 +234,30 @@ describe("the stage", () => {
     );
     expect(readdirSync("/proc/self/fd").length).toBe(before);
   });
+});
+
+test("the stage runs from an unlinked file where the host forbids executable memfds", () => {
+  const sysctl = "/proc/sys/vm/memfd_noexec";
+  // Linux before 6.3 cannot forbid them
+  if (!existsSync(sysctl)) return;
+  const script = `echo 2 >${sysctl}; exec "$0" "$1"`;
+  const program = join(import.meta.dir, "../support/run-plan.ts");
+  // The sysctl belongs to the pid namespace
+  const inside = [
+    "unshare",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+    "sh",
+    "-c",
+    script,
+    process.execPath,
+    program,
+  ];
+  const { stdout, stderr } = Bun.spawnSync(inside);
+  expect(stderr.toString()).toBe("");
+  expect(stdout.toString()).toBe("file 6\n");
+  expect(Bun.spawnSync([process.execPath, program]).stdout.toString()).toBe("memfd 6\n");
 });
 
 describe("--init", () => {

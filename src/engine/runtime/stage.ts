@@ -2,7 +2,7 @@
  * Runs plans: the stage, from a sealed memfd, as a child of this process.
  */
 import { errnoMessage } from "../../ffi/errno.ts";
-import { closeFd, sys } from "../../ffi/libc.ts";
+import { aboveInherited, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
 import { SIG } from "../../ffi/process.ts";
 import { socketPair } from "../../ffi/socket.ts";
@@ -71,9 +71,10 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
       [ours, theirs] = socketPair();
       own(theirs);
     }
+    const lift = (fd: number): number => own(aboveInherited(fd));
     const [stdin = "ignore", stdout = "ignore", stderr = "ignore"] = options.stdio ?? [];
     // Without a control socket its place is taken by the status page: KEEP takes only a socket for one
-    const extra = [planFd, status, theirs < 0 ? status : theirs, ...(options.fds ?? [])];
+    const extra = [planFd, status, theirs < 0 ? status : theirs, ...(options.fds ?? [])].map(lift);
     const child = Bun.spawn([`/proc/self/fd/${program.fd}`], {
       argv0: options.name ?? "ts-stage",
       stdio: [stdin, stdout, stderr, ...extra],

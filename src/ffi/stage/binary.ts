@@ -1,6 +1,7 @@
 /**
  * The stage as an executable file, made once per process.
  */
+import { aboveInherited, closeFd } from "../libc.ts";
 import { executable } from "../memfd.ts";
 import { ARCH } from "../syscalls.ts";
 import { STAGE } from "./generated.js";
@@ -11,7 +12,9 @@ let sealed: number | undefined;
 export function stageFd(): { fd: number; shared: boolean } {
   if (sealed !== undefined) return { fd: sealed, shared: true };
   const made = executable("ts-stage", Uint8Array.fromBase64(STAGE[ARCH]));
+  const fd = aboveInherited(made.fd);
+  closeFd(made.fd);
   // One memfd for all stages of this process, so that they share their text; an unsealed file serves one start
-  if (made.sealed) sealed = made.fd;
-  return { fd: made.fd, shared: made.sealed };
+  if (made.sealed) sealed = fd;
+  return { fd, shared: made.sealed };
 }
