@@ -52,6 +52,29 @@ function walk(dir: number, path: string, lowers: readonly number[], found: Chang
   }
 }
 
+/** What every container has at these places comes from the engine; Docker keeps it in a layer that it does not show. */
+const ENGINES = new Set([
+  "/.dockerenv",
+  "/dev",
+  "/dev/console",
+  "/dev/mqueue",
+  "/dev/pts",
+  "/dev/shm",
+  "/etc/hostname",
+  "/etc/hosts",
+  "/etc/resolv.conf",
+  "/proc",
+  "/sys",
+]);
+
+/** Without the engine's own places, and without a folder that was touched for their sake only. */
+function visible(changes: readonly Change[]): Change[] {
+  const others = changes.filter(({ Path, Kind }) => Kind === 2 || !ENGINES.has(Path));
+  const inEtc = others.some(({ Path }) => Path.startsWith("/etc/"));
+  const touched = others.length < changes.length && !inEtc;
+  return touched ? others.filter(({ Path }) => Path !== "/etc") : others;
+}
+
 function changesOf(rootfs: Rootfs & { kind: "overlay" }): Change[] {
   const lowers = rootfs.lower.map(openDirectory);
   const upper = openDirectory(rootfs.upper);
@@ -67,6 +90,6 @@ function changesOf(rootfs: Rootfs & { kind: "overlay" }): Change[] {
 export function changes(ctx: ContainerContext, name: string): Change[] | null {
   const rootfs = ctx.images.rootfs(ctx.store.find(name).id);
   if (rootfs.kind !== "overlay") return null;
-  const found = changesOf(rootfs);
+  const found = visible(changesOf(rootfs));
   return found.length > 0 ? found : null;
 }

@@ -1,7 +1,9 @@
 /** POST /containers/create: checks everything, writes one row, makes the writable layer. */
 import { randomBytes } from "node:crypto";
+import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
+import type { Rootfs } from "../shim/types.ts";
 import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
 import type { ContainerRecord } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
@@ -137,6 +139,12 @@ function check(ctx: ContainerContext, { name, platform, body }: CreateRequest) {
   return { config, hostConfig, image, command, mounts, warnings, name: checkedName };
 }
 
+/** By this file programs tell that they are in a container. The layer is new: nobody else has been there. */
+function markAsContainer(rootfs: Rootfs): void {
+  const top = rootfs.kind === "overlay" ? rootfs.upper : rootfs.path;
+  closeSync(openSync(`${top}/.dockerenv`, "a", 0o755));
+}
+
 export async function create(
   ctx: ContainerContext,
   request: CreateRequest,
@@ -167,7 +175,7 @@ export async function create(
     mounts,
   };
   // Layer before row: after a crash between them there is a layer that no row claims, which start-up sweeps.
-  ctx.images.prepare(id, image);
+  markAsContainer(ctx.images.prepare(id, image));
   const recordVolumes = (): void => {
     for (const volume of volumes) ctx.volumes.record(volume.name!, id);
   };
