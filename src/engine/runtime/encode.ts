@@ -23,6 +23,8 @@ export const PLAN_VERSION = 1;
 const STEP_SIZE = 72;
 const STEP_READS_LOG = 1;
 const TOLERATES_ALL = 0xffff;
+/** A bit for each exit status. */
+const REMAP_SIZE = 32;
 const KEEP_SIZE = 16 + 40 + MAX_HELD * 8 + MAX_WATCHES * 8;
 
 const OPS = {
@@ -56,10 +58,14 @@ export function encodePlan(
   plan: Plan,
   { arch = ARCH, nested = false }: EncodeOptions = {},
 ): Uint8Array<ArrayBuffer> {
-  const keeps = plan.steps.filter((step) => step.op === "keep");
-  const remaps = plan.steps.filter((step) => step.op === "reap" && step.remap !== undefined);
+  // Plain loops: on the way to every start, and the first `filter` or `forEach` costs 90 µs to compile
+  let extrasSize = 0;
+  for (const step of plan.steps) {
+    if (step.op === "keep") extrasSize += KEEP_SIZE;
+    if (step.op === "reap" && step.remap !== undefined) extrasSize += REMAP_SIZE;
+  }
   const extrasAt = DATA_AT + plan.data.length;
-  const stepsAt = extrasAt + keeps.length * KEEP_SIZE + remaps.length * 32;
+  const stepsAt = extrasAt + extrasSize;
   const bytes = new Uint8Array(stepsAt + plan.steps.length * STEP_SIZE);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, PLAN_MAGIC, true);
@@ -76,55 +82,69 @@ export function encodePlan(
     extra += size;
     return { kind: "data", offset: extra - size, size, show: "" };
   };
-  plan.steps.forEach((step, i) => {
-    const at = new DataView(bytes.buffer, stepsAt + i * STEP_SIZE, STEP_SIZE);
-    encodeStep(at, step, { arch, bytes, room, firstProcess: nested ? NESTED_PROCESS : 0 });
-  });
+  const context: Context = { arch, bytes, view, room, firstProcess: nested ? NESTED_PROCESS : 0 };
+  for (let i = 0; i < plan.steps.length; i++) encodeStep(stepsAt + i * STEP_SIZE, plan.steps[i]!, context);
   return bytes;
 }
 
 interface Context {
   arch: Arch;
   bytes: Uint8Array<ArrayBuffer>;
+  view: DataView;
   room: (size: number) => Data;
   firstProcess: number;
 }
 
-function encodeStep(at: DataView, step: Step, context: Context): void {
-  at.setUint8(0, OPS[step.op]);
-  const keeps = keepsOf(step);
-  at.setInt32(8, keeps.fd ?? -1, true);
-  at.setInt32(12, keeps.slot?.index ?? -1, true);
-  const tolerated = keeps.tolerate === "all" ? [TOLERATES_ALL] : (keeps.tolerate ?? []);
-  if (tolerated.length > 4) throw new RangeError(`${step.label}: more than four tolerated errnos`);
-  for (const [n, errno] of tolerated.entries()) at.setUint16(16 + n * 2, errno, true);
-
+function encodeStep(at: number, step: Step, context: Context): void {
+  const { view } = context;
+  view.setUint8(at, OPS[step.op]);
+  const { slot, fd, tolerate } = step as Keeps;
+  view.setInt32(at + 8, fd ?? -1, true);
+  view.setInt32(at + 12, slot?.index ?? -1, true);
+  if (tolerate !== undefined) encodeTolerated(at + 16, tolerate, step.label, view);
   if (step.op === "syscall") {
     const number = syscallNumber(step.name, context.arch);
     if (number === undefined)
       throw new RangeError(`${step.label}: ${context.arch} has no system call ${step.name}`);
-    at.setUint32(4, number, true);
-    if (step.name === "fsconfig" || step.name === "fsmount") at.setUint8(1, STEP_READS_LOG);
+    view.setUint32(at + 4, number, true);
+    if (step.name === "fsconfig" || step.name === "fsmount") view.setUint8(at + 1, STEP_READS_LOG);
   }
   const args = argumentsOf(step, context);
   if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
   let slots = 0;
-  for (const [n, arg] of args.entries()) {
+  for (let n = 0; n < args.length; n++) {
+    const arg = args[n]!;
     if (typeof arg === "object" && arg.kind === "slot") slots |= 1 << n;
-    at.setBigUint64(24 + n * 8, BigInt.asUintN(64, BigInt(numberOf(arg))), true);
+    encodeWord(at + 24 + n * 8, numberOf(arg), view);
   }
-  at.setUint16(2, slots, true);
+  view.setUint16(at + 2, slots, true);
+}
+
+function encodeTolerated(
+  at: number,
+  tolerate: readonly number[] | "all",
+  label: string,
+  view: DataView,
+): void {
+  const errnos = tolerate === "all" ? [TOLERATES_ALL] : tolerate;
+  if (errnos.length > 4) throw new RangeError(`${label}: more than four tolerated errnos`);
+  for (let n = 0; n < errnos.length; n++) view.setUint16(at + n * 2, errnos[n]!, true);
+}
+
+/** 64 bits, two's complement. Numbers go without a BigInt: a start encodes some thousand of them. */
+function encodeWord(at: number, value: number | bigint, view: DataView): void {
+  if (typeof value === "bigint") {
+    view.setBigUint64(at, BigInt.asUintN(64, value), true);
+  } else {
+    view.setUint32(at, value >>> 0, true);
+    view.setInt32(at + 4, Math.floor(value / 0x1_0000_0000), true);
+  }
 }
 
 interface Keeps {
   slot?: Slot;
   fd?: number;
   tolerate?: readonly number[] | "all";
-}
-
-function keepsOf(step: Step): Keeps {
-  const { slot, fd, tolerate } = step as Keeps;
-  return { slot, fd, tolerate };
 }
 
 function numberOf(value: Value): number | bigint {
@@ -181,7 +201,7 @@ function condition(when: Condition | "always"): [number, number] {
 /** A bit for each exit status that becomes 0. */
 function remapOf(statuses: readonly number[] | undefined, { bytes, room }: Context): Value {
   if (statuses === undefined) return 0;
-  const data = room(32);
+  const data = room(REMAP_SIZE);
   for (const status of statuses) bytes[data.offset + (status >> 3)]! |= 1 << (status & 7);
   return data;
 }
