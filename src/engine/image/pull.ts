@@ -8,12 +8,14 @@ import {
   isNameOnly,
   parseReference,
   type Reference,
+  tagged,
   withDigest,
   withTag,
 } from "../../registry/client/reference.ts";
 import type { Repository } from "../../registry/client/repository.ts";
 import { atFirst, resolve } from "../../registry/client/resolve.ts";
 import { EngineError } from "../errors.ts";
+import { ensureEmbedded, isEmbedded } from "./embedded.ts";
 import { orInvalid, pullFailure } from "./failure.ts";
 import type { Layers } from "./layers.ts";
 import { type ImageIndex, type ImageManifest, isAttestation, isManifest } from "./manifest.ts";
@@ -47,6 +49,10 @@ export async function pull(context: PullContext, request: Request, sink: Progres
     throw new EngineError("forbidden", "'scratch' is a reserved name");
   }
   const platform = request.platform ? parsePlatform(request.platform) : undefined;
+  if (platform === undefined && isEmbedded(canonical(reference))) {
+    await pullEmbedded(context, reference, sink);
+    return;
+  }
   const one = (target: Reference) => pullOne(context, target, platform, request.auth, request.signal, sink);
   if (!isNameOnly(reference)) return one(reference);
   let tags: string[];
@@ -108,12 +114,9 @@ async function pullOne(
         onState: (layer, state) => progress.report(layer, state),
       });
     }
-    finish(
-      context,
-      reference,
-      { mediaType: document.mediaType, digest: target.digest, size: documentSize(store, target) },
-      sink,
-    );
+    const size = store.content.size(target.digest) ?? target.size;
+    const before = store.names.get(canonical(named(reference)))?.target.digest;
+    finish(context, reference, { mediaType: document.mediaType, digest: target.digest, size }, before, sink);
   } catch (error) {
     lease[Symbol.dispose]();
     store.collect();
@@ -121,24 +124,31 @@ async function pullOne(
   }
 }
 
-const documentSize = (store: ImageStore, { digest, size }: Descriptor): number =>
-  store.content.size(digest) ?? size;
+/** The binary is the registry of its own image, so that it runs where there is no network. */
+async function pullEmbedded(context: PullContext, reference: Reference, sink: ProgressSink): Promise<void> {
+  const name = canonical(tagged(reference));
+  const before = context.store.names.get(name)?.target.digest;
+  await ensureEmbedded(context, name);
+  sink({ status: `Pulling from ${reference.path}`, id: reference.tag ?? "latest" });
+  finish(context, tagged(reference), context.store.names.get(name)!.target, before, sink);
+}
 
+/** A tag beside a digest says nothing: the digest decides. */
+const named = (reference: Reference): Reference =>
+  reference.digest === undefined ? reference : withDigest(reference, reference.digest);
+
+/** Moves the name; `before` is what it pointed to. */
 function finish(
   { store, event }: PullContext,
   reference: Reference,
   target: Descriptor,
+  before: string | undefined,
   sink: ProgressSink,
 ): void {
-  // A tag beside a digest says nothing: the digest decides.
-  const named = reference.digest === undefined ? reference : withDigest(reference, reference.digest);
-  const before = store.names.get(canonical(named));
-  store.names.set(canonical(named), target);
+  store.names.set(canonical(named(reference)), target);
   sink({ status: `Digest: ${target.digest}` });
-  const newer = before?.target.digest !== target.digest;
-  sink({
-    status: `Status: ${newer ? "Downloaded newer image" : "Image is up to date"} for ${familiar(reference)}`,
-  });
+  const what = before === target.digest ? "Image is up to date" : "Downloaded newer image";
+  sink({ status: `Status: ${what} for ${familiar(reference)}` });
   event("pull", familiar(reference), familiarName(reference));
 }
 

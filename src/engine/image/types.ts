@@ -166,6 +166,8 @@ export interface ImageUser {
 
 /** What the API's routes call. Names are what the user typed: reference, id or id prefix. */
 export interface ImageService extends ContainerImages {
+  /** Before `prepare` of a platform that was not unpacked when it came: loaded beside the host's own, say. */
+  ensureUnpacked(image: ResolvedImage): Promise<void>;
   /**
    * Pulls into the store and unpacks. `tag` may be a digest; a bare `reference` without `tag` pulls all tags.
    * Throws before the first progress message when the request itself is wrong; afterwards a failure is thrown

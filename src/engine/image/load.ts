@@ -1,0 +1,284 @@
+/**
+ * `docker load`: an OCI layout or what `docker save` wrote, of any age. The archive is spread into scrap files first,
+ * each hashed as it comes; what it claims to be is believed only where a digest says so.
+ */
+import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import {
+  canonical,
+  familiar,
+  parseReference,
+  type Reference,
+  tagged,
+} from "../../registry/client/reference.ts";
+import { clean, parentOf } from "../archive/directories.ts";
+import { TarError } from "../archive/entry.ts";
+import { TarReader } from "../archive/read.ts";
+import { EngineError } from "../errors.ts";
+import type { Layers } from "./layers.ts";
+import { descriptor, MEDIA } from "./manifest.ts";
+import { best, HOST, type Platform, parsePlatform } from "./platform.ts";
+import type { ImageStore, Lease, PlatformImage } from "./store.ts";
+import type { Descriptor, ProgressSink } from "./types.ts";
+import { decompressed } from "./unpack.ts";
+
+export interface LoadContext {
+  store: ImageStore;
+  layers: Layers;
+  event: (action: string, id: string, name: string) => void;
+}
+
+const ENTRIES_MAX = 100_000;
+const DOCUMENT_MAX = 8 * 1024 * 1024;
+
+export async function load(
+  context: LoadContext,
+  body: AsyncIterable<Uint8Array>,
+  platformText: string | undefined,
+  sink: ProgressSink,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { store } = context;
+  const platform = platformText ? parsePlatform(platformText) : undefined;
+  const lease = store.lease();
+  const files = new Archive(store, lease);
+  try {
+    await files.read(body);
+    const images = files.has("index.json") ? ociImages(files) : dockerImages(files, store, lease);
+    if (images.length === 0) throw new EngineError("invalid", "archive contains no images");
+    for (const { target, reference } of images) {
+      await unpackBest(context, lease, target, platform, signal);
+      if (reference === undefined) store.names.addDangling(target);
+      else store.names.set(canonical(reference), target);
+      const what =
+        reference === undefined
+          ? `Loaded image ID: ${target.digest}`
+          : `Loaded image: ${familiar(reference)}`;
+      sink({ stream: `${what}\n` });
+      context.event("load", target.digest, target.digest);
+    }
+  } catch (error) {
+    // The client may have to be told in a stream that is 200 OK already.
+    if (error instanceof TarError)
+      throw new EngineError("internal", `unable to read archive: ${error.message}`);
+    throw error;
+  } finally {
+    await files.dispose();
+    lease[Symbol.dispose]();
+    store.collect();
+  }
+}
+
+interface Loaded {
+  target: Descriptor;
+  reference?: Reference;
+}
+
+/** Unpacks the host's platform, or the one asked for; the others stay packed until somebody wants them. */
+async function unpackBest(
+  { store, layers }: LoadContext,
+  lease: Lease,
+  target: Descriptor,
+  wanted: Platform | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const complete = store.platforms(target).filter((one) => !one.attestation && store.available(one));
+  const chosen: PlatformImage | undefined =
+    best(wanted ?? HOST, complete, ({ platform }) => platform) ??
+    (wanted === undefined ? complete[0] : undefined);
+  if (chosen === undefined) {
+    if (wanted !== undefined) {
+      throw new EngineError(
+        "notFound",
+        `image was loaded, but doesn't provide the requested platform ([${wanted.os}/${wanted.architecture}])`,
+      );
+    }
+    throw new EngineError("internal", `content of image ${target.digest} is missing from the archive`);
+  }
+  const { manifest, config } = chosen;
+  await layers.ensure({ manifest: manifest!, config: config!, lease, ...(signal && { signal }) });
+}
+
+interface File {
+  path: string;
+  digest: string;
+}
+
+/** The files of an archive by cleaned name; blobs go to the content store, the rest is scrap. */
+class Archive {
+  readonly #store: ImageStore;
+  readonly #lease: Lease;
+  readonly #files = new Map<string, File>();
+  readonly #links = new Map<string, string>();
+
+  constructor(store: ImageStore, lease: Lease) {
+    this.#store = store;
+    this.#lease = lease;
+  }
+
+  async read(body: AsyncIterable<Uint8Array>): Promise<void> {
+    const tar = new TarReader(decompressed(body));
+    let entries = 0;
+    for (let entry = await tar.next(); entry !== undefined; entry = await tar.next()) {
+      if (++entries > ENTRIES_MAX) throw new TarError(`more than ${ENTRIES_MAX} entries`);
+      const name = clean(entry.name);
+      // Old archives name a layer twice by a link.
+      if (entry.type === "symlink") this.#links.set(name, clean(`${parentOf(name)}/${entry.linkname}`));
+      else if (entry.type === "link") this.#links.set(name, clean(entry.linkname));
+      else if (entry.type === "file") await this.#keep(name, tar);
+    }
+    // A client that is still sending gets its answer only when all is read.
+    await tar.drain();
+  }
+
+  async #keep(name: string, tar: TarReader): Promise<void> {
+    const path = this.#store.content.scrap();
+    const hash = new Bun.CryptoHasher("sha256");
+    const fd = openSync(path, "wx", 0o600);
+    try {
+      for (let chunk = await tar.read(); chunk !== undefined; chunk = await tar.read()) {
+        hash.update(chunk);
+        for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+      }
+    } finally {
+      closeSync(fd);
+    }
+    const file = { path, digest: `sha256:${hash.digest("hex")}` };
+    const before = this.#files.get(name);
+    this.#files.set(name, file);
+    if (before !== undefined) await rm(before.path, { force: true });
+    const blob = /^blobs\/sha256\/(.*)$/.exec(name);
+    if (blob === null) return;
+    if (`sha256:${blob[1]}` !== file.digest) {
+      throw new EngineError("internal", `blob ${JSON.stringify(name)} has digest ${file.digest}`);
+    }
+    this.commit(name);
+  }
+
+  has(name: string): boolean {
+    return this.#resolve(name) !== undefined;
+  }
+
+  #resolve(name: string): File | undefined {
+    let at = clean(name);
+    for (let hops = 0; hops < 10; hops++) {
+      const file = this.#files.get(at);
+      if (file !== undefined) return file;
+      const next = this.#links.get(at);
+      if (next === undefined) return undefined;
+      at = next;
+    }
+    return undefined;
+  }
+
+  /** Makes a file of the archive a blob of the store. @throws EngineError when it is missing */
+  commit(name: string): { digest: string; size: number; gzip: boolean } {
+    const file = this.#resolve(name);
+    if (file === undefined)
+      throw new EngineError("internal", `${JSON.stringify(name)} is missing from the archive`);
+    const { content } = this.#store;
+    this.#lease.add(file.digest);
+    if (!content.has(file.digest)) {
+      content.commit(file.path, file.digest);
+      file.path = content.path(file.digest);
+    }
+    const fd = openSync(content.path(file.digest), "r");
+    const head = Buffer.alloc(2);
+    try {
+      readSync(fd, head, 0, 2, 0);
+    } finally {
+      closeSync(fd);
+    }
+    return {
+      digest: file.digest,
+      size: content.size(file.digest)!,
+      gzip: head[0] === 0x1f && head[1] === 0x8b,
+    };
+  }
+
+  json(name: string): unknown {
+    const file = this.#resolve(name);
+    if (file === undefined)
+      throw new EngineError("internal", `${JSON.stringify(name)} is missing from the archive`);
+    if (statSync(file.path).size > DOCUMENT_MAX) throw new EngineError("internal", `${name} is too large`);
+    try {
+      return JSON.parse(readFileSync(file.path, "utf8"));
+    } catch (error) {
+      throw new EngineError("internal", `${name}: ${(error as Error).message}`);
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const { path, digest } of this.#files.values()) {
+      if (path !== this.#store.content.path(digest)) await rm(path, { force: true });
+    }
+  }
+}
+
+function ociImages(files: Archive): Loaded[] {
+  const index = files.json("index.json") as { manifests?: unknown };
+  if (!Array.isArray(index.manifests)) throw new EngineError("internal", "index.json has no manifests");
+  return index.manifests.map((one) => {
+    const target = descriptor(one, "index.json");
+    const name =
+      target.annotations?.["io.containerd.image.name"] ??
+      target.annotations?.["org.opencontainers.image.ref.name"];
+    return { target, ...optionalReference(name) };
+  });
+}
+
+/** A name that is none is left out: the image gets none. */
+function optionalReference(name: string | undefined): { reference?: Reference } {
+  if (!name) return {};
+  try {
+    return { reference: tagged(parseReference(name)) };
+  } catch {
+    return {};
+  }
+}
+
+/** `docker save` before OCI layouts: a config and layers by file name. The manifest that pulls would have had is made. */
+function dockerImages(files: Archive, store: ImageStore, lease: Lease): Loaded[] {
+  if (!files.has("manifest.json")) {
+    throw new EngineError(
+      "invalid",
+      "unrecognized image format: neither index.json nor manifest.json in the archive",
+    );
+  }
+  const items = files.json("manifest.json");
+  if (!Array.isArray(items)) throw new EngineError("internal", "manifest.json is not a list");
+  return items.flatMap((item: { Config?: unknown; RepoTags?: unknown; Layers?: unknown }): Loaded[] => {
+    if (typeof item?.Config !== "string" || !Array.isArray(item.Layers)) {
+      throw new EngineError("internal", "manifest.json has an entry without config and layers");
+    }
+    const config = files.commit(item.Config);
+    const layers = item.Layers.map((name) => files.commit(String(name)));
+    const bytes = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: MEDIA.dockerManifest,
+        config: { mediaType: MEDIA.dockerConfig, digest: config.digest, size: config.size },
+        layers: layers.map(({ digest, size, gzip }) => ({
+          mediaType: gzip ? `${MEDIA.dockerLayer}.gzip` : MEDIA.dockerLayer,
+          digest,
+          size,
+        })),
+      }),
+    );
+    const digest = store.content.add(bytes);
+    lease.add(digest);
+    const target = { mediaType: MEDIA.dockerManifest, digest, size: bytes.length };
+    const tags = Array.isArray(item.RepoTags) ? item.RepoTags.filter((tag) => typeof tag === "string") : [];
+    if (tags.length === 0) return [{ target }];
+    return tags.map((tag) => {
+      const named = optionalReference(tag);
+      const annotations = named.reference && {
+        annotations: {
+          "io.containerd.image.name": canonical(named.reference),
+          "org.opencontainers.image.ref.name": named.reference.tag ?? "latest",
+        },
+      };
+      return { target: { ...target, ...annotations }, ...named };
+    });
+  });
+}
