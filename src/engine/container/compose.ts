@@ -3,7 +3,6 @@ import type { Database } from "bun:sqlite";
 import type { EventBus } from "../event/bus.ts";
 import { Execs } from "../exec/service.ts";
 import type { ContainerImages, ImageUser } from "../image/types.ts";
-import type { Seccomp } from "../runtime/spec.ts";
 import type { ShimClient } from "../shim/types.ts";
 import type { DataPaths } from "../store/paths.ts";
 import { Volumes } from "../volume/volumes.ts";
@@ -18,8 +17,6 @@ export interface ContainerServiceOptions {
   shim: ShimClient;
   events: EventBus;
   paths: DataPaths;
-  /** Docker's default seccomp profile for a set of capabilities (`runtime/`). */
-  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
   warn: (message: string) => void;
   /** Names for --runtime, the default first. */
   runtimes?: readonly string[];
@@ -37,10 +34,10 @@ export function createContainerServices(options: ContainerServiceOptions): {
   execs: Execs;
   volumes: Volumes;
 } {
-  const { db, images, shim, events, paths, defaultSeccomp, warn } = options;
+  const { db, images, shim, events, paths, warn } = options;
   const volumes = new Volumes({ db, folder: paths.volumes, events });
   const store = new ContainerStore(db);
-  const execs = new Execs({ db, store, shim, images, events, host: probeHost(), defaultSeccomp });
+  const execs = new Execs({ db, store, shim, images, events, host: probeHost() });
   const ctx: ContainerContext = {
     store,
     images,
@@ -55,7 +52,7 @@ export function createContainerServices(options: ContainerServiceOptions): {
     defaultLog: options.defaultLog ?? { Type: "json-file", Config: {} },
     init: options.init ?? false,
     stopTimeout: options.stopTimeout ?? 10,
-    defaultSeccomp,
+
     warn,
   };
   return { containers: new Containers(ctx), execs, volumes };

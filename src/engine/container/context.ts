@@ -2,7 +2,6 @@
 import { EngineError } from "../errors.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { ContainerImages } from "../image/types.ts";
-import type { Seccomp } from "../runtime/spec.ts";
 import type { Exit, ShimClient } from "../shim/types.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Container } from "./container.ts";
@@ -36,7 +35,6 @@ export interface ContainerContext {
   init: boolean;
   /** Seconds between the stop signal and SIGKILL when the container says nothing. */
   stopTimeout: number;
-  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
   /** Tells the operator of what no client can be told. */
   warn: (message: string) => void;
 }

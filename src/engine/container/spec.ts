@@ -1,6 +1,13 @@
 /** The OCI runtime configuration of a container, as Docker would make it. */
 import { existsSync } from "node:fs";
+import { release } from "node:os";
 import { EngineError } from "../errors.ts";
+import {
+  type DockerSeccompProfile,
+  defaultSeccomp,
+  type Machine,
+  resolveProfile,
+} from "../runtime/seccomp-default.ts";
 import type { CapabilitySets, Namespace, NamespaceType, Seccomp, Spec } from "../runtime/spec.ts";
 import { containerCapabilities, normalizeCapabilities } from "./capabilities.ts";
 import type { ContainerConfig, HostConfig } from "./config.ts";
@@ -30,8 +37,6 @@ export interface SpecInput {
   files: NetworkFiles | undefined;
   joined: Joined;
   host: Host;
-  /** Docker's default profile for these capabilities. */
-  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
 }
 
 /** Variables that every process of the container gets, exec'ed ones too. */
@@ -80,18 +85,24 @@ function sysctls(h: HostConfig): Record<string, string> | undefined {
   return Object.keys(all).length > 0 ? all : undefined;
 }
 
-function seccomp(profile: string | undefined, privileged: boolean, make: () => Seccomp): Seccomp | undefined {
+function seccomp(
+  profile: string | undefined,
+  privileged: boolean,
+  capabilities: readonly string[],
+  host: Host,
+): Seccomp | undefined {
   if (profile === "unconfined") return undefined;
-  if (profile === undefined || profile === "" || profile === "builtin")
-    return privileged ? undefined : make();
-  return loadSeccomp(profile);
+  if (profile === undefined || profile === "" || profile === "builtin") {
+    return privileged ? undefined : defaultSeccomp(capabilities);
+  }
+  return loadSeccomp(profile, capabilities, host);
 }
 
-/** A profile as the user wrote it. */
-function loadSeccomp(json: string): Seccomp {
-  let profile: Seccomp & { archMap?: unknown };
+/** A profile as the user wrote it, in Docker's format, of which OCI's is a part. */
+function loadSeccomp(json: string, capabilities: readonly string[], host: Host): Seccomp {
+  let profile: DockerSeccompProfile;
   try {
-    profile = JSON.parse(json) as Seccomp;
+    profile = JSON.parse(json) as DockerSeccompProfile;
   } catch (cause) {
     throw new EngineError("internal", `decoding seccomp profile failed: ${(cause as Error).message}`, {
       cause,
@@ -100,7 +111,10 @@ function loadSeccomp(json: string): Seccomp {
   if (typeof profile !== "object" || profile === null || typeof profile.defaultAction !== "string") {
     throw new EngineError("internal", "decoding seccomp profile failed: defaultAction is missing");
   }
-  return profile;
+  return resolveProfile(profile, capabilities, {
+    arch: host.architecture as Machine["arch"],
+    kernel: release(),
+  });
 }
 
 function propagation(record: ContainerRecord): string | undefined {
@@ -109,7 +123,7 @@ function propagation(record: ContainerRecord): string | undefined {
   return words.some((word) => word.endsWith("slave")) ? "rslave" : undefined;
 }
 
-export function buildSpec({ id, record, user, files, joined, host, defaultSeccomp }: SpecInput): Spec {
+export function buildSpec({ id, record, user, files, joined, host }: SpecInput): Spec {
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
   const capabilities = capabilitySets(h, host);
@@ -144,7 +158,7 @@ export function buildSpec({ id, record, user, files, joined, host, defaultSeccom
       cgroupsPath: `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/"),
       resources: { ...specResources(h), devices: rules },
       rootfsPropagation: propagation(record),
-      seccomp: seccomp(security.seccomp, h.Privileged, () => defaultSeccomp(capabilities.bounding!)),
+      seccomp: seccomp(security.seccomp, h.Privileged, capabilities.bounding!, host),
       sysctl: sysctls(h),
       maskedPaths: h.MaskedPaths ?? undefined,
       readonlyPaths: h.ReadonlyPaths ?? undefined,

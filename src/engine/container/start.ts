@@ -148,7 +148,6 @@ function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
     files,
     joined: joins,
     host: ctx.host,
-    defaultSeccomp: ctx.defaultSeccomp,
   });
   const stdin = { stdin: config.OpenStdin, stdinOnce: config.StdinOnce };
   const [rows, cols] = h.ConsoleSize;

@@ -4,7 +4,6 @@ import type { Host } from "../container/host.ts";
 import type { ContainerStore } from "../container/store.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { ContainerImages } from "../image/types.ts";
-import type { Seccomp } from "../runtime/spec.ts";
 import type { ShimClient } from "../shim/types.ts";
 import type { ExecStore } from "./store.ts";
 
@@ -15,5 +14,4 @@ export interface ExecContext {
   images: ContainerImages;
   events: EventBus;
   host: Host;
-  defaultSeccomp: (capabilities: readonly string[]) => Seccomp;
 }

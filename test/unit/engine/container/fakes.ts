@@ -159,9 +159,8 @@ export class Rig {
     if (previous) for (const [id, entry] of previous.shim.supervised) this.shim.supervised.set(id, entry);
     const { events, shim, images } = this;
     const store = new ContainerStore(db);
-    const defaultSeccomp = () => ({ defaultAction: "SCMP_ACT_ERRNO" as const });
     const volumes = new Volumes({ db, folder: paths.volumes, events });
-    this.execs = new Execs({ db, store, shim, images, events, host: HOST, defaultSeccomp });
+    this.execs = new Execs({ db, store, shim, images, events, host: HOST });
     this.ctx = {
       store,
       images,
@@ -176,7 +175,6 @@ export class Rig {
       defaultLog: { Type: "json-file", Config: {} },
       init: false,
       stopTimeout: 10,
-      defaultSeccomp,
       warn: (message) => this.warnings.push(message),
     };
     this.containers = new Containers(this.ctx);
