@@ -262,7 +262,7 @@ test("the stage runs from an unlinked file where the host forbids executable mem
 
 describe("--init", () => {
   /** A container with a pid namespace of its own, whose pid 1 is the stage. */
-  function withInit(rootfs: string, command: (b: PlanBuilder) => void): { plan: Plan; nested: Plan } {
+  function withInit(rootfs: string, command: (b: PlanBuilder) => void): Plan {
     const b = new PlanBuilder();
     const ready = pipeSteps(b);
     const child = b.label("container");
@@ -281,20 +281,20 @@ describe("--init", () => {
     const root = mountRoot(b, rootfs);
     mountIn(b, root, "proc", "proc");
     const argv = ["/sbin/docker-init", "--", "sh", "-c", "…"];
-    const init = prepareInit(b, { argv, env: ["PATH=/bin"], command });
+    const executeInit = prepareInit(b, { argv, env: ["PATH=/bin"], command });
     pivotRoot(b, root);
-    init.execute(ready.write);
-    return { plan: b.build(), nested: init.plan };
+    executeInit(ready.write);
+    return b.build();
   }
 
   test("shows /sbin/docker-init as pid 1, and the command as its child", async () => {
     using place = scratch();
     const script =
       "tr '\\0' ' ' </proc/1/cmdline; echo; cat /proc/1/comm; echo $$ $PPID; ls /proc/1/fd | tr '\\n' ' '; exit 4";
-    const { plan, nested } = withInit(place.rootfs, (b) =>
+    const plan = withInit(place.rootfs, (b) =>
       b.call("execve", [b.string("/bin/busybox"), b.strings(["sh", "-c", script]), b.strings(["PATH=/bin"])]),
     );
-    const { text, status } = await output(plan, { nested });
+    const { text, status } = await output(plan);
     expect(text.split("\n").slice(0, 4)).toEqual([
       "/sbin/docker-init -- sh -c … ",
       "docker-init",
@@ -306,8 +306,8 @@ describe("--init", () => {
 
   test("keeps nothing of a plan in pid 1's memory", async () => {
     using place = scratch();
-    const { plan, nested } = withInit(place.rootfs, (b) => executeShell(b, "cat /proc/1/maps"));
-    const { text } = await output(plan, { nested });
+    const plan = withInit(place.rootfs, (b) => executeShell(b, "cat /proc/1/maps"));
+    const { text } = await output(plan);
     expect(text).toContain("memfd:ts-stage");
     expect(text).not.toContain("ts-plan");
     expect(text).not.toContain("ts-status");
@@ -316,23 +316,23 @@ describe("--init", () => {
   test("reaps orphans", async () => {
     using place = scratch();
     const script = `sh -c 'sleep 0.05 & echo $! >/tmp/orphan'; while kill -0 $(cat /tmp/orphan) 2>/dev/null; do sleep 0.02; done; echo gone`;
-    const { plan, nested } = withInit(place.rootfs, (b) => executeShell(b, script));
-    expect((await output(plan, { nested })).text).toEndWith("gone\n");
+    const plan = withInit(place.rootfs, (b) => executeShell(b, script));
+    expect((await output(plan)).text).toEndWith("gone\n");
   });
 
   test("forwards signals to the command", async () => {
     using place = scratch();
     const script = "trap 'echo got it; exit 9' USR1; kill -USR1 1; while :; do sleep 0.05; done";
-    const { plan, nested } = withInit(place.rootfs, (b) => executeShell(b, script));
-    expect(await output(plan, { nested })).toEqual({ text: "got it\n", status: 9 });
+    const plan = withInit(place.rootfs, (b) => executeShell(b, script));
+    expect(await output(plan)).toEqual({ text: "got it\n", status: 9 });
   });
 
   test("names a command that cannot be executed", async () => {
     using place = scratch();
-    const { plan, nested } = withInit(place.rootfs, (b) =>
+    const plan = withInit(place.rootfs, (b) =>
       b.call("execve", [b.string("/bin/nope"), b.strings(["nope"]), b.strings([])], { label: 'exec "nope"' }),
     );
-    const failure = await failureOf(plan, { nested });
+    const failure = await failureOf(plan);
     expect(failure.message).toBe('exec "nope": no such file or directory');
     expect(failure.process).toBe(9);
   });

@@ -18,7 +18,8 @@ export function explainPlan(plan: Plan): string {
     if (entry !== undefined) lines.push(entry);
     lines.push(`${String(index).padStart(width + 2)}  ${explainStep(step)}`);
   });
-  return `${lines.join("\n")}\n`;
+  const text = `${lines.join("\n")}\n`;
+  return plan.nested === undefined ? text : `${text}init:\n${explainPlan(plan.nested)}`;
 }
 
 function explainStep(step: Step): string {

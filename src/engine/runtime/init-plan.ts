@@ -18,23 +18,18 @@ export interface InitOptions {
   command(b: PlanBuilder): void;
 }
 
-export interface PreparedInit {
-  /** For `StageOptions.nested`. */
-  plan: Plan;
-  /**
-   * Adds the last steps, in place of `execve`: after seccomp, and after `close_range`. The fd `ready`, if given,
-   * stays open until the command has been executed or that has failed: the write end of a pipe whose end of
-   * file its reader waits for, with a CHECK after it.
-   */
-  execute(ready?: number): void;
-}
-
 /** Where the nested plan has the `ready` pipe; its fds from 3 on are gone once the command runs. */
 const READY_FD = STAGE_FD.control;
 
-/** Adds the steps that need the host's /proc and `memfd_create`: before `pivot_root`. */
-export function prepareInit(b: PlanBuilder, options: InitOptions): PreparedInit {
+/**
+ * Adds the steps that need the host's /proc and `memfd_create`: before `pivot_root`. The function that it returns
+ * adds the last steps, in place of `execve`: after seccomp, and after `close_range`. The fd `ready`, if given, stays
+ * open until the command has been executed or that has failed: the write end of a pipe whose end of file its
+ * reader waits for, with a CHECK after it.
+ */
+export function prepareInit(b: PlanBuilder, options: InitOptions): (ready?: number) => void {
   const plan = initPlan(options);
+  b.nest(plan);
   const bytes = encodePlan(plan, { nested: true });
   const program = b.fd();
   const memory = b.fd();
@@ -51,7 +46,7 @@ export function prepareInit(b: PlanBuilder, options: InitOptions): PreparedInit 
   const seals = flags(F, "F_SEAL_SEAL", "F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_WRITE");
   b.call("fcntl", [memory, named("F_ADD_SEALS", F.F_ADD_SEALS), seals], { label: "seal the plan of init" });
 
-  const execute = (ready?: number): void => {
+  return (ready) => {
     b.call("dup3", [memory, STAGE_FD.plan, 0], { label: "hand the plan to init" });
     // Init tells of its steps in the same status page
     b.call("fcntl", [STAGE_FD.status, named("F_SETFD", F.F_SETFD), 0], {
@@ -69,7 +64,6 @@ export function prepareInit(b: PlanBuilder, options: InitOptions): PreparedInit 
       },
     );
   };
-  return { plan, execute };
 }
 
 /** What pid 1 does. */

@@ -224,6 +224,8 @@ export interface Plan {
   readonly data: Uint8Array;
   /** Where each data item lies, in order, for `explain`. */
   readonly items: readonly Data[];
+  /** What a process of this plan will execute as a plan of its own (`--init`); its processes count from 8. */
+  readonly nested?: Plan;
 }
 
 /** A name for a number, so that `explain` prints `O_PATH|O_CLOEXEC` and not 0x280000. */
@@ -258,6 +260,7 @@ export class PlanBuilder {
   #used = 0;
   #slots = 0;
   #nextFd = FIRST_KEPT_FD;
+  #nested: Plan | undefined;
 
   /** A fixed number for an fd that the plan keeps. */
   fd(): number {
@@ -390,11 +393,18 @@ export class PlanBuilder {
     this.#steps.push(step);
   }
 
+  /** Says that a process of this plan will execute another one, so that failures in there can be named. */
+  nest(plan: Plan): void {
+    if (this.#nested !== undefined) throw new Error("a plan has at most one nested plan");
+    this.#nested = plan;
+  }
+
   build(): Plan {
     for (const label of this.#labels) {
       if (label.at === -1) throw new Error(`label ${label.name} is never placed`);
     }
-    return { steps: this.#steps, data: this.#data.subarray(0, this.#used), items: this.#items };
+    const plan = { steps: this.#steps, data: this.#data.subarray(0, this.#used), items: this.#items };
+    return this.#nested === undefined ? plan : { ...plan, nested: this.#nested };
   }
 
   #write(data: Data, [offset, width, value]: Field): void {

@@ -37,8 +37,6 @@ export interface StageOptions {
   fds?: readonly number[];
   /** Make a control socket (the stage's fd 5), for SYNC, AWAIT and KEEP. */
   control?: boolean;
-  /** Plan to look labels up in when a process numbered 8 or more fails (`--init`). */
-  nested?: Plan;
   /** What `ps` shows of the stage itself. */
   name?: string;
 }
@@ -83,7 +81,7 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
     });
     const done = child.exited
       .then(() => {
-        const failed = readFailure(status, plan, options.nested);
+        const failed = readFailure(status, plan);
         if (failed !== undefined) throw failed;
         return child.signalCode === null
           ? (child.exitCode ?? 255)
@@ -107,11 +105,11 @@ export const runPlan = (plan: Plan, options?: StageOptions): Promise<number> =>
   startStage(plan, options).done;
 
 /** What the status page says; whatever it says is checked, since a container may have written it. */
-function readFailure(status: number, plan: Plan, nested: Plan | undefined): StepFailure | undefined {
+function readFailure(status: number, plan: Plan): StepFailure | undefined {
   const page = new Uint8Array(STATUS_SIZE);
   if (sys("pread64", status, page, page.length, 0) !== page.length) return undefined;
   const { failed, log } = readStatus(page);
-  return failed && stepFailure(failed, log, failed.process >= NESTED_PROCESS ? nested : plan);
+  return failed && stepFailure(failed, log, failed.process >= NESTED_PROCESS ? plan.nested : plan);
 }
 
 function stepFailure(failed: FailedRecord, log: string, plan: Plan | undefined): StepFailure {
