@@ -11,11 +11,13 @@ export function nowNs(): bigint {
   const mono = Bun.nanoseconds();
   const guess = wallBase + BigInt(mono - monoBase);
   const wall = BigInt(Date.now()) * 1_000_000n;
+  // The wall clock's milliseconds are cut: the time is within the one that begins there.
   const off = guess - wall;
-  if (off >= -1_000_000n && off <= 2_000_000n) return guess;
-  wallBase = wall;
+  if (off >= 0n && off < 1_000_000n) return guess;
+  const near = off >= 1_000_000n && off < 3_000_000n;
+  wallBase = near ? wall + 999_999n : wall;
   monoBase = mono;
-  return wall;
+  return wallBase;
 }
 
 const seconds = (ns: bigint): string => new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 19);

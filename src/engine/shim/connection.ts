@@ -45,6 +45,7 @@ export class Connection {
     socket.on("data", (bytes: Buffer) => {
       for (const line of this.#reader.push(bytes)) this.#receive(JSON.parse(line));
     });
+    socket.on("end", () => socket.destroy());
     socket.on("error", () => {});
     socket.on("close", () => this.#gone());
   }

@@ -43,6 +43,7 @@ export interface Unfinished {
   /** Where in the log it begins. */
   logSize: number;
   time: bigint;
+  sequence: number;
 }
 
 export class Journal {
@@ -110,6 +111,7 @@ export class Journal {
       data: Buffer.from(data),
       logSize: notes.getFloat64(At.logSize, true),
       time: notes.getBigUint64(At.time, true),
+      sequence: this.sequence,
     };
   }
 }

@@ -31,6 +31,7 @@ export class Output {
   readonly #name: StreamName;
   readonly #carry: Carry;
   #fd: number;
+  #closed = false;
   #held = false;
   #logFailed = false;
   /** When something was read last, in milliseconds of the monotonic clock. */
@@ -38,7 +39,7 @@ export class Output {
   readonly ended: Promise<void>;
   #end!: () => void;
 
-  /** Takes the fd; it is read from {@link start} on. */
+  /** Takes the fd; it is read from {@link start} on. -1: there is none any more, only what a predecessor read. */
   constructor(context: OutputContext, name: StreamName, fd: number, carryPath: string) {
     this.#context = context;
     this.#name = name;
@@ -47,7 +48,7 @@ export class Output {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    setNonblocking(fd);
+    if (fd >= 0) setNonblocking(fd);
   }
 
   get open(): boolean {
@@ -66,10 +67,12 @@ export class Output {
   /** Takes over from a killed predecessor: its carry, and the read that it did not finish. */
   recover(unfinished: Unfinished | undefined): void {
     this.#carry.restore();
-    const { journal, log } = this.#context;
-    if (unfinished === undefined || log === undefined || this.#carry.sequence === journal.sequence) return;
-    this.#log(unfinished.data, unfinished.time, Math.min(unfinished.logSize, log.size));
-    journal.done();
+    const { log } = this.#context;
+    if (unfinished === undefined || log === undefined) return;
+    // Killed between the two last steps: the read is logged, and the carry is what it left.
+    if (this.#carry.sequence === unfinished.sequence) return;
+    const { data, time, logSize, sequence } = unfinished;
+    this.#log(data, { time, sequence, at: Math.min(logSize, log.size) });
   }
 
   /** A client can take more again. */
@@ -81,10 +84,8 @@ export class Output {
 
   /** Stops reading, logs what is held of an unfinished line. */
   close(): void {
-    if (this.#fd < 0) return;
-    this.#context.poller.remove(this.#fd);
-    closeFd(this.#fd);
-    this.#fd = -1;
+    if (this.#closed) return;
+    this.#release();
     const { log } = this.#context;
     if (log !== undefined && this.#carry.bytes.length > 0) {
       const { text } = encodeChunk(this.#carry.bytes, NOTHING, this.#name, rfc3339Nano(nowNs()), true);
@@ -96,11 +97,17 @@ export class Output {
 
   /** Leaves all as it is, for a successor. */
   abandon(): void {
+    if (this.#closed) return;
+    this.#release();
+    this.#carry.close();
+  }
+
+  #release(): void {
+    this.#closed = true;
     if (this.#fd < 0) return;
     this.#context.poller.remove(this.#fd);
     closeFd(this.#fd);
     this.#fd = -1;
-    this.#carry.close();
   }
 
   readonly #read = (_events: number): void => {
@@ -116,16 +123,16 @@ export class Output {
     }
     this.lastRead = performance.now();
     const data = journal.buffer.subarray(DATA_AT, DATA_AT + got);
-    if (log !== undefined) this.#log(data, time, log.size);
+    if (log !== undefined) this.#log(data, { time, sequence: journal.sequence, at: log.size });
     journal.done();
     this.#deliver(journal.buffer, got);
   };
 
-  #log(data: Buffer, time: bigint, at: number): void {
+  #log(data: Buffer, { time, sequence, at }: { time: bigint; sequence: number; at: number }): void {
     const log = this.#context.log!;
     const { text, rest } = encodeChunk(this.#carry.bytes, data, this.#name, rfc3339Nano(time));
     this.#append(log, text, at);
-    this.#carry.keep(rest, this.#context.journal.sequence);
+    this.#carry.keep(rest, sequence);
   }
 
   /** A full disk costs the lines, never the container. */

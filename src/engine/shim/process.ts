@@ -10,7 +10,7 @@ import { nowNs } from "../log/time.ts";
 import { LogFile, logFileOptions } from "../log/writer.ts";
 import { readExitRecord } from "../runtime/exit-record.ts";
 import type { Keeper, KeeperEvents } from "../runtime/keeper.ts";
-import { killCgroups } from "./cgroup.ts";
+import { killCgroups, ownCgroups } from "./cgroup.ts";
 import { StdinWriter } from "./input.ts";
 import type { Journal, Unfinished } from "./journal.ts";
 import { Output, type OutputContext } from "./output.ts";
@@ -94,41 +94,15 @@ export class SupervisedProcess {
 
   async #adopt(keeper: Keeper, recovery: Recovery | undefined): Promise<void> {
     this.#keeper = keeper;
-    const { poller, journal, records } = this.#context;
-    const { id, io, log } = this.record;
+    const { poller } = this.#context;
+    const { io } = this.record;
     const held = await keeper.take();
     // The keeper has not reaped it, or tells of its end at once: the number is nobody else's.
+    if (this.#pidfd >= 0) closeFd(this.#pidfd);
     this.#pidfd = held.pidfd ?? Math.max(sys("pidfd_open", keeper.pid, 0), -1);
     for (const fd of [held.slave, held.namesUdp, held.namesTcp, held.other])
       if (fd !== undefined) closeFd(fd);
-    if (log.driver === "json-file") {
-      try {
-        this.#log = new LogFile(log.path, logFileOptions(log.options));
-      } catch (error) {
-        this.#context.warn(`log of ${id}: ${(error as Error).message}`);
-      }
-    }
-    const output: OutputContext = {
-      id,
-      poller,
-      journal,
-      sessions: this.#sessions,
-      log: this.#log,
-      raw: io.kind === "pty",
-      warn: this.#context.warn,
-    };
-    const streams = [
-      ["stdout", held.stdout ?? held.master],
-      ["stderr", held.stderr],
-    ] as const;
-    for (const [name, fd] of streams) {
-      if (fd === undefined) continue;
-      const stream = new Output(output, name, fd, records.carry(id, name));
-      if (recovery !== undefined) {
-        stream.recover(recovery.unfinished?.stream === name ? recovery.unfinished : undefined);
-      }
-      this.#outputs.push(stream);
-    }
+    this.#openOutputs({ stdout: held.stdout ?? held.master, stderr: held.stderr }, recovery);
     let stdin = held.stdin;
     if (held.master !== undefined) {
       this.#master = sys("fcntl", held.master, F.F_DUPFD_CLOEXEC, 3);
@@ -158,6 +132,37 @@ export class SupervisedProcess {
     this.#setExit(status, time, reason);
   }
 
+  /** `fds`: -1 for a stream of which only the past is left. */
+  #openOutputs(fds: { stdout?: number; stderr?: number }, recovery: Recovery | undefined): void {
+    const { poller, journal, records } = this.#context;
+    const { id, io, log } = this.record;
+    if (log.driver === "json-file") {
+      try {
+        this.#log = new LogFile(log.path, logFileOptions(log.options));
+      } catch (error) {
+        this.#context.warn(`log of ${id}: ${(error as Error).message}`);
+      }
+    }
+    const context: OutputContext = {
+      id,
+      poller,
+      journal,
+      sessions: this.#sessions,
+      log: this.#log,
+      raw: io.kind === "pty",
+      warn: this.#context.warn,
+    };
+    for (const name of ["stdout", "stderr"] as const) {
+      const fd = fds[name];
+      if (fd === undefined) continue;
+      const output = new Output(context, name, fd, records.carry(id, name));
+      if (recovery !== undefined) {
+        output.recover(recovery.unfinished?.stream === name ? recovery.unfinished : undefined);
+      }
+      this.#outputs.push(output);
+    }
+  }
+
   attach(session: Session): void {
     this.#sessions.add(session);
     session.onRoom = () => {
@@ -174,6 +179,8 @@ export class SupervisedProcess {
 
   /** Sends to the process itself, never to another that got its number. */
   signal(signal: number): void {
+    // Taken back without its keeper, which is stopped.
+    if (this.#pidfd < 0 && this.#keeper === undefined) this.#pidfd = sys("pidfd_open", this.record.pid, 0);
     if (this.#pidfd < 0 || !this.running) {
       throw new EngineError("notFound", `process ${this.id} is not running`);
     }
@@ -185,9 +192,13 @@ export class SupervisedProcess {
     setWindowSize(this.#master, cols, rows);
   }
 
-  /** The keeper is gone without an exit record: what it kept must not go on unseen. */
-  lose(reason: string): void {
+  /**
+   * The keeper is gone. Without an exit record, what it kept must not go on unseen. `recovery`: it was gone before
+   * this shim began.
+   */
+  lose(reason: string, recovery?: Recovery): void {
     if (this.#ending) return;
+    if (recovery !== undefined) this.#openOutputs({ stdout: -1, stderr: -1 }, recovery);
     this.#adopted.resolve();
     const kept = readExitRecord(this.#context.records.exit(this.id));
     if (kept !== undefined) {
@@ -207,6 +218,9 @@ export class SupervisedProcess {
   async #kill(): Promise<void> {
     try {
       if (this.#pidfd >= 0) sys("pidfd_send_signal", this.#pidfd, 9, 0, 0);
+      // An exec of a predecessor's: only when its number still belongs to something in the container.
+      else if (ownCgroups(this.record.pid, this.record.container).length > 0)
+        process.kill(this.record.pid, 9);
       await killCgroups(this.record.cgroups);
     } catch (error) {
       this.#context.warn(`kill what is left of ${this.id}: ${(error as Error).message}`);

@@ -28,8 +28,8 @@ export interface SupervisorEvents {
   warning(message: string): void;
 }
 
-/** A keeper that is stopped (SIGSTOP) does not answer; nobody waits for it longer than this. */
-const KEEPER_TIMEOUT_MS = 5000;
+/** How long a successor waits for one keeper before it serves without it. */
+const KEEPER_PATIENCE_MS = 300;
 
 export class Supervisor {
   readonly #compilers: Compilers;
@@ -92,22 +92,34 @@ export class Supervisor {
       if (record.id === record.container) await this.#removeCgroups(process);
       return;
     }
-    let keeper: Keeper;
-    try {
-      keeper = await timeout(connectKeeper(this.#records.socket(record.id), process.events));
-    } catch {
-      if (record.pid === 0) {
-        // The launch was not finished: whoever asked for it was told so by the broken connection.
-        await this.#undoLaunch(record);
+    this.#processes.set(record.id, process);
+    const back = this.#reconnect(process, unfinished);
+    // A keeper that is stopped holds up nobody: its process is listed as it was, and comes when it comes.
+    await Promise.race([back, Bun.sleep(KEEPER_PATIENCE_MS)]);
+  }
+
+  async #reconnect(process: SupervisedProcess, unfinished: Unfinished | undefined): Promise<void> {
+    const { record } = process;
+    for (;;) {
+      let keeper: Keeper;
+      try {
+        keeper = await connectKeeper(this.#records.socket(record.id), process.events);
+      } catch (error) {
+        // EAGAIN: others wait to be accepted already, which a stopped keeper does not do.
+        if ((error as NodeJS.ErrnoException).code === "EAGAIN") {
+          await Bun.sleep(KEEPER_PATIENCE_MS);
+          continue;
+        }
+        // A launch that was not finished: whoever asked for it was told so by the broken connection.
+        if (record.pid === 0) await this.#undoLaunch(record);
+        else process.lose("its keeper was killed", { unfinished });
         return;
       }
-      this.#processes.set(record.id, process);
-      process.lose("its keeper was killed");
+      if (record.pid === 0) this.#noteStart(record, keeper);
+      // A keeper that goes away meanwhile is told of by its connection's end.
+      await process.adopt(keeper, { unfinished }).catch((error) => this.#events.warning(error.message));
       return;
     }
-    this.#processes.set(record.id, process);
-    if (record.pid === 0) this.#noteStart(record, keeper);
-    await process.adopt(keeper, { unfinished });
   }
 
   launch(request: LaunchRequest): Promise<Launched> {
@@ -161,7 +173,8 @@ export class Supervisor {
       log,
       cgroups: [],
       pid: 0,
-      startedAt: "0",
+      // Before the process can end: its end is later in any case.
+      startedAt: nowNs().toString(),
       paused: false,
     };
     let compiled: Compiled | undefined;
@@ -190,7 +203,6 @@ export class Supervisor {
 
   #noteStart(record: LaunchRecord, keeper: Keeper): void {
     record.pid = keeper.pid;
-    record.startedAt = nowNs().toString();
     if (record.id === record.container && record.cgroups.length === 0) {
       try {
         record.cgroups = ownCgroups(keeper.pid, record.container);
@@ -299,14 +311,6 @@ interface Start {
 }
 
 const launched = ({ pid, startedAt }: LaunchRecord): Launched => ({ pid, startedAt });
-
-function timeout<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the keeper does not answer")), KEEPER_TIMEOUT_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
 
 /** A start that failed, with the exit status that docker's client makes of runc's words. */
 function startError(error: unknown): Error {

@@ -27,7 +27,7 @@ describe("the journal", () => {
     // The process is killed here: another maps the same file.
     const { data, ...rest } = new Journal(path).unfinished()!;
     expect(data.toString()).toBe("some output\n");
-    expect(rest).toEqual({ id: ID, stream: "stderr", logSize: 4711, time: 5n });
+    expect(rest).toEqual({ id: ID, stream: "stderr", logSize: 4711, time: 5n, sequence: 1 });
     journal.done();
     expect(new Journal(path).unfinished()).toBeUndefined();
     expect(journal.read(read, ID, "stdout", 0, 0n)).toBe(-11);
