@@ -39,10 +39,14 @@ export type FailureLog = (failure: { method: string; path: string; status: numbe
 export function createApi(engine: Engine, log: FailureLog): Api {
   const app = new Elysia({ strictPath: true, normalize: false });
   for (const route of ROUTES) {
+    // Elysia answers HEAD by the route for GET, and drops the body.
+    if (route.method === "HEAD") continue;
+    const head = ROUTES.find(({ method, path }) => method === "HEAD" && path === route.path);
     app.route(
       route.method,
       `/:version${route.path}`,
-      ({ request, params }) => answer(route, engine, request, params, log),
+      ({ request, params }) =>
+        answer(request.method === "HEAD" ? (head ?? route) : route, engine, request, params, log),
       {
         // Bodies are streams that only their route may read.
         parse: "none",
