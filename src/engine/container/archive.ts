@@ -140,24 +140,36 @@ function statOf({ root, path }: Place, asked: string): PathStat {
       size: stats.size,
       mode: goMode(stats),
       mtime: rfc3339(mtimeNs),
-      linkTarget: stats.isSymbolicLink() ? linkTarget(root, path, fd) : "",
+      linkTarget: stats.isSymbolicLink() ? linkTarget(root, path) : "",
     };
   } finally {
     close(fd);
   }
 }
 
-/** Where a symlink leads inside the container, as an absolute path; a dangling one as far as it can be told. */
-function linkTarget(root: number, path: string, link: number): string {
-  const text = Buffer.from(readlinkAt(link, ""), "latin1").toString("utf8");
-  const target = cleanPath(text.startsWith("/") ? text : posix.join(posix.dirname(path), text));
-  try {
-    const fd = openInRoot(root, bytes(path), O.PATH);
-    close(fd);
-  } catch {
-    // The client copes with a target that is not there.
+/** More than this the kernel would not follow either. */
+const LINKS_MAX = 40;
+
+/** Where a chain of symlinks ends inside the container, as an absolute path that need not exist. */
+function linkTarget(root: number, path: string): string {
+  let target = path;
+  for (let links = 0; links < LINKS_MAX; links++) {
+    let fd: number;
+    try {
+      fd = openInRoot(root, bytes(target), O.PATH | O.NOFOLLOW);
+    } catch (error) {
+      if (isMissing(error)) return target;
+      throw error;
+    }
+    try {
+      if (!fstatSync(fd).isSymbolicLink()) return target;
+      const text = Buffer.from(readlinkAt(fd, ""), "latin1").toString("utf8");
+      target = cleanPath(text.startsWith("/") ? text : posix.join(posix.dirname(target), text));
+    } finally {
+      close(fd);
+    }
   }
-  return target;
+  throw new FsError("open", path, ERRNO.ELOOP);
 }
 
 export function statPath(ctx: ContainerContext, name: string, path: string): Promise<PathStat> {

@@ -139,6 +139,17 @@ function check(ctx: ContainerContext, { name, platform, body }: CreateRequest) {
   return { config, hostConfig, image, command, mounts, warnings, name: checkedName };
 }
 
+/** Who shares a network shares the names on it, too. */
+function nameHost(ctx: ContainerContext, config: ContainerConfig, h: HostConfig, id: string): void {
+  const donor = ctx.store.byId(joinedContainer(h.NetworkMode) ?? "")?.record.config;
+  if (donor !== undefined) {
+    config.Hostname = donor.Hostname;
+    config.Domainname = donor.Domainname;
+  } else if (config.Hostname === "") {
+    config.Hostname = h.NetworkMode === "host" ? ctx.host.hostname : id.slice(0, 12);
+  }
+}
+
 /** By this file programs tell that they are in a container. The layer is new: nobody else has been there. */
 function markAsContainer(rootfs: Rootfs): void {
   const top = rootfs.kind === "overlay" ? rootfs.upper : rootfs.path;
@@ -151,8 +162,7 @@ export async function create(
 ): Promise<{ Id: string; Warnings: string[] }> {
   const { config, hostConfig, image, command, mounts, warnings, name } = check(ctx, request);
   const id = randomBytes(32).toString("hex");
-  if (config.Hostname === "")
-    config.Hostname = hostConfig.NetworkMode === "host" ? ctx.host.hostname : id.slice(0, 12);
+  nameHost(ctx, config, hostConfig, id);
   const volumes = mounts.filter((mount) => mount.type === "volume");
   for (const volume of volumes) {
     volume.name = randomBytes(32).toString("hex");

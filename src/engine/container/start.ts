@@ -119,10 +119,7 @@ function networkFiles(ctx: ContainerContext, container: Container): NetworkFiles
   const { config, hostConfig } = container.record;
   const donor = joinedContainer(hostConfig.NetworkMode);
   if (donor !== undefined) {
-    const other = ctx.store.find(donor);
-    config.Hostname = other.record.config.Hostname;
-    config.Domainname = other.record.config.Domainname;
-    const { hostname, hosts, resolvConf } = filesOf(ctx, other.id);
+    const { hostname, hosts, resolvConf } = filesOf(ctx, ctx.store.find(donor).id);
     return { hostname, hosts, resolvConf };
   }
   const { folder, hostname, hosts, resolvConf } = filesOf(ctx, container.id);
