@@ -103,7 +103,7 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): ImageManife
     throw refuse("manifest is both an index and an image manifest");
   }
   const type = typeof body.mediaType === "string" ? body.mediaType : mediaType;
-  if (body.schemaVersion === 1 || type.includes("manifest.v1+")) {
+  if (body.schemaVersion === 1 || type.includes("distribution.manifest.v1+")) {
     throw new EngineError(
       "invalid",
       "[DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest version 2, schema 1 support is removed",

@@ -38,7 +38,8 @@ export async function errorOf(response: Response): Promise<RegistryError> {
     return new RegistryError("unauthorized", said ?? "unauthorized: authentication required");
   if (status === 403)
     return new RegistryError("denied", said ?? "denied: requested access to the resource is denied");
-  if (status === 404) return new RegistryError("notFound", message);
+  // HEAD has no body; what is asked for that way is a manifest.
+  if (status === 404) return new RegistryError("notFound", said ?? "manifest unknown: manifest unknown");
   if (status === 429)
     return new RegistryError("unavailable", said ?? "toomanyrequests: You have reached your pull rate limit");
   return new RegistryError(status >= 500 ? "unavailable" : "invalid", message);

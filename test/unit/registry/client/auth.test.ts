@@ -46,13 +46,15 @@ test("an identity token is exchanged by OAuth2", async () => {
   });
 });
 
-test("a token server that answers nonsense, or is none, is an error", () => {
+test("a token server that answers nonsense, or is none, is an error", async () => {
   const ask = (body: unknown) => answer(challenge, "s", undefined, async () => Response.json(body));
-  expect(ask({})).rejects.toThrow("did not include a token");
-  expect(ask({ token: "a\r\nb" })).rejects.toThrow("did not include a token");
+  await expect(ask({})).rejects.toThrow("did not include a token");
+  await expect(ask({ token: "a\r\nb" })).rejects.toThrow("did not include a token");
   const file = parseChallenges('Bearer realm="file:///etc/passwd"');
-  expect(answer(file, "s", undefined, async () => Response.json({}))).rejects.toThrow("invalid token server");
-  expect(answer(parseChallenges("Basic realm=r"), "s", undefined, fetch)).rejects.toThrow(
+  await expect(answer(file, "s", undefined, async () => Response.json({}))).rejects.toThrow(
+    "invalid token server",
+  );
+  await expect(answer(parseChallenges("Basic realm=r"), "s", undefined, fetch)).rejects.toThrow(
     "no basic auth credentials",
   );
 });
