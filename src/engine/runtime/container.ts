@@ -11,7 +11,9 @@ import { addCgroupMount } from "./cgroup-mounts.ts";
 import { createCgroup, joinCgroup, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
+import { candidates } from "./executable.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./hidden-paths.ts";
+import { executeOrTell, prepareInit } from "./init-plan.ts";
 import {
   cleanPath,
   type Inside,
@@ -212,21 +214,34 @@ class ContainerCompiler {
     if (namespaces.isNew("network")) bringUpLoopback(plan, this.#scratch);
     const labelFile = plan.fd();
     openLabelFile(plan, this.#process, labelFile);
+    const init = this.#options.init ? this.#prepareInit() : undefined;
     this.#fileSystem(with_);
     if (spec.hostname) setName(plan, "sethostname", spec.hostname);
     if (spec.domainname) setName(plan, "setdomainname", spec.domainname);
-    const { init, preserve, io, inherited } = this.#options;
+    const { preserve, io, inherited } = this.#options;
     const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
     runCommand(plan, {
       process: this.#process,
       linux: this.#linux,
       own,
       labelFile,
-      init: init ?? false,
-      terminal: io.kind === "pty",
+      ...(init && { init }),
       ...(preserve && { preserve }),
       ...(with_.gate !== undefined && { gate: with_.gate }),
       ...(with_.alive && { alive: with_.alive.write }),
+    });
+  }
+
+  /** Docker's name for it: what `ps` shows as pid 1. */
+  #prepareInit(): (ready?: number) => void {
+    const { args: argv = [], env = [] } = this.#process;
+    return prepareInit(this.#plan, {
+      argv: ["/sbin/docker-init", "--", ...argv],
+      env,
+      command: (plan) => {
+        const paths = candidates(argv[0] ?? "", env);
+        executeOrTell(plan, { paths, argv, envp: plan.strings(env), init: "tini" });
+      },
     });
   }
 

@@ -140,8 +140,6 @@ function enter(
     linux: spec.linux ?? {},
     own,
     labelFile,
-    init: false,
-    terminal: io.kind === "pty",
     ...(preserve && { preserve }),
   });
 }

@@ -4,11 +4,21 @@
  * REAP. So pid 1's memory has nothing of the host's plan, and it runs with the container's user, capabilities and
  * seccomp filter, as the command does.
  */
-import { AT, CLOSE_RANGE, F, MFD, O } from "../../ffi/file.ts";
+import { ERRNO, errnoMessage, errnoName } from "../../ffi/errno.ts";
+import { AT, F, MFD, O } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
 import { TIO } from "../../ffi/socket-flags.ts";
 import { encodePlan } from "./encode.ts";
-import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import {
+  type Condition,
+  type Data,
+  flags,
+  named,
+  type Plan,
+  PlanBuilder,
+  STAGE_FD,
+  type Value,
+} from "./plan.ts";
 
 export interface InitOptions {
   /** What `ps` shows: `/sbin/docker-init -- CMD …`. */
@@ -115,9 +125,67 @@ export function superviseCommand(b: PlanBuilder, { command, reap }: Supervision)
   command(b);
 }
 
-/** For a plan's end where nothing may leak: everything from 3 on closes at the next execve. */
-export const closeAllOnExec = [
-  3,
-  named("~0", 0xffff_ffff),
-  flags(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC"),
-] as const;
+export interface CommandLine {
+  /** Where it may be, in order: what PATH makes of its first word. */
+  paths: readonly string[];
+  argv: readonly string[];
+  envp: Data;
+  /** What init calls itself on stderr. */
+  init: string;
+}
+
+/**
+ * As tini does: the container has started, so what is wrong with the command is said on its stderr, and its exit
+ * status is a shell's. Goes on where execvp(3) would.
+ */
+export function executeOrTell(b: PlanBuilder, { paths, argv, envp, init }: CommandLine): void {
+  const name = argv[0] ?? "";
+  const result = b.slot("execve");
+  const denied = b.slot("denied");
+  const yes = b.struct(8, "1", [[0, "u64", 1]]);
+  const told = b.label("told");
+  const words = b.strings(argv);
+  for (const path of paths) {
+    const next = b.label(`not ${path}`);
+    b.call("execve", [b.string(path), words, envp], { slot: result, tolerate: "all", label: `exec ${path}` });
+    for (const errno of [ERRNO.ENOENT, ERRNO.ENOTDIR]) b.jumpWhen(result, { equals: -errno }, next);
+    b.unless(result, { equals: -ERRNO.EACCES }, () => b.jump(told), "denied");
+    b.get(yes, "u64", { slot: denied }, "note that one is there");
+    b.place(next);
+  }
+  tellWhen(b, denied, { equals: 1 }, { init, name, errno: ERRNO.EACCES, status: 126 });
+  tellWhen(b, 0, "zero", { init, name, errno: ERRNO.ENOENT, status: 127 });
+  b.place(told);
+  for (const errno of [ERRNO.ENOEXEC, ERRNO.E2BIG, ERRNO.EPERM, ERRNO.ETXTBSY, ERRNO.ELIBBAD, ERRNO.ENOMEM]) {
+    tellWhen(b, result, { equals: -errno }, { init, name, errno, status: 126 });
+  }
+  tellWhen(b, 0, "zero", { init, name, errno: ERRNO.EINVAL, status: 126 });
+}
+
+interface Complaint {
+  init: string;
+  name: string;
+  errno: number;
+  status: number;
+}
+
+function tellWhen(
+  b: PlanBuilder,
+  value: Value,
+  when: Condition,
+  { init, name, errno, status }: Complaint,
+): void {
+  const tell = b.label(`${name} is ${errnoName(errno)}`);
+  const other = b.label("other");
+  b.jumpWhen(value, when, tell);
+  b.jump(other);
+  b.place(tell);
+  // The C library's words begin with a capital
+  const message = errnoMessage(errno);
+  const line = b.string(
+    `[FATAL ${init}] exec ${name} failed: ${message.charAt(0).toUpperCase()}${message.slice(1)}\n`,
+  );
+  b.call("write", [2, line, line.size - 1], { tolerate: "all" });
+  b.call("exit_group", [status]);
+  b.place(other);
+}
