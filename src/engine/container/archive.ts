@@ -81,6 +81,18 @@ async function within<T>(
   look: (container: Container, place: Place) => T | Promise<T>,
 ): Promise<T> {
   const container = ctx.store.find(name);
+  // The layer of one that does not run is mounted here: its start, which mounts it too, has to wait.
+  if (!isRunning(container.state)) return container.exclusive(() => enter(ctx, container, name, path, look));
+  return enter(ctx, container, name, path, look);
+}
+
+async function enter<T>(
+  ctx: ContainerContext,
+  container: Container,
+  name: string,
+  path: string,
+  look: (container: Container, place: Place) => T | Promise<T>,
+): Promise<T> {
   const place = open(ctx, container, path);
   try {
     return await look(container, place);

@@ -89,6 +89,8 @@ export async function start(
   } catch (cause) {
     socket?.destroy();
     throw failed(ctx, exec, container, cause);
+  } finally {
+    ctx.execs.begin(id);
   }
   if (detach) return undefined;
   return {

@@ -4,6 +4,7 @@ import type { Exec } from "./exec.ts";
 
 export class ExecStore {
   readonly #byId = new Map<string, Exec>();
+  readonly #begun = new Map<string, PromiseWithResolvers<void>>();
   readonly #write;
   readonly #delete;
   readonly #deleteOf;
@@ -31,6 +32,22 @@ export class ExecStore {
   save(exec: Exec): void {
     this.#write.run(exec.id, exec.container, JSON.stringify(exec));
     this.#byId.set(exec.id, exec);
+  }
+
+  /** Resolves when `begin` was called for it. */
+  begun(id: string): Promise<void> {
+    let waiting = this.#begun.get(id);
+    if (waiting === undefined) {
+      waiting = Promise.withResolvers<void>();
+      this.#begun.set(id, waiting);
+    }
+    return waiting.promise;
+  }
+
+  /** It runs, or never will. */
+  begin(id: string): void {
+    this.#begun.get(id)?.resolve();
+    this.#begun.delete(id);
   }
 
   delete(id: string): void {
