@@ -124,7 +124,11 @@ function reload(line: CommandLine, config: DaemonConfig, log: Log): void {
   try {
     const fresh = mergeConfigFile(line);
     for (const { key, reloads } of OPTIONS) {
-      if (reloads) Object.assign(config, { [key]: fresh[key] });
+      if (!reloads) continue;
+      const [now, then] = [config[key], fresh[key]];
+      // Services hold the lists themselves.
+      if (Array.isArray(now) && Array.isArray(then)) now.splice(0, now.length, ...then);
+      else Object.assign(config, { [key]: then });
     }
     log.level = levelOf(config);
     log.info("Reloaded configuration");
