@@ -1,0 +1,119 @@
+/**
+ * `tsrunc`: the OCI runtime's command line, with runc's flags, words and statuses. Global flags, then one verb, which
+ * is loaded when it is called: a start is a few milliseconds.
+ */
+import { type Flags, type FlagTable, parseFlags, UsageError } from "./tsrunc/flags.ts";
+import { Log } from "./tsrunc/log.ts";
+
+export interface Context {
+  /** Where the containers' states are. */
+  root: string;
+  log: Log;
+}
+
+export interface Verb {
+  flags: FlagTable;
+  usage: string;
+  /** The fewest and the most words after the flags; no limit without the second. */
+  words: readonly [number, number?];
+  /** The exit status; throwing is 1, unless the verb says another. */
+  run(words: string[], flags: Flags, context: Context): Promise<number> | number;
+  failureStatus?: number;
+}
+
+const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
+  create: () => import("./tsrunc/create.ts"),
+  delete: () => import("./tsrunc/delete.ts"),
+  exec: () => import("./tsrunc/exec.ts"),
+  explain: () => import("./tsrunc/explain.ts"),
+  features: () => import("./tsrunc/features.ts"),
+  kill: () => import("./tsrunc/kill.ts"),
+  list: () => import("./tsrunc/list.ts"),
+  pause: () => import("./tsrunc/pause.ts"),
+  ps: () => import("./tsrunc/ps.ts"),
+  resume: () => import("./tsrunc/resume.ts"),
+  run: () => import("./tsrunc/run.ts"),
+  spec: () => import("./tsrunc/spec.ts"),
+  start: () => import("./tsrunc/start.ts"),
+  state: () => import("./tsrunc/state.ts"),
+};
+
+const GLOBAL: FlagTable = {
+  debug: { kind: "switch" },
+  log: { kind: "value" },
+  "log-format": { kind: "value" },
+  root: { kind: "value" },
+  criu: { kind: "value" },
+  "systemd-cgroup": { kind: "switch" },
+  rootless: { kind: "value" },
+  help: { kind: "switch", short: "h" },
+  version: { kind: "switch", short: "v" },
+};
+
+const usage = (): string => `tsrunc - Open Container Initiative runtime
+
+Usage: tsrunc [global options] COMMAND [command options] [arguments...]
+
+Commands:
+  ${Object.keys(VERBS).join("\n  ")}
+
+Global options:
+  --debug              enable debug logging
+  --log FILE           set the log file to write logs to (default: stderr)
+  --log-format FORMAT  set the log format ('text', or 'json')
+  --root DIR           root directory for storage of container state (default: /run/tsrunc)
+  --systemd-cgroup     not supported: cgroups are made in the cgroup file system
+  --help, -h           show help
+  --version, -v        print the version`;
+
+export async function main(args: string[]): Promise<void> {
+  process.exitCode = await run(args);
+}
+
+async function run(args: string[]): Promise<number> {
+  let log = new Log(undefined, "text");
+  try {
+    const { flags, rest } = parseFlags(GLOBAL, args);
+    log = new Log(flags.value("log"), flags.value("log-format") ?? "text");
+    if (flags.on("version")) return await printVersion();
+    const name = rest[0];
+    if (name === undefined || name === "help" || flags.on("help")) return say(usage());
+    const load = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    if (!load) throw new UsageError(`No help topic for '${name}'`, 3);
+    if (flags.on("systemd-cgroup"))
+      throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");
+    const { verb } = await load();
+    const context: Context = { root: flags.value("root") ?? "/run/tsrunc", log };
+    return await runVerb(name, verb, rest.slice(1), context);
+  } catch (error) {
+    log.error((error as Error).message);
+    return error instanceof UsageError ? error.status : 1;
+  }
+}
+
+async function runVerb(name: string, verb: Verb, args: string[], context: Context): Promise<number> {
+  const { flags, rest } = parseFlags({ ...verb.flags, help: { kind: "switch", short: "h" } }, args);
+  if (flags.on("help")) return say(`Usage: tsrunc ${name} ${verb.usage}`);
+  const [least, most] = verb.words;
+  if (rest.length < least)
+    throw new UsageError(`tsrunc: "${name}" requires a minimum of ${least} argument(s)`);
+  if (most !== undefined && rest.length > most)
+    throw new UsageError(`tsrunc: "${name}" requires a maximum of ${most} argument(s)`);
+  try {
+    return await verb.run(rest, flags, context);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    context.log.error((error as Error).message);
+    return verb.failureStatus ?? 1;
+  }
+}
+
+function say(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+async function printVersion(): Promise<number> {
+  const { VERSION } = await import("../version.ts");
+  return say(`tsrunc version ${VERSION}\nspec: 1.2.0`);
+}

@@ -1,0 +1,64 @@
+/** A bundle's `config.json`, and what runc adds to it. */
+import { readFileSync, realpathSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Process, Spec } from "../../engine/runtime/spec.ts";
+
+export interface Bundle {
+  folder: string;
+  /** As it is in the file. */
+  text: string;
+  spec: Spec;
+  rootfs: string;
+}
+
+export function readBundle(path: string | undefined): Bundle {
+  const folder = resolve(path ?? ".");
+  let text: string;
+  try {
+    text = readFileSync(`${folder}/config.json`, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new Error("JSON specification file config.json not found");
+    throw error;
+  }
+  const spec = JSON.parse(text) as Spec;
+  if (!spec.root?.path) throw new Error("Root must be specified");
+  const rootfs = resolve(folder, spec.root.path);
+  checkProcess(spec.process);
+  return { folder, text, spec, rootfs };
+}
+
+export function checkProcess(process: Process | undefined): asserts process is Process {
+  if (!process) throw new Error("process property must not be empty");
+  if (!process.cwd) throw new Error("Cwd property must not be empty");
+  if (!process.cwd.startsWith("/")) throw new Error("Cwd must be an absolute path");
+  if (!process.args?.length) throw new Error("args must not be empty");
+}
+
+/** runc gives a process without HOME its user's, of the image's /etc/passwd; "/" when it has none. */
+export function withHome(process: Process, rootfs: string): Process {
+  const env = process.env ?? [];
+  if (env.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return process;
+  return {
+    ...process,
+    env: [
+      ...env.filter((entry) => !entry.startsWith("HOME=")),
+      `HOME=${homeOf(process.user?.uid ?? 0, rootfs)}`,
+    ],
+  };
+}
+
+function homeOf(uid: number, rootfs: string): string {
+  try {
+    // A link in the image could lead to a file of the host's.
+    const path = realpathSync(`${rootfs}/etc/passwd`);
+    if (!path.startsWith(`${realpathSync(rootfs)}/`)) return "/";
+    for (const line of readFileSync(path, "utf8").split("\n")) {
+      const fields = line.split(":");
+      if (fields[2] === String(uid)) return fields[5] || "/";
+    }
+  } catch {
+    // No file, no home.
+  }
+  return "/";
+}

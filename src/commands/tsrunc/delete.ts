@@ -1,0 +1,41 @@
+/** `tsrunc delete ID`: forgets a container that has stopped; `--force` stops it first. */
+import type { Verb } from "../tsrunc.ts";
+import { runHooks } from "./hooks.ts";
+import { ociState, removeContainer } from "./launch.ts";
+import { StateStore } from "./state-store.ts";
+
+const KILL_TIMEOUT_MS = 10_000;
+
+export const verb: Verb = {
+  flags: { force: { kind: "switch", short: "f" } },
+  usage: "[--force] ID",
+  words: [1, 1],
+  async run([id = ""], flags, context) {
+    const store = new StateStore(context.root);
+    let state: ReturnType<StateStore["load"]>;
+    try {
+      state = store.load(id);
+    } catch (error) {
+      if (!flags.on("force")) throw error;
+      // What a start that was killed half-way has left.
+      store.remove(id);
+      return 0;
+    }
+    const status = store.status(state);
+    if (status !== "stopped" && status !== "created" && !flags.on("force")) {
+      throw new Error(`cannot delete container ${id} that is not stopped: ${status}`);
+    }
+    if (status !== "stopped") {
+      process.kill(state.pid, "SIGKILL");
+      const deadline = performance.now() + KILL_TIMEOUT_MS;
+      while (store.status(state) !== "stopped") {
+        if (performance.now() > deadline) throw new Error("container init still running");
+        await Bun.sleep(2);
+      }
+    }
+    const { hooks } = store.spec(id);
+    await removeContainer(store, id, state.cgroup);
+    runHooks("poststop", hooks?.poststop, ociState(state, "stopped"));
+    return 0;
+  },
+};

@@ -1,0 +1,151 @@
+/**
+ * `create` and `run`: from a bundle to a container that is created, or runs. What is left behind by a failure is
+ * removed here.
+ */
+import { renameSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { EngineError } from "../../engine/errors.ts";
+import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
+import { compileContainer } from "../../engine/runtime/container.ts";
+import { startFailure } from "../../engine/runtime/failure.ts";
+import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
+import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
+import type { Context } from "../tsrunc.ts";
+import { type Bundle, readBundle, withHome } from "./bundle.ts";
+import type { Flags, FlagTable } from "./flags.ts";
+import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
+import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
+import { type ContainerState, processStart, StateStore } from "./state-store.ts";
+
+export const LAUNCH_FLAGS: FlagTable = {
+  bundle: { kind: "value", short: "b" },
+  "console-socket": { kind: "value" },
+  "pid-file": { kind: "value" },
+  "no-pivot": { kind: "switch" },
+  "no-new-keyring": { kind: "switch" },
+  "preserve-fds": { kind: "value" },
+};
+
+export interface Launched {
+  state: ContainerState;
+  bundle: Bundle;
+  stage: Stage;
+  /** Brings the terminal's master, when it is ours to relay. */
+  masterSocket?: number;
+}
+
+/** `gated`: the process waits for `tsrunc start`. */
+export async function launch(id: string, flags: Flags, context: Context, gated: boolean): Promise<Launched> {
+  const bundle = readBundle(flags.value("bundle"));
+  const { spec } = bundle;
+  refuseInnerHooks(spec.hooks);
+  const process = withHome(spec.process!, bundle.rootfs);
+  const store = new StateStore(context.root);
+  const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
+  const choice = await chooseIo(process, flags, gated);
+  const hooks = wantsHooks(spec.hooks);
+  store.reserve(id, bundle.text);
+  try {
+    if (gated) makeFifo(store.fifo(id));
+    const plan = compileContainer({
+      id,
+      spec: { ...spec, process },
+      rootfs: { kind: "path", path: bundle.rootfs },
+      io: choice.io,
+      cgroup,
+      control: true,
+      hooks,
+      noPivot: flags.on("no-pivot"),
+      noNewKeyring: flags.on("no-new-keyring"),
+      ...(gated && { gate: store.fifo(id) }),
+      ...(choice.preserve && { preserve: choice.preserve }),
+      ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
+    });
+    const stage = startStage(plan, {
+      stdio: ["inherit", "inherit", "inherit"],
+      fds: choice.fds,
+      control: true,
+    });
+    const state = newState(id, bundle, cgroup);
+    const runBefore = (pid: number) => {
+      for (const kind of BEFORE_START)
+        runHooks(kind, spec.hooks?.[kind], ociState({ ...state, pid }, "creating"));
+    };
+    try {
+      state.pid = hearPid(stage, hooks ? runBefore : undefined);
+    } catch (error) {
+      stage.kill(9);
+      closeFd(stage.control);
+      await stage.done.catch(() => {});
+      throw error;
+    }
+    // With a gate the stage ends when the container is created; without one, when it has ended.
+    if (gated || state.pid === 0) await stage.done;
+    closeFd(stage.control);
+    state.startTime = processStart(state.pid)?.startTime ?? "";
+    store.save(state);
+    const pidFile = flags.value("pid-file");
+    if (pidFile) writePidFile(pidFile, state.pid);
+    return {
+      state,
+      bundle,
+      stage,
+      ...(choice.masterSocket !== undefined && { masterSocket: choice.masterSocket }),
+    };
+  } catch (error) {
+    await removeContainer(store, id, cgroup);
+    throw asStartError(error);
+  } finally {
+    if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
+  }
+}
+
+function newState(id: string, bundle: Bundle, cgroup: Cgroup): ContainerState {
+  return {
+    id,
+    pid: 0,
+    startTime: "",
+    bundle: bundle.folder,
+    rootfs: bundle.rootfs,
+    created: new Date().toISOString(),
+    ociVersion: bundle.spec.ociVersion,
+    annotations: bundle.spec.annotations ?? {},
+    cgroup,
+  };
+}
+
+export const ociState = (state: ContainerState, status: "creating" | "created" | "running" | "stopped") => ({
+  ociVersion: state.ociVersion,
+  id: state.id,
+  status,
+  pid: status === "stopped" ? 0 : state.pid,
+  bundle: state.bundle,
+  annotations: state.annotations,
+});
+
+/** runc's sentence. */
+export function asStartError(error: unknown): Error {
+  if (error instanceof StepFailure) return new Error(startFailure(error).message, { cause: error });
+  if (error instanceof EngineError) return error;
+  return error as Error;
+}
+
+const FIFO = 0o010622;
+
+function makeFifo(path: string): void {
+  check(sys("mknodat", -100, cstring(path), FIFO, 0), `make the exec fifo ${path}`);
+}
+
+/** Whole or not at all: its reader polls for it. */
+export function writePidFile(path: string, pid: number): void {
+  const hidden = `${dirname(path)}/.${basename(path)}`;
+  writeFileSync(hidden, String(pid));
+  renameSync(hidden, path);
+}
+
+/** Ends what is left of the container, and forgets it. */
+export async function removeContainer(store: StateStore, id: string, cgroup: Cgroup): Promise<void> {
+  const { removeCgroup } = await import("./cgroup.ts");
+  await removeCgroup(cgroup);
+  store.remove(id);
+}

@@ -1,0 +1,38 @@
+/** Errors and warnings as runc logs them: containerd reads the JSON lines of `--log` for the reason of a failure. */
+import { appendFileSync } from "node:fs";
+
+export class Log {
+  readonly #file: string | undefined;
+  readonly #json: boolean;
+
+  constructor(file: string | undefined, format: string) {
+    if (format !== "text" && format !== "json") throw new Error(`invalid log-format: ${format}`);
+    this.#file = file;
+    this.#json = format === "json";
+  }
+
+  error(message: string): void {
+    this.#write("error", message);
+    if (this.#file) console.error(message);
+  }
+
+  warning(message: string): void {
+    this.#write("warning", message);
+  }
+
+  #write(level: string, msg: string): void {
+    const time = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const line = this.#json
+      ? JSON.stringify({ level, msg, time })
+      : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(msg)}`;
+    if (!this.#file) {
+      console.error(line);
+      return;
+    }
+    try {
+      appendFileSync(this.#file, `${line}\n`, { mode: 0o644 });
+    } catch (error) {
+      console.error(`cannot write the log file: ${(error as Error).message}`);
+    }
+  }
+}

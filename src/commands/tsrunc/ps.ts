@@ -1,0 +1,27 @@
+/** `tsrunc ps ID`: the container's processes, as numbers or as `ps` shows them. */
+import { spawnSync } from "node:child_process";
+import type { Verb } from "../tsrunc.ts";
+import { cgroupPids } from "./cgroup.ts";
+import { StateStore } from "./state-store.ts";
+
+export const verb: Verb = {
+  flags: { format: { kind: "value", short: "f" } },
+  usage: "[--format table|json] ID [ps options]",
+  words: [1],
+  run([id = "", ...options], flags, context) {
+    const pids = cgroupPids(new StateStore(context.root).load(id).cgroup);
+    if (flags.value("format") === "json") {
+      console.log(JSON.stringify(pids));
+      return 0;
+    }
+    const { stdout, error } = spawnSync("ps", options.length > 0 ? options : ["-ef"], { encoding: "utf8" });
+    if (error) throw error;
+    const [header = "", ...lines] = stdout.trimEnd().split("\n");
+    const column = header.trim().split(/\s+/).indexOf("PID");
+    if (column < 0) throw new Error("couldn't find PID field in ps output");
+    console.log(
+      [header, ...lines.filter((line) => pids.includes(Number(line.trim().split(/\s+/)[column])))].join("\n"),
+    );
+    return 0;
+  },
+};

@@ -1,0 +1,50 @@
+/** `tsrunc run ID`: create, start, and, unless detached, wait. */
+import type { Verb } from "../tsrunc.ts";
+import { runHooks } from "./hooks.ts";
+import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
+import { forwardSignals } from "./signals.ts";
+import { StateStore } from "./state-store.ts";
+
+export const verb: Verb = {
+  flags: {
+    ...LAUNCH_FLAGS,
+    detach: { kind: "switch", short: "d" },
+    keep: { kind: "switch" },
+    "no-subreaper": { kind: "switch" },
+  },
+  usage:
+    "[--bundle DIR] [--detach] [--console-socket PATH] [--pid-file FILE] [--keep] [--no-pivot] [--preserve-fds N] ID",
+  words: [1, 1],
+  async run([id = ""], flags, context) {
+    const detach = flags.on("detach");
+    let launched: Launched;
+    try {
+      launched = await launch(id, flags, context, detach);
+    } catch (error) {
+      throw new Error(`runc run failed: ${(error as Error).message}`, { cause: error });
+    }
+    const { state, bundle, stage, masterSocket } = launched;
+    const { hooks } = bundle.spec;
+    const store = new StateStore(context.root);
+    if (detach) {
+      const { startCreated } = await import("./start.ts");
+      startCreated(store, state, hooks);
+      return 0;
+    }
+    try {
+      runHooks("poststart", hooks?.poststart, ociState(state, "running"));
+    } catch (error) {
+      context.log.warning((error as Error).message);
+    }
+    const terminal =
+      masterSocket === undefined ? undefined : await (await import("./terminal.ts")).relay(masterSocket);
+    forwardSignals(state.pid, terminal);
+    const status = await stage.done;
+    await terminal?.close();
+    if (!flags.on("keep")) {
+      await removeContainer(store, id, state.cgroup);
+      runHooks("poststop", hooks?.poststop, ociState(state, "stopped"));
+    }
+    return status;
+  },
+};

@@ -1,0 +1,74 @@
+/** `tsrunc spec`: a `config.json` to begin with. */
+import { existsSync, writeFileSync } from "node:fs";
+import type { Mount, Spec } from "../../engine/runtime/spec.ts";
+import type { Verb } from "../tsrunc.ts";
+
+const KEPT = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+
+const mount = (destination: string, type: string, source: string, options?: string): Mount => ({
+  destination,
+  type,
+  source,
+  ...(options && { options: options.split(",") }),
+});
+
+const EXAMPLE: Spec = {
+  ociVersion: "1.2.0",
+  process: {
+    terminal: true,
+    user: { uid: 0, gid: 0 },
+    args: ["sh"],
+    env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"],
+    cwd: "/",
+    capabilities: { bounding: KEPT, effective: KEPT, permitted: KEPT },
+    rlimits: [{ type: "RLIMIT_NOFILE", hard: 1024, soft: 1024 }],
+    noNewPrivileges: true,
+  },
+  root: { path: "rootfs", readonly: true },
+  hostname: "tsrunc",
+  mounts: [
+    mount("/proc", "proc", "proc"),
+    mount("/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"),
+    mount("/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"),
+    mount("/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k"),
+    mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"),
+    mount("/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"),
+    mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro"),
+  ],
+  linux: {
+    resources: { devices: [{ allow: false, access: "rwm" }] },
+    namespaces: [
+      { type: "pid" },
+      { type: "network" },
+      { type: "ipc" },
+      { type: "uts" },
+      { type: "mount" },
+      { type: "cgroup" },
+    ],
+    maskedPaths: [
+      "/proc/acpi",
+      "/proc/asound",
+      "/proc/kcore",
+      "/proc/keys",
+      "/proc/latency_stats",
+      "/proc/timer_list",
+      "/proc/timer_stats",
+      "/proc/sched_debug",
+      "/sys/firmware",
+      "/proc/scsi",
+    ],
+    readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+  },
+};
+
+export const verb: Verb = {
+  flags: { bundle: { kind: "value", short: "b" } },
+  usage: "[--bundle DIR]",
+  words: [0, 0],
+  run(_words, flags) {
+    const path = `${flags.value("bundle") ?? "."}/config.json`;
+    if (existsSync(path)) throw new Error(`File ${path.replace(/^\.\//, "")} exists. Remove it first`);
+    writeFileSync(path, `${JSON.stringify(EXAMPLE, null, "\t")}\n`);
+    return 0;
+  },
+};

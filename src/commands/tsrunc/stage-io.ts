@@ -1,0 +1,89 @@
+/** The stage's side of tsrunc: the streams that it inherits, what it tells, and terminals. */
+import { fstatSync } from "node:fs";
+import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE } from "../../engine/runtime/frame.ts";
+import type { ProcessIo } from "../../engine/runtime/io.ts";
+import { SYNC } from "../../engine/runtime/keeper-steps.ts";
+import { STAGE_FD } from "../../engine/runtime/plan.ts";
+import type { Process } from "../../engine/runtime/spec.ts";
+import type { Stage } from "../../engine/runtime/stage.ts";
+import { closeFd, sys } from "../../ffi/libc.ts";
+import type { Flags } from "./flags.ts";
+
+const NULL_DEVICE = 0x103;
+
+/** Streams that become the user's, and those that are the host's /dev/null, which never may. */
+export function inheritedStreams(process: Process): { own: number[]; null: number[] } {
+  const inherited = { own: [] as number[], null: [] as number[] };
+  const uid = process.user?.uid ?? 0;
+  for (const fd of [0, 1, 2]) {
+    try {
+      const stat = fstatSync(fd);
+      if (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE) inherited.null.push(fd);
+      else if (stat.uid !== uid) inherited.own.push(fd);
+    } catch {
+      // Closed: the stage gets none either.
+    }
+  }
+  return inherited;
+}
+
+export interface IoChoice {
+  io: ProcessIo;
+  /** Passed to the stage, as 6 and on. */
+  fds: number[];
+  preserve?: { count: number; first: number };
+  /** Our end of the socket that brings a terminal's master. */
+  masterSocket?: number;
+}
+
+/** runc's rules for terminals: a detached process needs a console socket, an attached one must not have any. */
+export async function chooseIo(process: Process, flags: Flags, detach: boolean): Promise<IoChoice> {
+  const socketPath = flags.value("console-socket");
+  if (detach && process.terminal && !socketPath) {
+    throw new Error("cannot allocate tty if runc will detach without setting console socket");
+  }
+  if ((!detach || !process.terminal) && socketPath) {
+    throw new Error("cannot use console socket if runc will not detach or allocate tty");
+  }
+  const count = flags.number("preserve-fds");
+  const preserved = Array.from({ length: count }, (_, i) => 3 + i);
+  const size = process.consoleSize && { cols: process.consoleSize.width, rows: process.consoleSize.height };
+  if (!process.terminal) return { io: { kind: "inherit" }, fds: preserved, ...preserve(count, 0) };
+  if (socketPath)
+    return { io: { kind: "pty", ...size, master: { socketPath } }, fds: preserved, ...preserve(count, 0) };
+  const { socketPair } = await import("../../ffi/socket.ts");
+  const [ours, theirs] = socketPair();
+  const io: ProcessIo = { kind: "pty", ...size, master: { fd: STAGE_FD.firstPassed } };
+  return { io, fds: [theirs, ...preserved], masterSocket: ours, ...preserve(count, 1) };
+}
+
+const preserve = (count: number, before: number) =>
+  count > 0 ? { preserve: { count, first: STAGE_FD.firstPassed + before } } : {};
+
+/**
+ * Hears the stage until it has told the pid (and, when it asks for hooks, has been answered). Waits by blocking: there
+ * is nothing else to do in these two milliseconds, and no event loop starts faster. 0 when the stage failed.
+ */
+export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
+  const bytes = new Uint8Array(FRAME_SIZE);
+  let pid = 0;
+  while (sys("recvfrom", stage.control, bytes, FRAME_SIZE, MSG_WAITALL, 0, 0) === FRAME_SIZE) {
+    const frame = decodeFrame(bytes);
+    if (frame.type !== FRAME.SYNC) continue;
+    if (frame.a === SYNC.pid) pid = Number(frame.value);
+    if (frame.a === SYNC.pid && !hooks) break;
+    if (frame.a === SYNC.hooks) {
+      hooks?.(pid);
+      const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
+      sys("write", stage.control, answer, answer.length);
+      break;
+    }
+  }
+  return pid;
+}
+
+const MSG_WAITALL = 0x100;
+
+export const closeAll = (fds: readonly (number | undefined)[]): void => {
+  for (const fd of fds) if (fd !== undefined && fd >= 0) closeFd(fd);
+};

@@ -1,0 +1,47 @@
+/** An attached terminal: ours is made raw, and bytes go to and fro. */
+import { ReadStream } from "node:tty";
+import { closeFd } from "../../ffi/libc.ts";
+import { setWindowSize } from "../../ffi/poll.ts";
+import { receiveFds } from "../../ffi/socket.ts";
+
+export interface Relay {
+  resize(): void;
+  /** Resolves when what the container has printed is out. */
+  close(): Promise<void>;
+}
+
+export async function relay(socket: number): Promise<Relay> {
+  const received = receiveFds(socket, 64, 1);
+  closeFd(socket);
+  const master = received?.fds[0];
+  if (master === undefined) throw new Error("the container sent no terminal");
+  const output = new ReadStream(master);
+  const ended = new Promise<void>((resolve) => {
+    output.on("end", resolve);
+    output.on("close", resolve);
+    // EIO is how a terminal ends.
+    output.on("error", () => resolve());
+  });
+  output.on("data", (bytes) => process.stdout.write(bytes));
+  const resize = () => {
+    const { columns, rows } = process.stdout;
+    if (columns && rows) setWindowSize(master, columns, rows);
+  };
+  const { stdin } = process;
+  if (stdin.isTTY) stdin.setRawMode(true);
+  const writer = Bun.file(master).writer();
+  stdin.on("data", (bytes) => {
+    writer.write(bytes);
+    writer.flush();
+  });
+  resize();
+  return {
+    resize,
+    async close() {
+      await Promise.race([ended, Bun.sleep(200)]);
+      if (stdin.isTTY) stdin.setRawMode(false);
+      stdin.pause();
+      output.destroy();
+    },
+  };
+}
