@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readExitRecord } from "../../src/engine/runtime/exit-record.ts";
 import {
@@ -212,6 +212,37 @@ describe("a keeper", () => {
     closeFd(stdin!);
     keeper.closeStdin();
     await until(() => events.told.includes("exit 1"), "the exit");
+  });
+
+  test("sleeps on when a cgroup that it watches is removed", async () => {
+    using place = scratch();
+    const mount = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .find((line) => line.split(" ")[2] === "cgroup2")!;
+    const cgroup = join(mount.split(" ")[1]!, `keeper-test-${process.pid}`);
+    mkdirSync(cgroup);
+    let removed = false;
+    try {
+      const keeper = await launch(place.path, "read line", listener(), (b) => {
+        const fd = b.fd();
+        b.call("openat", [-100, b.string(join(cgroup, "cgroup.events")), 0], { fd });
+        return { watches: [{ fd, kind: "priority" }] };
+      });
+      const own = keeperPid(keeper);
+      rmdirSync(cgroup);
+      removed = true;
+      // It has to look again: the removal itself wakes nobody
+      for (const fd of Object.values(await keeper.take())) closeFd(fd);
+      const ticks = () => {
+        const fields = readFileSync(`/proc/${own}/stat`, "utf8").split(" ");
+        return Number(fields[13]) + Number(fields[14]);
+      };
+      const before = ticks();
+      await Bun.sleep(200);
+      expect(ticks() - before).toBeLessThan(5);
+    } finally {
+      if (!removed) rmdirSync(cgroup);
+    }
   });
 
   test("reports an eventfd that fired, once for each client, and in the record", async () => {

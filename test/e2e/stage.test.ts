@@ -6,7 +6,7 @@ import { flags, type Plan, PlanBuilder, STAGE_FD } from "../../src/engine/runtim
 import { runPlan, type StageOptions, StepFailure, startStage } from "../../src/engine/runtime/stage.ts";
 import { ERRNO } from "../../src/ffi/errno.ts";
 import { closeFd, pipe } from "../../src/ffi/libc.ts";
-import { CLONE } from "../../src/ffi/process.ts";
+import { CLONE, PR } from "../../src/ffi/process.ts";
 import { receiveFds, socketPair } from "../../src/ffi/socket.ts";
 import { executeShell, mountIn, mountRoot, pipeSteps, pivotRoot, scratch } from "../support/plans.ts";
 
@@ -264,6 +264,7 @@ describe("--init", () => {
   /** A container with a pid namespace of its own, whose pid 1 is the stage. */
   function withInit(rootfs: string, command: (b: PlanBuilder) => void): Plan {
     const b = new PlanBuilder();
+    b.call("prctl", [flags(PR, "PR_SET_DUMPABLE"), 0]);
     const ready = pipeSteps(b);
     const child = b.label("container");
     const pid = b.slot("pid");
@@ -311,6 +312,12 @@ describe("--init", () => {
     expect(text).toContain("memfd:ts-stage");
     expect(text).not.toContain("ts-plan");
     expect(text).not.toContain("ts-status");
+  });
+
+  test("lets the command write to pid 1's streams, although the stage was not dumpable", async () => {
+    using place = scratch();
+    const plan = withInit(place.rootfs, (b) => executeShell(b, "echo logged >/proc/1/fd/1"));
+    expect((await output(plan)).text).toBe("logged\n");
   });
 
   test("reaps orphans", async () => {

@@ -133,37 +133,41 @@ static void reap_all(void) {
   }
 }
 
-/* `oom_kill N` of a v2 memory.events; reading it also makes the next change poll again. */
-static u64 oom_kills(i32 fd) {
+/* `oom_kill N` of a v2 memory.events; reading it also makes the next change poll again. Negative: the cgroup is gone. */
+static i64 oom_kills(i32 fd) {
   char text[256];
   i64 size = sys4(SYS_pread64, fd, text, sizeof text, 0);
+  if (size < 0) return size;
   static const char key[] = "\noom_kill ";
   for (i64 at = 0; at + (i64)sizeof key < size; at++) {
-    u64 same = 0, count = 0;
-    while (same < sizeof key - 1 && text[at + (i64)same] == key[same]) same++;
-    if (same < sizeof key - 1) continue;
-    for (at += (i64)same; at < size && text[at] >= '0' && text[at] <= '9'; at++) count = count * 10 + (u64)(text[at] - '0');
+    i64 same = 0, count = 0;
+    while (same < (i64)sizeof key - 1 && text[at + same] == key[same]) same++;
+    if (same < (i64)sizeof key - 1) continue;
+    for (at += same; at < size && text[at] >= '0' && text[at] <= '9'; at++) count = count * 10 + (text[at] - '0');
     return count;
   }
   return 0;
 }
 
-static void look_at(u32 index, u16 events) {
+/* How often it fired since the last look; negative: it never will again. */
+static i64 firings(u32 index) {
   struct named_fd *watch = &kept.watches[index];
-  u64 count = 0;
   if (watch->name == WATCH_EVENTFD) {
-    if (sys3(SYS_read, watch->fd, &count, sizeof count) < 0) count = 0;
-  } else {
-    u64 kills = oom_kills(watch->fd);
-    count = kills > watch_counts[index] ? kills - watch_counts[index] : 0;
+    u64 count = 0;
+    i64 got = sys3(SYS_read, watch->fd, &count, sizeof count);
+    return got == -EAGAIN ? 0 : got < 0 ? got : (i64)count;
   }
-  if (count > 0 && !ended) {
-    watches_fired |= 1u << index;
-    watch_counts[index] += count;
-    tell(FRAME_WATCH, (u16)index, (i64)watch_counts[index]);
-  } else if (events & (POLLERR | POLLHUP) && !(events & POLLPRI && watch->name == WATCH_PRIORITY)) {
-    watch->fd = -1; /* the cgroup is gone */
-  }
+  i64 kills = oom_kills(watch->fd);
+  return kills < 0 ? kills : kills - (i64)watch_counts[index];
+}
+
+static void look_at(u32 index) {
+  i64 count = firings(index);
+  if (count < 0) kept.watches[index].fd = -1; /* polling it on would never sleep */
+  if (count <= 0 || ended) return;
+  watches_fired |= 1u << index;
+  watch_counts[index] += (u64)count;
+  tell(FRAME_WATCH, (u16)index, (i64)watch_counts[index]);
 }
 
 static int is_kept(i32 fd) {
@@ -195,7 +199,7 @@ static void wait_for_something(void) {
   if (sys5(SYS_ppoll, polled, 3 + kept.watch_count, 0, 0, 8) <= 0) return;
   /* An oom before the exit that it caused. */
   for (u32 i = 0; i < kept.watch_count; i++) {
-    if (polled[3 + i].revents) look_at(i, polled[3 + i].revents);
+    if (polled[3 + i].revents) look_at(i);
   }
   if (polled[0].revents) reap_all();
   if (polled[2].revents && client == polled[2].fd) listen_to_client();

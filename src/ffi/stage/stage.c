@@ -24,6 +24,15 @@ static void fail(i64 error) {
   end(125);
 }
 
+/* Once waited for, its number may be another's. */
+static i32 wait_and_forget(i32 pid) {
+  i32 result = wait_for(pid);
+  for (u32 i = 0; i < child_count; i++) {
+    if (children[i] == pid) children[i] = children[--child_count];
+  }
+  return result;
+}
+
 static void fail_if_another_failed(void) {
   for (u32 i = 0; i < PROCESSES; i++) {
     if (status->processes[i].state != FAILED) continue;
@@ -168,7 +177,7 @@ static void run(void) {
       case OP_AWAIT: settle(step, await_answer(a[0])); break;
       case OP_WAIT:
         if (step->slot < 0) wait_and_end((i32)a[0]);
-        slots()[step->slot] = wait_for((i32)a[0]);
+        slots()[step->slot] = wait_and_forget((i32)a[0]);
         break;
       case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2], plan, status);
       case OP_KEEP: keep((i32)a[0], (const struct keep *)a[1], plan, status);
