@@ -307,7 +307,10 @@ describe("--init", () => {
 
   test("keeps nothing of a plan in pid 1's memory", async () => {
     using place = scratch();
-    const plan = withInit(place.rootfs, (b) => executeShell(b, "cat /proc/1/maps"));
+    // It goes on at the same time as the command
+    const script =
+      "n=0; while grep -q ts-plan /proc/1/maps && [ $n -lt 50 ]; do sleep 0.02; n=$((n+1)); done; cat /proc/1/maps";
+    const plan = withInit(place.rootfs, (b) => executeShell(b, script));
     const { text } = await output(plan);
     expect(text).toContain("memfd:ts-stage");
     expect(text).not.toContain("ts-plan");

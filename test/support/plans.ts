@@ -32,7 +32,8 @@ export function scratch(): Scratch {
     mkdirSync(join(rootfs, folder), { recursive: true });
   copyFileSync("/bin/busybox", join(rootfs, "bin/busybox"));
   chmodSync(join(rootfs, "bin/busybox"), 0o755);
-  for (const name of ["sh", "true", "cat", "ps", "sleep"]) symlinkSync("busybox", join(rootfs, "bin", name));
+  for (const name of ["sh", "true", "cat", "ps", "grep", "sleep"])
+    symlinkSync("busybox", join(rootfs, "bin", name));
   return { path, rootfs, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
