@@ -8,6 +8,8 @@ import { wakerPlan } from "./waker.ts";
 
 export type Ready = (events: number) => void;
 
+/** After so long without output, what reading it left in memory is given back: an idle shim is to be small. */
+const QUIET_MS = 1000;
 /** Pause between two looks at streams that only trickle, so that a writer of short lines fills its pipe meanwhile. */
 const TRICKLE_PAUSE_MS = 1;
 /** So many quick looks in a row that found little are a trickle. */
@@ -20,6 +22,7 @@ export class Poller {
   #awake = false;
   #looks = 0;
   #closed = false;
+  #tidy: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts the waker, again if somebody killed it. */
   async start(): Promise<void> {
@@ -33,7 +36,6 @@ export class Poller {
       fd: stage.control,
       socket: { data: () => this.#wake(), close: again, error: () => {} },
     } as unknown as Parameters<typeof Bun.connect>[0]);
-    if (this.#awake) this.#wake();
   }
 
   /** Watches for input (and hang-up), or for room to write. One watch for each fd. */
@@ -48,11 +50,15 @@ export class Poller {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#tidy);
     this.#waker?.end();
   }
 
   #wake(): void {
+    // A new waker's first byte may come while we look: our answer to it comes when all is quiet.
+    if (this.#awake) return;
     this.#awake = true;
+    clearTimeout(this.#tidy);
     this.#looks = 0;
     this.#look();
   }
@@ -62,6 +68,8 @@ export class Poller {
     if (found === 0) {
       this.#awake = false;
       this.#waker?.write("w");
+      clearTimeout(this.#tidy);
+      this.#tidy = setTimeout(() => Bun.gc(true), QUIET_MS);
     } else if (++this.#looks % TRICKLE_LOOKS === 0) {
       setTimeout(this.#look, TRICKLE_PAUSE_MS);
     } else setImmediate(this.#look);
