@@ -1,16 +1,49 @@
 /** GET /exec/ID/json and POST /exec/ID/resize. */
+import { readFileSync } from "node:fs";
 import type { ExecInspect } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
 import type { ExecContext } from "./context.ts";
 import { findActive } from "./start.ts";
 
 const START_PATIENCE_MS = 10_000;
+/** Between a process's end and the news of it lie microseconds. */
+const END_PATIENCE_MS = 2000;
 
-export function inspect(ctx: ExecContext, id: string): ExecInspect {
+/** linux/sched.h */
+const PF_EXITING = 0x4;
+
+/** Whether a process has begun to end, or is gone. */
+function isEnding(pid: number): boolean {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return true;
+  }
+  // proc_pid_stat(5): the name, in parentheses, may have anything in it; state is the 3rd field, flags the 9th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & PF_EXITING) !== 0;
+}
+
+/** True when it happened in time. */
+async function within(ms: number, happening: Promise<void>): Promise<boolean> {
+  const timeout = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => timeout.resolve(false), ms);
+  try {
+    return await Promise.race([happening.then(() => true), timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export async function inspect(ctx: ExecContext, id: string): Promise<ExecInspect> {
   const exec = ctx.execs.get(id);
   if (exec === undefined || ctx.store.byId(exec.container) === undefined) {
     throw new EngineError("notFound", `No such exec instance: ${id}`);
   }
+  // Clients ask for the status when the stream ends, which it may do before the news of the exit are here.
+  if (exec.running && exec.pid !== 0 && isEnding(exec.pid))
+    await within(END_PATIENCE_MS, ctx.execs.until("end", id));
   const [entrypoint = "", ...args] = exec.command;
   return {
     ID: id,
@@ -33,27 +66,20 @@ export function inspect(ctx: ExecContext, id: string): ExecInspect {
   };
 }
 
-/** A terminal's size is sent while the start is still under way. */
-async function begun(ctx: ExecContext, id: string): Promise<void> {
-  const timeout = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => timeout.reject(new EngineError("internal", "timeout waiting for exec session ready")),
-    START_PATIENCE_MS,
-  );
-  try {
-    await Promise.race([ctx.execs.begun(id), timeout.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 export async function resize(
   ctx: ExecContext,
   id: string,
   { cols, rows }: { cols: number; rows: number },
 ): Promise<void> {
   const { exec } = findActive(ctx, id);
-  if (exec.pid === 0 && exec.exitCode === null) await begun(ctx, id);
+  // A terminal's size is sent while the start is still under way.
+  if (
+    exec.pid === 0 &&
+    exec.exitCode === null &&
+    !(await within(START_PATIENCE_MS, ctx.execs.until("begin", id)))
+  ) {
+    throw new EngineError("internal", "timeout waiting for exec session ready");
+  }
   if (exec.pid === 0) throw new EngineError("invalid", "exec process is not started");
   await ctx.shim.resize(id, cols, rows);
 }

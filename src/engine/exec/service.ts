@@ -68,6 +68,7 @@ export class Execs implements ExecService, ContainerExecs {
     exec.exitCode = status;
     exec.endedAt = Date.now();
     this.#ctx.execs.save(exec);
+    this.#ctx.execs.told("end", id);
     const container = this.#ctx.store.byId(exec.container);
     if (container !== undefined) {
       container.execs.delete(id);

@@ -90,7 +90,7 @@ export async function start(
     socket?.destroy();
     throw failed(ctx, exec, container, cause);
   } finally {
-    ctx.execs.begin(id);
+    ctx.execs.told("begin", id);
   }
   if (detach) return undefined;
   return {

@@ -4,7 +4,11 @@ import type { Exec } from "./exec.ts";
 
 export class ExecStore {
   readonly #byId = new Map<string, Exec>();
-  readonly #begun = new Map<string, PromiseWithResolvers<void>>();
+  /** Who waits for an exec to begin or to end. */
+  readonly #waiting = {
+    begin: new Map<string, PromiseWithResolvers<void>>(),
+    end: new Map<string, PromiseWithResolvers<void>>(),
+  };
   readonly #write;
   readonly #delete;
   readonly #deleteOf;
@@ -34,20 +38,20 @@ export class ExecStore {
     this.#byId.set(exec.id, exec);
   }
 
-  /** Resolves when `begin` was called for it. */
-  begun(id: string): Promise<void> {
-    let waiting = this.#begun.get(id);
+  /** Resolves when `told` is called for it. */
+  until(what: "begin" | "end", id: string): Promise<void> {
+    let waiting = this.#waiting[what].get(id);
     if (waiting === undefined) {
       waiting = Promise.withResolvers<void>();
-      this.#begun.set(id, waiting);
+      this.#waiting[what].set(id, waiting);
     }
     return waiting.promise;
   }
 
-  /** It runs, or never will. */
-  begin(id: string): void {
-    this.#begun.get(id)?.resolve();
-    this.#begun.delete(id);
+  /** `begin`: it runs, or never will. */
+  told(what: "begin" | "end", id: string): void {
+    this.#waiting[what].get(id)?.resolve();
+    this.#waiting[what].delete(id);
   }
 
   delete(id: string): void {

@@ -63,11 +63,12 @@ export class FakeShim implements ShimClient {
   async exec(request: ExecLaunchRequest): Promise<Launched> {
     if (this.failure) throw this.failure;
     this.execs.push(request);
-    return this.#begin(request.id, request.container);
+    // Of a process that lives: whether it does is looked up.
+    return this.#begin(request.id, request.container, process.pid);
   }
 
-  #begin(id: string, container: string): Launched {
-    const launched = { pid: ++this.#pid, startedAt: String(BigInt(Date.now()) * 1_000_000n) };
+  #begin(id: string, container: string, pid = ++this.#pid): Launched {
+    const launched = { pid, startedAt: String(BigInt(Date.now()) * 1_000_000n) };
     this.supervised.set(id, { id, container, ...launched, paused: false });
     return launched;
   }
