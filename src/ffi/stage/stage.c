@@ -16,12 +16,18 @@ static u32 child_count;
 static i64 *slots(void) { return (i64 *)(PLAN_BASE + SLOTS_AT); }
 static struct step *step_at(u64 index) { return (struct step *)(PLAN_BASE + plan->steps_at) + index; }
 
-/* Ends this process and what it has cloned: a half-made container must not stay behind. */
+/* Ends this process after what it has cloned: a half-made container must not stay behind, nor hold its cgroup. */
+static void end_with_children(void) __attribute__((noreturn));
+static void end_with_children(void) {
+  for (u32 i = 0; i < child_count; i++) sys2(SYS_kill, children[i], SIGKILL);
+  for (u32 i = 0; i < child_count; i++) wait_for(children[i]);
+  end(125);
+}
+
 static void fail(i64 error) {
   me->error = (i32)error;
   me->state = FAILED;
-  for (u32 i = 0; i < child_count; i++) sys2(SYS_kill, children[i], SIGKILL);
-  end(125);
+  end_with_children();
 }
 
 /* Once waited for, its number may be another's. */
@@ -35,9 +41,7 @@ static i32 wait_and_forget(i32 pid) {
 
 static void fail_if_another_failed(void) {
   for (u32 i = 0; i < PROCESSES; i++) {
-    if (status->processes[i].state != FAILED) continue;
-    for (u32 k = 0; k < child_count; k++) sys2(SYS_kill, children[k], SIGKILL);
-    end(125);
+    if (status->processes[i].state == FAILED) end_with_children();
   }
 }
 
