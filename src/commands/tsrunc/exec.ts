@@ -39,7 +39,7 @@ export const verb: Verb = {
     try {
       return await exec(id, words, flags, new StateStore(context.root));
     } catch (error) {
-      throw new Error(`exec failed: ${asStartError(error).message}`, { cause: error });
+      throw new Error(`exec failed: ${asStartError(error, "exec").message}`, { cause: error });
     }
   },
 };

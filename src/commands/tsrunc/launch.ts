@@ -124,8 +124,8 @@ export const ociState = (state: ContainerState, status: "creating" | "created" |
 });
 
 /** runc's sentence. */
-export function asStartError(error: unknown): Error {
-  if (error instanceof StepFailure) return new Error(startFailure(error).message, { cause: error });
+export function asStartError(error: unknown, of: "container" | "exec" = "container"): Error {
+  if (error instanceof StepFailure) return new Error(startFailure(error, of).message, { cause: error });
   if (error instanceof EngineError) return error;
   return error as Error;
 }

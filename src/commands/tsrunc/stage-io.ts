@@ -67,17 +67,18 @@ const preserve = (count: number, before: number) =>
 export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
   const bytes = new Uint8Array(FRAME_SIZE);
   let pid = 0;
+  // Two processes tell us: the container's may ask before the first one has said who it is.
+  let asked = false;
   while (sys("recvfrom", stage.control, bytes, FRAME_SIZE, MSG_WAITALL, 0, 0) === FRAME_SIZE) {
     const frame = decodeFrame(bytes);
     if (frame.type !== FRAME.SYNC) continue;
     if (frame.a === SYNC.pid) pid = Number(frame.value);
-    if (frame.a === SYNC.pid && !hooks) break;
-    if (frame.a === SYNC.hooks) {
-      hooks?.(pid);
-      const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
-      sys("write", stage.control, answer, answer.length);
-      break;
-    }
+    if (frame.a === SYNC.hooks) asked = true;
+    if (pid === 0 || (hooks && !asked)) continue;
+    hooks?.(pid);
+    const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
+    if (hooks) sys("write", stage.control, answer, answer.length);
+    break;
   }
   return pid;
 }

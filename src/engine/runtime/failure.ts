@@ -16,11 +16,12 @@ const COMPLETE = "executable file not found in $PATH";
 
 export function startFailure(
   failure: Pick<StepFailure, "label" | "message" | "errno" | "process">,
+  of: "container" | "exec" = "container",
 ): StartFailure {
   const { label, message, errno, process } = failure;
   const text = label.endsWith(COMPLETE) ? label : message;
   const ofCommand = label.startsWith("exec: ");
-  const inside = process > 0 && !ofCommand;
+  const inside = of === "container" && process > 0 && !ofCommand;
   return {
     message: `unable to start container process: ${inside ? "error during container init: " : ""}${text}`,
     status: statusOf(label, errno),

@@ -9,7 +9,7 @@ import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TRE
 import { EngineError } from "../errors.ts";
 import { cleanPath, type Inside, makeFile, openInside, openOrMakeFolder } from "./inside.ts";
 import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
-import { type Data, flags, named, type PlanBuilder } from "./plan.ts";
+import { type Data, flags, named, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
 import type { Mount } from "./spec.ts";
 
 const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
@@ -45,9 +45,15 @@ export function setAttributes(
 }
 
 /** Attaches a detached mount to an open mount point. */
-export function attach(plan: PlanBuilder, fd: number, target: number, label: string): void {
+export function attach(
+  plan: PlanBuilder,
+  fd: number,
+  target: number,
+  label: string,
+  keeps: { slot?: Slot; tolerate?: Tolerate } = {},
+): void {
   const how = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
-  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), how], { label });
+  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), how], { label, ...keeps });
 }
 
 /** A detached copy of the mount at a path of the host's (or, with an empty path, at an fd). */
@@ -181,8 +187,15 @@ export class Mounter {
     applyOptions(plan, this.#mount, options, label);
     const found = openInside(this.#at, target, { label, tolerate: [ERRNO.ENOENT] });
     plan.unless(found, "not negative", () => this.#makeLikeSource(target, label), "the mount point is there");
-    attach(plan, this.#mount, this.#at.target, label);
+    this.#attachBind(label);
     applyPropagation(plan, this.#mount, options, label);
+  }
+
+  /** The kernel says EINVAL to a folder over a file; mount(2) said ENOTDIR, which Docker explains to its users. */
+  #attachBind(label: string): void {
+    const { plan, result } = this.#at;
+    attach(plan, this.#mount, this.#at.target, label, { slot: result, tolerate: [ERRNO.EINVAL] });
+    plan.unless(result, "not negative", () => plan.add({ op: "fail", errno: ERRNO.ENOTDIR, label }));
   }
 
   /** A file for a file, a folder for a folder: only a folder has a ".". */
