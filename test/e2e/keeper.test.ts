@@ -183,6 +183,22 @@ describe("a keeper", () => {
     expect(keeper.take()).rejects.toThrow();
   });
 
+  test("ends by itself when its folder is gone, its process too, and nobody is connected", async () => {
+    const place = scratch();
+    const keeper = await launch(place.path, "read line");
+    const own = keeperPid(keeper);
+    const { pidfd, stdin, stdout } = await keeper.take();
+    keeper.disconnect();
+    place[Symbol.dispose]();
+    closeFd(stdin!);
+    closeFd(stdout!);
+    await Bun.sleep(20);
+    expect(sys("kill", own, 0)).toBe(0);
+    signalPidfd(pidfd!, SIG.SIGKILL);
+    closeFd(pidfd!);
+    await until(() => sys("kill", own, 0) === -3, "the keeper to go");
+  });
+
   test("serves root alone", async () => {
     using place = scratch();
     chmodSync(place.path, 0o755);

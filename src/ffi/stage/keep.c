@@ -188,6 +188,15 @@ static void close_all_else(void) {
   sys3(SYS_close_range, highest < 63 ? 64 : highest + 1, ~0u, 0);
 }
 
+/* The exit is noted, nobody is there, and nobody can come any more: the record's folder has been removed. */
+static int is_forgotten(void) {
+  struct statx record;
+  if (!ended || client >= 0) return 0;
+  if (kept.listen < 0) return 1;
+  if (kept.record < 0) return 0;
+  return sys5(SYS_statx, kept.record, "", AT_EMPTY_PATH, STATX_NLINK, &record) == 0 && record.links == 0;
+}
+
 static void wait_for_something(void) {
   struct pollfd polled[3 + WATCH_MAX] = {
     { signals, POLLIN, 0 }, { kept.listen, POLLIN, 0 }, { client, POLLIN, 0 },
@@ -196,7 +205,9 @@ static void wait_for_something(void) {
     polled[3 + i].fd = kept.watches[i].fd;
     polled[3 + i].events = kept.watches[i].name == WATCH_PRIORITY ? POLLPRI : POLLIN;
   }
-  if (sys5(SYS_ppoll, polled, 3 + kept.watch_count, 0, 0, 8) <= 0) return;
+  struct timespec look_again = { 2, 0 };
+  struct timespec *timeout = ended && client < 0 ? &look_again : 0;
+  if (sys5(SYS_ppoll, polled, 3 + kept.watch_count, timeout, 0, 8) <= 0) return;
   /* An oom before the exit that it caused. */
   for (u32 i = 0; i < kept.watch_count; i++) {
     if (polled[3 + i].revents) look_at(i);
@@ -226,6 +237,6 @@ void keep(i32 pid, const struct keep *what, struct plan *plan, struct status *st
   sys2(SYS_munmap, status, 4096);
   if (first >= 0) greet(first);
   reap_all();
-  while (kept.listen >= 0 || client >= 0 || !ended) wait_for_something();
+  while (!is_forgotten()) wait_for_something();
   end(0);
 }

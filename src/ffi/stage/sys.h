@@ -16,7 +16,7 @@ enum {
   SYS_read = 0, SYS_close = 3, SYS_mmap = 9, SYS_munmap = 11, SYS_rt_sigaction = 13, SYS_rt_sigprocmask = 14,
   SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_getpid = 39, SYS_sendmsg = 46, SYS_recvmsg = 47, SYS_getsockopt = 55,
   SYS_clone = 56, SYS_wait4 = 61, SYS_kill = 62, SYS_fcntl = 72, SYS_geteuid = 107, SYS_rt_sigtimedwait = 128,
-  SYS_clock_gettime = 228, SYS_exit_group = 231, SYS_ppoll = 271, SYS_accept4 = 288, SYS_signalfd4 = 289, SYS_dup3 = 292,
+  SYS_clock_gettime = 228, SYS_exit_group = 231, SYS_ppoll = 271, SYS_accept4 = 288, SYS_signalfd4 = 289, SYS_dup3 = 292, SYS_statx = 332,
   SYS_write = 1,
 };
 static inline long sys(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -34,7 +34,7 @@ enum {
   SYS_ppoll = 73, SYS_signalfd4 = 74, SYS_exit_group = 94, SYS_clock_gettime = 113, SYS_kill = 129,
   SYS_rt_sigaction = 134, SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_getpid = 172, SYS_geteuid = 175,
   SYS_getsockopt = 209, SYS_sendmsg = 211, SYS_recvmsg = 212, SYS_munmap = 215, SYS_clone = 220, SYS_mmap = 222,
-  SYS_accept4 = 242, SYS_wait4 = 260,
+  SYS_accept4 = 242, SYS_wait4 = 260, SYS_statx = 291,
 };
 static inline long sys(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
   register u64 x8 __asm__("x8") = (u64)nr;
@@ -70,7 +70,7 @@ enum { PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_ANONY
 enum { POLLIN = 1, POLLPRI = 2, POLLERR = 8, POLLHUP = 16 };
 enum { SOL_SOCKET = 1, SO_PEERCRED = 17, SCM_RIGHTS = 1 };
 enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
-enum { CLOSE_RANGE_CLOEXEC = 4 };
+enum { CLOSE_RANGE_CLOEXEC = 4, AT_EMPTY_PATH = 0x1000, STATX_NLINK = 4 };
 #define CLONE_PIDFD 0x1000ul
 #define CLONE_VFORK 0x4000ul
 #define CLONE_PARENT 0x8000ul
@@ -80,6 +80,7 @@ struct timespec { i64 sec, nsec; };
 struct iovec { void *base; u64 size; };
 struct msghdr { void *name; u32 name_size; struct iovec *iov; u64 iov_count; void *control; u64 control_size; i32 flags; };
 struct cmsghdr { u64 size; i32 level, type; };
+struct statx { u32 mask, block_size; u64 attributes; u32 links; u8 rest[236]; };
 struct pollfd { i32 fd; u16 events, revents; };
 struct ucred { i32 pid; u32 uid, gid; };
 struct clone_args { u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
