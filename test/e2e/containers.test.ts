@@ -1,0 +1,316 @@
+/** Containers by the real docker client: what run's flags do inside, how they end, and what is left behind. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { TestEngine } from "./container/engine.ts";
+
+let engine: TestEngine;
+let shared: string;
+
+beforeAll(async () => {
+  engine = await TestEngine.open();
+  shared = mkdtempSync(join(tmpdir(), "tsd-bind-"));
+}, 60_000);
+
+afterAll(async () => {
+  await engine.close();
+  rmSync(shared, { recursive: true, force: true });
+}, 60_000);
+
+describe("docker run", () => {
+  test("gives streams and status back", async () => {
+    const run = await engine.run(
+      ...["run", "--rm", "--network", "none", "busybox", "sh", "-c", "echo out; echo err >&2; exit 3"],
+    );
+    expect(run).toEqual({ status: 3, out: "out\n", err: "err\n" });
+    const fed = await engine.feed("hello", "run", "--rm", "-i", "--network", "none", "busybox", "cat");
+    expect(fed).toEqual({ status: 0, out: "hello", err: "" });
+  });
+
+  test("says what cannot be executed as Docker 29 does", async () => {
+    const failing = async (...args: string[]) => {
+      const { status, err } = await engine.run("run", "--rm", "--network", "none", ...args);
+      return [status, err.split("\n")[0]];
+    };
+    const prefix =
+      "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: ";
+    expect(await failing("busybox", "nosuch")).toEqual([
+      127,
+      `${prefix}"nosuch": executable file not found in $PATH`,
+    ]);
+    expect(await failing("busybox", "/etc")).toEqual([
+      126,
+      `${prefix}"/etc": is a directory: permission denied`,
+    ]);
+    expect(await failing("busybox", "/etc/passwd")).toEqual([
+      126,
+      `${prefix}"/etc/passwd": permission denied`,
+    ]);
+    expect(await failing("-u", "nosuch", "busybox", "true")).toEqual([
+      125,
+      "docker: Error response from daemon: unable to find user nosuch: no matching entries in passwd file",
+    ]);
+    expect(await failing("-p", "80:80", "busybox", "true")).toEqual([
+      125,
+      "docker: Error response from daemon: not implemented yet: -p/--publish",
+    ]);
+  });
+
+  test("sets user, groups, folder and environment", async () => {
+    expect(await engine.say(["-u", "app"], "id")).toBe(
+      "uid=1000(app) gid=1000(app) groups=10(wheel),1000(app)",
+    );
+    expect(await engine.say(["-u", "5:10"], "id")).toBe("uid=5 gid=10(wheel) groups=10(wheel)");
+    expect(await engine.say(["--group-add", "wheel"], "id")).toBe(
+      "uid=0(root) gid=0(root) groups=0(root),10(wheel)",
+    );
+    expect(await engine.say(["-w", "/new/dir", "-e", "A=1"], "sh", "-c", "pwd; echo $A $HOME")).toBe(
+      "/new/dir\n1 /root",
+    );
+  });
+
+  test("names the host, and shares what is asked for", async () => {
+    expect(await engine.say(["--hostname", "h1"], "sh", "-c", "hostname; cat /etc/hostname")).toBe("h1\nh1");
+    expect(await engine.say(["--uts", "host"], "hostname")).toBe(hostname());
+    const ownPid = await engine.say(["--pid", "host"], "sh", "-c", "ls -l /proc/self/ns/pid");
+    expect(ownPid).toContain(
+      /pid:\[\d+\]/.exec(Bun.spawnSync(["ls", "-l", "/proc/self/ns/pid"]).stdout.toString())![0],
+    );
+  });
+
+  test("drops capabilities, privileges and system calls", async () => {
+    const status = (...options: string[]) =>
+      engine.say(options, "grep", "-E", "CapBnd|NoNewPrivs|Seccomp:", "/proc/self/status");
+    expect(await status()).toBe("CapBnd:\t00000000a80425fb\nNoNewPrivs:\t0\nSeccomp:\t2");
+    expect(await status("--cap-drop", "ALL", "--cap-add", "SYS_TIME")).toStartWith(
+      "CapBnd:\t0000000002000000",
+    );
+    expect(
+      await status("--security-opt", "no-new-privileges", "--security-opt", "seccomp=unconfined"),
+    ).toEndWith("NoNewPrivs:\t1\nSeccomp:\t0");
+    const profile = join(shared, "profile.json");
+    const rule = { names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" };
+    writeFileSync(profile, JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [rule] }));
+    const { status: ended } = await engine.run(
+      ...[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--security-opt",
+        `seccomp=${profile}`,
+        "busybox",
+        "mkdir",
+        "/x",
+      ],
+    );
+    expect(ended).toBe(1);
+  });
+
+  test("denies the host's disks although mknod is allowed", async () => {
+    const { status, err } = await engine.run(
+      ...["run", "--rm", "--network", "none", "busybox", "sh", "-c", "mknod /d b 8 0 && dd if=/d count=1"],
+    );
+    expect(status).not.toBe(0);
+    expect(err).toMatch(/not permitted/);
+  });
+
+  test("limits memory, processors, processes and files", async () => {
+    const read = (file: string) => `cat /sys/fs/cgroup/${file}`;
+    const limits = ["-m", "64m", "--cpus", "0.5", "--pids-limit", "20", "--ulimit", "nofile=100:200"];
+    if (existsSync("/sys/fs/cgroup/memory")) {
+      const script = [
+        read("memory/memory.limit_in_bytes"),
+        read("cpu/cpu.cfs_quota_us"),
+        read("pids/pids.max"),
+      ].join(";");
+      expect(await engine.say(limits, "sh", "-c", script)).toBe("67108864\n50000\n20");
+    }
+    expect(await engine.say(limits, "sh", "-c", "ulimit -n; ulimit -Hn")).toBe("100\n200");
+  });
+
+  test("mounts what is asked for, and nothing more", async () => {
+    expect(await engine.say(["-v", `${shared}/made:/v`], "sh", "-c", "echo x >/v/f; cat /v/f")).toBe("x");
+    expect(readFileSync(join(shared, "made/f"), "utf8")).toBe("x\n");
+    const readOnly = await engine.run(
+      ...["run", "--rm", "--network", "none", "-v", `${shared}:/v:ro`, "busybox", "touch", "/v/g"],
+    );
+    expect(readOnly).toMatchObject({ status: 1, err: "touch: /v/g: Read-only file system\n" });
+    expect(
+      await engine.say(["--tmpfs", "/t:size=1m", "--shm-size", "8m"], "df", "-k", "/t", "/dev/shm"),
+    ).toMatch(/1024 .*\/t\n.*8192 .*\/dev\/shm/);
+    const rootfs = await engine.run(
+      "run",
+      "--rm",
+      "--network",
+      "none",
+      "--read-only",
+      "busybox",
+      "touch",
+      "/x",
+    );
+    expect(rootfs.err).toBe("touch: /x: Read-only file system\n");
+  });
+
+  test("puts an init above the command", async () => {
+    expect(await engine.say(["--init"], "ps")).toMatch(/1 root +\/sbin\/docker-init -- ps/);
+  });
+
+  test("warns that the default network is loopback alone", async () => {
+    const { err, status } = await engine.run("run", "--rm", "busybox", "true");
+    expect(status).toBe(0);
+    expect(err).toContain("loopback interface");
+  });
+});
+
+test("too much memory: 137, OOMKilled, and an event", async () => {
+  const since = String(Date.now() / 1000);
+  const { status } = await engine.run(
+    ...[
+      "run",
+      "--name",
+      "hungry",
+      "--network",
+      "none",
+      "-m",
+      "20m",
+      "busybox",
+      "sh",
+      "-c",
+      "x=a; while true; do x=$x$x; done",
+    ],
+  );
+  expect(status).toBe(137);
+  expect(await engine.inspect("hungry", ".State")).toMatchObject({
+    OOMKilled: true,
+    ExitCode: 137,
+    Status: "exited",
+  });
+  const events = await engine.run(
+    ...[
+      "events",
+      "--since",
+      since,
+      "--until",
+      String(Date.now() / 1000),
+      "--format",
+      "{{.Action}}",
+      "--filter",
+      "container=hungry",
+    ],
+  );
+  expect(events.out.split("\n")).toContain("oom");
+});
+
+describe("a running container", () => {
+  beforeAll(async () => {
+    await engine.sleeper("c1", "-v", "/anonymous");
+  });
+
+  test("runs commands besides its own", async () => {
+    expect(await engine.run("exec", "c1", "sh", "-c", "echo in; exit 4")).toMatchObject({
+      status: 4,
+      out: "in\n",
+    });
+    const own = await engine.run(
+      "exec",
+      "-u",
+      "app",
+      "-w",
+      "/tmp",
+      "-e",
+      "X=1",
+      "c1",
+      "sh",
+      "-c",
+      "id -u; pwd; echo $X",
+    );
+    expect(own.out).toBe("1000\n/tmp\n1\n");
+    const missing = await engine.run("exec", "c1", "nosuch");
+    expect(missing.status).toBe(127);
+    expect(missing.out + missing.err).toContain('exec: "nosuch": executable file not found in $PATH');
+  });
+
+  test("never loses the status of a short exec", async () => {
+    const statuses = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => engine.run("exec", "c1", "sh", "-c", `exit ${i + 1}`)),
+    );
+    expect(statuses.map(({ status }) => status)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test("shows its processes", async () => {
+    const { out } = await engine.run("top", "c1", "-o", "pid,args");
+    expect(out).toMatch(/^PID +COMMAND\n\d+ +sh -c trap/);
+  });
+
+  test("is paused: nothing runs in it, and it can be taken up again", async () => {
+    await engine.run("pause", "c1");
+    expect(await engine.inspect<string>("c1", ".State.Status")).toBe("paused");
+    expect((await engine.run("exec", "c1", "true")).err).toContain(
+      "is paused, unpause the container before exec",
+    );
+    expect((await engine.run("unpause", "c1")).status).toBe(0);
+    expect((await engine.run("exec", "c1", "true")).status).toBe(0);
+  });
+
+  test("takes and gives files, and never one of the host's", async () => {
+    const file = join(shared, "one");
+    writeFileSync(file, "one");
+    expect((await engine.run("cp", file, "c1:/tmp/two")).status).toBe(0);
+    expect((await engine.run("exec", "c1", "cat", "/tmp/two")).out).toBe("one");
+    expect((await engine.run("cp", "c1:/tmp/two", join(shared, "three"))).status).toBe(0);
+    expect(readFileSync(join(shared, "three"), "utf8")).toBe("one");
+    await engine.run("exec", "c1", "ln", "-s", shared, "/out");
+    expect((await engine.run("cp", "c1:/out/one", join(shared, "four"))).status).toBe(1);
+    expect((await engine.run("cp", file, "c1:/out/five")).status).toBe(1);
+    expect(existsSync(join(shared, "five"))).toBe(false);
+    expect((await engine.run("diff", "c1")).out.split("\n")).toContain("A /tmp/two");
+  });
+
+  test("is stopped by its signal, and started again", async () => {
+    expect((await engine.run("stop", "c1")).status).toBe(0);
+    expect(await engine.inspect("c1", ".State")).toMatchObject({ Status: "exited", ExitCode: 7, Pid: 0 });
+    expect((await engine.run("wait", "c1")).out).toBe("7\n");
+    expect((await engine.run("restart", "c1")).status).toBe(0);
+    expect(await engine.inspect<string>("c1", ".State.Status")).toBe("running");
+  });
+
+  test("is renamed and removed, its anonymous volume with it", async () => {
+    await engine.run("rename", "c1", "c2");
+    expect((await engine.run("ps", "--format", "{{.Names}}")).out).toBe("c2\n");
+    expect((await engine.run("rm", "c2")).err).toContain(
+      'cannot remove container "c2": container is running: stop the container before removing or force remove',
+    );
+    expect((await engine.run("volume", "ls", "-q")).out).not.toBe("");
+    expect((await engine.run("rm", "-f", "-v", "c2")).status).toBe(0);
+    expect((await engine.run("volume", "ls", "-q")).out).toBe("");
+  });
+});
+
+test("killing the daemon loses nothing: neither lines nor statuses", async () => {
+  const script = "i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo $i; sleep 0.05; done; exit 6";
+  await engine.run("run", "-d", "--name", "prints", "--network", "none", "busybox", "sh", "-c", script);
+  await engine.run("run", "-d", "--rm", "--name", "short", "--network", "none", "busybox", "sleep", "0.3");
+  await engine.sleeper("paused");
+  await engine.run("pause", "paused");
+  await engine.stop("SIGKILL");
+  await Bun.sleep(600);
+  await engine.start();
+  expect((await engine.run("ps", "-a", "--format", "{{.Names}}")).out).not.toContain("short");
+  expect(await engine.inspect<string>("paused", ".State.Status")).toBe("paused");
+  expect((await engine.run("wait", "prints")).out).toBe("6\n");
+  const lines = Array.from({ length: 30 }, (_, i) => i + 1).join("\n");
+  expect((await engine.run("logs", "prints")).out).toBe(`${lines}\n`);
+  await engine.run("unpause", "paused");
+  expect((await engine.run("exec", "paused", "echo", "here")).out).toBe("here\n");
+  await engine.run("rm", "-f", "prints", "paused");
+});
+
+test("nothing is left behind", async () => {
+  await engine.run("container", "prune", "-f");
+  expect((await engine.run("ps", "-aq")).out).toBe("");
+  expect(readdirSync(join(engine.dataRoot, "containers"))).toEqual([]);
+  expect(readdirSync(join(engine.dataRoot, "volumes"))).toEqual([]);
+  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(engine.folder);
+});
