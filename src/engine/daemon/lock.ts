@@ -1,4 +1,4 @@
-/** One daemon for each data root: a lock that the kernel gives back when its holder ends, however that happens. */
+/** One daemon for each root: a lock that the kernel gives back when its holder ends, however that happens. */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { check, sys } from "../../ffi/libc.ts";
 
@@ -14,14 +14,14 @@ export class Lock implements Disposable {
   }
 
   /** @throws Error when another process holds it */
-  static acquire(path: string, root: string): Lock {
+  static acquire(path: string, what: string): Lock {
     // "a": the holder's pid in it must survive a failed attempt.
     const fd = openSync(path, "a", 0o600);
     const result = sys("flock", fd, LOCK_EX | LOCK_NB);
     if (result === EAGAIN) {
       closeSync(fd);
       const holder = readFileSync(path, "utf8").trim();
-      throw new Error(`another daemon${holder ? ` (pid ${holder})` : ""} uses the data root ${root}`);
+      throw new Error(`another daemon${holder ? ` (pid ${holder})` : ""} uses ${what}`);
     }
     check(result, `lock ${path}`);
     ftruncateSync(fd);

@@ -1,5 +1,6 @@
 /** The daemon's life: roots, lock, listeners, engine, ready; then signals until the end. */
 import { existsSync, mkdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
 import { VERSION } from "../../version.ts";
 import { createApi } from "../api/app.ts";
 import { type Api, createServer } from "../api/server.ts";
@@ -27,7 +28,12 @@ export async function runDaemon(line: CommandLine, config: DaemonConfig): Promis
   // Images hold set-user-id programs: nobody but root may reach them through the data root.
   mkdirSync(paths.root, { recursive: true, mode: 0o710 });
   mkdirSync(config["exec-root"], { recursive: true, mode: 0o711 });
-  using _lock = Lock.acquire(paths.lock, paths.root);
+  using _data = Lock.acquire(paths.lock, `the data root ${paths.root}`);
+  // Two daemons would take each other's containers from the one shim there.
+  using _exec = Lock.acquire(
+    join(config["exec-root"], "daemon.lock"),
+    `the exec root ${config["exec-root"]}`,
+  );
   writePidfile(config.pidfile);
   const undo: (() => void)[] = [() => removePidfile(config.pidfile)];
   try {

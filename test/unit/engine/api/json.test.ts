@@ -1,0 +1,82 @@
+import { describe, expect, test } from "bun:test";
+import { decodeJson } from "../../../../src/engine/api/json/decode.ts";
+import { createRequest, execCreateRequest } from "../../../../src/engine/api/json/requests.ts";
+
+const create = (body: string) => decodeJson<Record<string, unknown>>(body, createRequest);
+const refusal = (body: string): string => {
+  try {
+    create(body);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "accepted";
+};
+
+describe("a create request is decoded as Go does", () => {
+  test("texts that are no JSON are refused in Go's words", () => {
+    expect(refusal("")).toBe("invalid JSON: EOF");
+    expect(refusal(" \n")).toBe("invalid JSON: EOF");
+    expect(refusal("{")).toBe("invalid JSON: unexpected EOF");
+    expect(refusal('{"Image":"a')).toBe("invalid JSON: unexpected EOF");
+    expect(refusal("x")).toBe("invalid JSON: invalid character 'x' looking for beginning of value");
+    expect(refusal("{a:1}")).toBe(
+      "invalid JSON: invalid character 'a' looking for beginning of object key string",
+    );
+    expect(refusal('{"a" 1}')).toBe("invalid JSON: invalid character '1' after object key");
+    expect(refusal('{"a":1 "b"}')).toBe("invalid JSON: invalid character '\"' after object key:value pair");
+    expect(refusal("[1 2]")).toBe("invalid JSON: invalid character '2' after array element");
+    expect(refusal('{"a":tru}')).toBe("invalid JSON: invalid character '}' in literal true (expecting 'e')");
+    expect(refusal('{"a":"\\x"}')).toBe("invalid JSON: invalid character 'x' in string escape code");
+    expect(refusal('{"a":1.}')).toBe(
+      "invalid JSON: invalid character '}' after decimal point in numeric literal",
+    );
+    expect(refusal('{"Image":"x"}{')).toBe("unexpected content after JSON");
+  });
+  test("wrong types are named with their field's path and Go type", () => {
+    const into = "invalid JSON: json: cannot unmarshal";
+    expect(refusal("[]")).toBe(`${into} array into Go value of type container.CreateRequest`);
+    expect(refusal('{"Cmd":5}')).toBe(
+      `${into} number into Go struct field CreateRequest.Config.Cmd of type []string`,
+    );
+    expect(refusal('{"Env":"A"}')).toBe(
+      `${into} string into Go struct field CreateRequest.Config.Env of type []string`,
+    );
+    expect(refusal('{"Cmd":[1]}')).toBe(
+      `${into} number into Go struct field CreateRequest.Config.Cmd of type string`,
+    );
+    expect(refusal('{"HostConfig":{"Memory":"1g"}}')).toBe(
+      `${into} string into Go struct field HostConfig.HostConfig.Resources.Memory of type int64`,
+    );
+    expect(refusal('{"HostConfig":{"Memory":1.5}}')).toBe(
+      `${into} number 1.5 into Go struct field HostConfig.HostConfig.Resources.Memory of type int64`,
+    );
+    expect(refusal('{"HostConfig":3}')).toBe(
+      `${into} number into Go struct field CreateRequest.HostConfig of type container.HostConfig`,
+    );
+    expect(refusal('{"Tty":"yes"}')).toBe(
+      `${into} string into Go struct field CreateRequest.Config.Tty of type bool`,
+    );
+  });
+  test("ports are checked where they are read", () => {
+    expect(refusal('{"HostConfig":{"PortBindings":{"x/tcp":[{}]}}}')).toBe(
+      "invalid JSON: invalid port 'x': invalid syntax",
+    );
+    expect(refusal('{"ExposedPorts":{"70000/tcp":{}}}')).toBe(
+      "invalid JSON: invalid port '70000': value out of range",
+    );
+  });
+  test("names match in any case, unknown ones and null are dropped", () => {
+    expect(create('{"image":"a","Nosuch":1,"Cmd":null,"HostConfig":{"memory":5}}')).toEqual({
+      Image: "a",
+      HostConfig: { Memory: 5 },
+    });
+  });
+  test("a key __proto__ changes no prototype", () => {
+    const decoded = create('{"Image":"a","Labels":{"__proto__":"x","b":"c"}}');
+    expect(Object.getPrototypeOf(decoded.Labels)).toBe(Object.prototype);
+    expect(({} as Record<string, unknown>).x).toBeUndefined();
+  });
+  test("a Go array takes as many items as it has", () => {
+    expect(decodeJson<object>('{"ConsoleSize":[1,2,3]}', execCreateRequest)).toEqual({ ConsoleSize: [1, 2] });
+  });
+});
