@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readExitRecord } from "../../src/engine/runtime/exit-record.ts";
 import {
@@ -197,6 +197,16 @@ describe("a keeper", () => {
     signalPidfd(pidfd!, SIG.SIGKILL);
     closeFd(pidfd!);
     await until(() => sys("kill", own, 0) === -3, "the keeper to go");
+  });
+
+  test("costs its client one fd, for the connection", async () => {
+    using place = scratch();
+    using other = scratch();
+    await launch(place.path, "read line");
+    const before = readdirSync("/proc/self/fd").length;
+    await launch(other.path, "read line");
+    // And one of Bun's for each child process
+    expect(readdirSync("/proc/self/fd").length - before).toBeLessThanOrEqual(2);
   });
 
   test("serves root alone", async () => {

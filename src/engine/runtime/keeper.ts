@@ -55,7 +55,9 @@ export async function launchKeeper(
   });
   failed.catch(() => {});
   // The hang-up comes before the stage's status, and says less
-  return await Promise.race([client.hello.catch(() => failed), failed]);
+  const keeper = await Promise.race([client.hello.catch(() => failed), failed]);
+  stage.release();
+  return keeper;
 }
 
 /** Connects to a keeper's socket. Rejects with a `SystemError` (ECONNREFUSED, ENOENT, EAGAIN) when there is none. */

@@ -49,6 +49,8 @@ export interface Stage {
   /** Ends with the stage: its exit status (128+n for a signal), or rejects with {@link StepFailure}. */
   readonly done: Promise<number>;
   kill(signal: number): void;
+  /** The plan has come as far as it can fail: lets the status page go. `done` tells no failure from here on. */
+  release(): void;
 }
 
 /** Starts the stage on a plan. Throws a `SystemError` when it cannot be started at all. */
@@ -79,18 +81,23 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
       env: {},
       cwd: "/",
     });
+    let page = status;
+    const release = (): void => {
+      closeFd(page);
+      page = -1;
+    };
     const done = child.exited
       .then(() => {
-        const failed = readFailure(status, plan);
+        const failed = page < 0 ? undefined : readFailure(page, plan);
         if (failed !== undefined) throw failed;
         return child.signalCode === null
           ? (child.exitCode ?? 255)
           : 128 + SIG[child.signalCode as keyof typeof SIG];
       })
-      .finally(() => closeFd(status));
+      .finally(release);
     // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
     done.catch(() => {});
-    return { pid: child.pid, control: ours, done, kill: (signal) => child.kill(signal) };
+    return { pid: child.pid, control: ours, done, kill: (signal) => child.kill(signal), release };
   } catch (error) {
     closeFd(status);
     closeFd(ours);
