@@ -1,11 +1,12 @@
 /**
  * The shim's life: one for each exec root, until it has neither processes nor a daemon.
  */
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tryLock } from "../../ffi/poll.ts";
 import { buildId } from "./build.ts";
 import type { Compilers } from "./compile.ts";
+import { leaveService } from "./own-cgroup.ts";
 import { ShimServer } from "./server.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -32,9 +33,12 @@ export class AnotherShim extends Error {
 export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promise<void> {
   const build = buildId();
   process.umask(0o077);
-  mkdirSync(execRoot, { recursive: true });
+  mkdirSync(execRoot, { recursive: true, mode: 0o700 });
+  requireShortPath(execRoot);
   const lock = await takeLock(execRoot);
   const path = join(execRoot, "shim.sock");
+  const cgroup = stay ? undefined : leaveService(execRoot);
+  surviveMemoryShortage();
   let ending = false;
   const leave = async (): Promise<void> => {
     if (ending) return;
@@ -42,6 +46,7 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
     await supervisor.settle();
     server.close();
     supervisor.abandon();
+    if (supervisor.idle) cgroup?.leave();
     rmSync(path, { force: true });
     closeSync(lock);
     process.exit(0);
@@ -67,6 +72,21 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
     if (server.clients > 0 || !supervisor.idle) idleSince = performance.now();
     else if (performance.now() - idleSince > IDLE_MS) void leave();
   }, 1000);
+}
+
+/** As dockerd's. Keepers inherit it; containers have their own. */
+function surviveMemoryShortage(): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "-500");
+  } catch {
+    // Not root of the machine: then it takes its chances.
+  }
+}
+
+/** A unix socket's path has 107 bytes, and a keeper's is the longest. */
+function requireShortPath(execRoot: string): void {
+  const longest = Buffer.byteLength(join(execRoot, "k", `${"x".repeat(24)}.sock`));
+  if (longest > 107) throw new Error(`the exec root ${execRoot} is too long by ${longest - 107} bytes`);
 }
 
 /** The fd of the lock, which nobody inherits; it is free when this process is gone, however that comes. */
