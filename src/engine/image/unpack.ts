@@ -80,14 +80,16 @@ type Transform = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdD
 /** All of `source` is read, also what follows the end of the compressed stream: its digest counts. */
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array> {
   let failure: unknown;
+  let wake = () => {};
+  transform.on("drain", () => wake());
+  transform.on("close", () => wake());
   const feed = async () => {
     try {
       for await (const chunk of source) {
         if (transform.destroyed || transform.writableEnded) continue;
         if (!transform.write(chunk)) {
           await new Promise<void>((resolve) => {
-            transform.once("drain", resolve);
-            transform.once("close", resolve);
+            wake = resolve;
           });
         }
       }
