@@ -81,6 +81,7 @@ export class Connection {
       this.#waiter = { resolve, reject };
       this.#decoder.expect(method === "HEAD", (got, payload) => {
         this.#waiter = undefined;
+        payload.throttle = (paused) => (paused ? this.#socket.pause() : this.#socket.resume());
         resolve({ head: got, body: payload });
       });
       const bytes = encoder.encode(head);

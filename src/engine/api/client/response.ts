@@ -30,6 +30,44 @@ export class Body {
     return this.done;
   }
 
+  /** Asks the connection to hold back while a slow reader catches up. */
+  throttle: (paused: boolean) => void = () => {};
+
+  /** The pieces for a reader that takes its time; the daemon waits for it. */
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    const queue: Uint8Array[] = [];
+    let wake = (): void => {};
+    let state: "open" | "ended" | Error = "open";
+    this.each((bytes) => {
+      queue.push(bytes.slice());
+      if (queue.length > 16) this.throttle(true);
+      wake();
+    }).then(
+      () => {
+        state = "ended";
+        wake();
+      },
+      (error: Error) => {
+        state = error;
+        wake();
+      },
+    );
+    for (;;) {
+      const piece = queue.shift();
+      if (piece) {
+        if (queue.length === 0) this.throttle(false);
+        yield piece;
+      } else if (state !== "open") {
+        if ((state as string | Error) instanceof Error) throw state;
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  }
+
   async bytes(): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
     await this.each((bytes) => pieces.push(bytes));
@@ -44,16 +82,16 @@ export class Body {
     return JSON.parse(await this.text());
   }
 
-  /** Calls for every JSON value of a stream of them, one on each line. */
-  async eachJson(handler: (value: unknown) => void): Promise<void> {
+  /** Calls for every line that is not empty: the form of the API's streams of JSON values. */
+  async eachLine(handler: (line: string) => void): Promise<void> {
     const decoder = new TextDecoder();
     let rest = "";
     await this.each((bytes) => {
       const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
       rest = lines.pop() as string;
-      for (const line of lines) if (line.trim() !== "") handler(JSON.parse(line));
+      for (const line of lines) if (line.trim() !== "") handler(line);
     });
-    if (rest.trim() !== "") handler(JSON.parse(rest));
+    if (rest.trim() !== "") handler(rest);
   }
 
   push(bytes: Uint8Array): void {

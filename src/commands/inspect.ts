@@ -1,0 +1,69 @@
+/** `inspect`: containers first, then images, or what `--type` says. */
+import { type ApiClient, ApiError } from "../engine/api/client.ts";
+import type { Command } from "./support/command.ts";
+import { Failure } from "./support/failure.ts";
+import { bool, string } from "./support/flags.ts";
+import { FORMAT_FLAG, inspectAll } from "./support/inspect.ts";
+import { pathWord } from "./support/path-word.ts";
+
+const TYPES = [
+  "config",
+  "container",
+  "image",
+  "network",
+  "node",
+  "plugin",
+  "secret",
+  "service",
+  "task",
+  "volume",
+];
+
+/** Where each kind of thing is found, in the order in which a bare name is looked for. */
+const PLACES: readonly (readonly [string, (name: string) => string])[] = [
+  ["container", (name) => `/containers/${name}/json`],
+  ["image", (name) => `/images/${name}/json`],
+  ["network", (name) => `/networks/${name}`],
+  ["volume", (name) => `/volumes/${name}`],
+];
+
+const fetchText = async (api: ApiClient, path: string, size: boolean): Promise<string> =>
+  (await api.request("GET", path, { query: { size } })).body.text();
+
+/** What the daemon cannot do yet is no reason to stop looking. */
+const absent = (error: unknown): boolean =>
+  error instanceof ApiError && (error.status === 404 || error.status === 501);
+
+export const command: Command = {
+  use: "[OPTIONS] NAME|ID [NAME|ID...]",
+  short: "Show everything known about containers and images",
+  arity: { min: 1 },
+  flags: [
+    FORMAT_FLAG,
+    bool("size", "s", "Show total file sizes of containers"),
+    string("type", undefined, "Look for things of this type only"),
+  ],
+  async run({ args, flags, client }) {
+    const type = flags.string("type");
+    if (flags.has("type") && type === "")
+      throw new Failure(`type is empty: must be one of ${TYPES.map((name) => `"${name}"`).join(", ")}`);
+    if (type !== "" && !TYPES.includes(type)) {
+      throw new Failure(
+        `unknown type: ${JSON.stringify(type)}: must be one of ${TYPES.map((name) => `"${name}"`).join(", ")}`,
+      );
+    }
+    const size = flags.bool("size");
+    const api = await client();
+    return inspectAll(args, flags.string("format"), async (name) => {
+      for (const [kind, path] of PLACES) {
+        if (type !== "" && kind !== type) continue;
+        try {
+          return await fetchText(api, path(pathWord(name)), size && kind === "container");
+        } catch (error) {
+          if (type !== "" || !absent(error)) throw error;
+        }
+      }
+      throw new Failure(`Error: No such object: ${name}`);
+    });
+  },
+};

@@ -1,0 +1,43 @@
+/** `port`: where a container's ports are published. */
+import type { Command } from "./support/command.ts";
+import { Failure } from "./support/failure.ts";
+import { out } from "./support/output.ts";
+import { pathWord } from "./support/path-word.ts";
+
+type Bindings = Record<string, { HostIp: string; HostPort: string }[] | null>;
+
+const address = ({ HostIp, HostPort }: { HostIp: string; HostPort: string }): string =>
+  HostIp.includes(":") ? `[${HostIp}]:${HostPort}` : `${HostIp}:${HostPort}`;
+
+export const command: Command = {
+  use: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+  short: "List port mappings of a container",
+  arity: { range: [1, 2] },
+  flags: [],
+  async run({ args, client }) {
+    const api = await client();
+    const [name, wanted] = args as [string, string?];
+    const container = await api.json<{ NetworkSettings?: { Ports?: Bindings | null } }>(
+      "GET",
+      `/containers/${pathWord(name)}/json`,
+    );
+    const ports = container.NetworkSettings?.Ports ?? {};
+    if (wanted === undefined) {
+      const order = Object.keys(ports).toSorted(
+        (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10) || (a < b ? -1 : 1),
+      );
+      out(
+        order
+          .flatMap((port) => (ports[port] ?? []).map((binding) => `${port} -> ${address(binding)}\n`))
+          .join(""),
+      );
+      return;
+    }
+    const [number, protocol = "tcp"] = wanted.split("/") as [string, string?];
+    if (!/^\d+$/.test(number) || Number(number) > 65535) throw new Failure(`Error: invalid port '${number}'`);
+    const bindings = ports[`${number}/${protocol}`];
+    if (!bindings || bindings.length === 0)
+      throw new Failure(`Error: No public port '${number}/${protocol}' published for ${name}`);
+    out(bindings.map((binding) => `${address(binding)}\n`).join(""));
+  },
+};

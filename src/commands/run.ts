@@ -1,0 +1,114 @@
+/** `run`: creates a container, connects with it, starts it, and ends as it ends. */
+import { isatty } from "node:tty";
+import type { ApiClient } from "../engine/api/client.ts";
+import type { Command, Context } from "./support/command.ts";
+import { type CreateBody, createBody } from "./support/container/config.ts";
+import { checkPull, createContainer } from "./support/container/create.ts";
+import { CONTAINER_FLAGS } from "./support/container/flags.ts";
+import { waitFor } from "./support/container/wait.ts";
+import { Failure, messageOf } from "./support/failure.ts";
+import { bool, string } from "./support/flags.ts";
+import { out } from "./support/output.ts";
+
+export const command: Command = {
+  use: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  short: "Create and run a new container from an image",
+  arity: { min: 1 },
+  interspersed: false,
+  flags: [
+    ...CONTAINER_FLAGS,
+    bool("detach", "d", "Run the container in the background and print its ID"),
+    string("detach-keys", undefined, "Key sequence that detaches from the container"),
+    bool("sig-proxy", undefined, "Hand received signals on to the process", { default: true }),
+  ],
+  async run(context) {
+    try {
+      return await run(context);
+    } catch (error) {
+      const message = messageOf(error);
+      const { program } = context;
+      throw new Failure(
+        `${program}: ${message}\n\nRun '${program} run --help' for more information`,
+        statusOf(message),
+      );
+    }
+  },
+};
+
+/** Shells tell these apart: not found, not executable, and everything else. */
+function statusOf(message: string): number {
+  if (
+    /executable file not found|no such file or directory|system cannot find the file specified/.test(message)
+  )
+    return 127;
+  return /permission denied|is a directory/.test(message) ? 126 : 125;
+}
+
+async function run({ args, flags, client, global }: Context): Promise<number> {
+  const detached = flags.bool("detach");
+  checkPull(flags);
+  if (detached && flags.list("attach").length > 0)
+    throw new Failure("conflicting options: cannot specify both --attach and --detach");
+  const body = createBody(flags, args, detached);
+  if (body.AttachStdin && body.Tty && !isatty(0)) throw new Failure("the input device is not a TTY");
+  const api = await client();
+  const attached = body.AttachStdin || body.AttachStdout || body.AttachStderr;
+  if (body.Tty) {
+    const { terminalSize } = await import("./support/terminal.ts");
+    body.HostConfig.ConsoleSize = terminalSize() ?? [0, 0];
+  }
+  // The calls that follow each other closely get a connection each, opened while the container is being made.
+  const warmed = attached ? api.warm(2).catch(() => {}) : undefined;
+  const created = await createContainer(api, body, flags, global);
+  await warmed;
+  if (!attached) {
+    await api.send("POST", `/containers/${created.Id}/start`);
+    out(`${created.Id}\n`);
+    return 0;
+  }
+  return attachedRun(api, created.Id, body, flags.string("detach-keys"), flags.bool("sig-proxy"));
+}
+
+async function attachedRun(
+  api: ApiClient,
+  id: string,
+  body: CreateBody,
+  keys: string,
+  proxy: boolean,
+): Promise<number> {
+  const { stream } = await import("./support/stream.ts");
+  const forwarding = proxy ? (await import("./support/signals.ts")).forwardSignals(api, id) : undefined;
+  const query = {
+    stream: 1,
+    stdin: body.AttachStdin,
+    stdout: body.AttachStdout,
+    stderr: body.AttachStderr,
+    detachKeys: keys,
+  };
+  // Both are there before the start, so that nothing of a short life is missed.
+  const [connection, exit] = await Promise.all([
+    api.upgrade(`/containers/${id}/attach`, { query }),
+    waitFor(api, id, body.HostConfig.AutoRemove ? "removed" : "next-exit"),
+  ]);
+  const streaming = stream(connection, {
+    tty: body.Tty,
+    stdin: body.AttachStdin,
+    stdout: body.AttachStdout,
+    stderr: body.AttachStderr,
+    detachKeys: keys,
+  });
+  try {
+    await api.send("POST", `/containers/${id}/start`);
+    if (body.Tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/containers/${id}`);
+    const first = await Promise.race([streaming.ended, exit.status.then(() => "exited" as const)]);
+    if (first === "detached") return 0;
+    if (first === "exited" && (body.AttachStdout || body.AttachStderr)) await streaming.ended;
+    return await exit.status;
+  } catch (error) {
+    if (body.HostConfig.AutoRemove) await exit.status.catch(() => {});
+    throw error;
+  } finally {
+    streaming.restore();
+    forwarding?.();
+  }
+}

@@ -1,0 +1,72 @@
+/** Creating a container the way `run` and `create` do: with a pull when the image is missing. */
+import { existsSync, unlinkSync, writeFileSync } from "node:fs";
+import { type ApiClient, ApiError } from "../../../engine/api/client.ts";
+import type { GlobalOptions } from "../command.ts";
+import { Failure } from "../failure.ts";
+import type { ParsedFlags } from "../flags.ts";
+import { err } from "../output.ts";
+import type { CreateBody } from "./config.ts";
+
+export interface Created {
+  readonly Id: string;
+  readonly Warnings?: readonly string[] | null;
+}
+
+/** The name with its default tag, as it is shown when an image has to be pulled. */
+export function withTag(image: string): string {
+  if (image.includes("@")) return image;
+  return image.lastIndexOf(":") > image.lastIndexOf("/") ? image : `${image}:latest`;
+}
+
+export async function createContainer(
+  client: ApiClient,
+  body: CreateBody,
+  flags: ParsedFlags,
+  global: GlobalOptions,
+): Promise<Created> {
+  const cidfile = flags.string("cidfile");
+  if (cidfile !== "" && existsSync(cidfile)) {
+    throw new Failure(
+      `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
+    );
+  }
+  const pull = flags.string("pull");
+  const platform = flags.string("platform");
+  const pullImage = async (): Promise<void> => {
+    const { pullInto } = await import("../image/pull.ts");
+    await pullInto(client, withTag(body.Image), { platform, fd: 2, quiet: flags.bool("quiet"), global });
+  };
+  if (pull === "always") await pullImage();
+  const create = (): Promise<Created> =>
+    client.json<Created>("POST", "/containers/create", {
+      query: { name: flags.string("name"), platform },
+      body,
+    });
+  let created: Created;
+  try {
+    created = await create();
+  } catch (error) {
+    const missing = error instanceof ApiError && error.status === 404;
+    if (!missing || pull !== "missing") throw error;
+    if (!flags.bool("quiet")) err(`Unable to find image '${withTag(body.Image)}' locally\n`);
+    await pullImage();
+    created = await create();
+  }
+  for (const warning of created.Warnings ?? []) err(`WARNING: ${warning}\n`);
+  if (cidfile !== "") {
+    try {
+      writeFileSync(cidfile, created.Id, { flag: "wx", mode: 0o644 });
+    } catch (error) {
+      if (existsSync(cidfile)) unlinkSync(cidfile);
+      throw new Failure(`failed to write the container ID to the file: ${(error as Error).message}`);
+    }
+  }
+  return created;
+}
+
+export function checkPull(flags: ParsedFlags): void {
+  const pull = flags.string("pull");
+  if (pull !== "always" && pull !== "missing" && pull !== "never" && pull !== "") {
+    throw new Failure(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
+  }
+}

@@ -1,0 +1,101 @@
+/** `--network NAME` and `--network name=NAME,alias=…`, and what goes into the create request for them. */
+import { Failure } from "../failure.ts";
+import type { ParsedFlags } from "../flags.ts";
+import { parseCsv } from "./csv.ts";
+
+export interface NetworkWord {
+  target: string;
+  aliases: string[];
+  driverOpts: Record<string, string>;
+  ip?: string;
+  ip6?: string;
+  mac?: string;
+  linkLocal: string[];
+  priority?: number;
+}
+
+const plain = (target: string): NetworkWord => ({ target, aliases: [], driverOpts: {}, linkLocal: [] });
+
+export function parseNetwork(word: string): NetworkWord {
+  if (!/^[^,]*=/.test(word)) return plain(word);
+  const network = plain("");
+  for (const field of parseCsv(word)) {
+    const at = field.indexOf("=");
+    if (at < 0) throw new Error(`invalid field ${field}`);
+    const key = field.slice(0, at).trim().toLowerCase();
+    const value = field.slice(at + 1).trim();
+    if (key === "name") network.target = value;
+    else if (key === "alias") network.aliases.push(value);
+    else if (key === "ip") network.ip = value;
+    else if (key === "ip6") network.ip6 = value;
+    else if (key === "mac-address") network.mac = value;
+    else if (key === "link-local-ip") network.linkLocal.push(value);
+    else if (key === "gw-priority") network.priority = Number(value);
+    else if (key === "driver-opt") {
+      const [name, ...rest] = value.split("=");
+      network.driverOpts[name as string] = rest.join("=");
+    } else throw new Error(`invalid field key ${key}`);
+  }
+  if (network.target === "") throw new Error("network name/id is not specified");
+  return network;
+}
+
+const userDefined = (name: string): boolean =>
+  !["default", "bridge", "host", "none"].includes(name) && !name.startsWith("container:");
+
+/** The endpoints of the create request, keyed by network. */
+export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record<string, object> } {
+  const words = [...flags.list<NetworkWord>("network"), ...flags.list<NetworkWord>("net")];
+  if (words.length === 0) words.push(plain("default"));
+  const first = words[0] as NetworkWord;
+  const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
+  const conflict = (option: string): never => {
+    throw new Failure(
+      `conflicting options: cannot specify both --${option} and per-network ${option === "network-alias" ? "alias" : option}`,
+    );
+  };
+  if (aliases.length > 0) {
+    if (first.aliases.length > 0) conflict("network-alias");
+    first.aliases.push(...aliases);
+  }
+  if (flags.has("ip")) first.ip = flags.string("ip");
+  if (flags.has("ip6")) first.ip6 = flags.string("ip6");
+  if (flags.has("mac-address")) first.mac = flags.string("mac-address");
+  first.linkLocal.push(...flags.list("link-local-ip"));
+  const links = flags.list("link");
+  const result: Record<string, object> = {};
+  for (const word of words) {
+    if (words.length > 1 && !userDefined(word.target)) {
+      throw new Failure(
+        `conflicting options: cannot attach both user-defined and non-user-defined network-modes`,
+      );
+    }
+    if (Object.hasOwn(result, word.target))
+      throw new Failure(`network ${JSON.stringify(word.target)} is specified multiple times`);
+    const address = word.ip || word.ip6 || word.linkLocal.length > 0;
+    result[word.target] = {
+      IPAMConfig: address
+        ? {
+            ...(word.ip ? { IPv4Address: word.ip } : {}),
+            ...(word.ip6 ? { IPv6Address: word.ip6 } : {}),
+            ...(word.linkLocal.length > 0 ? { LinkLocalIPs: word.linkLocal } : {}),
+          }
+        : null,
+      Links: word === first && links.length > 0 && userDefined(word.target) ? links : null,
+      Aliases: word.aliases.length > 0 ? word.aliases : null,
+      MacAddress: word.mac ?? "",
+      DriverOpts: Object.keys(word.driverOpts).length > 0 ? word.driverOpts : null,
+      GwPriority: word.priority ?? 0,
+      NetworkID: "",
+      EndpointID: "",
+      Gateway: "",
+      IPAddress: "",
+      IPPrefixLen: 0,
+      IPv6Gateway: "",
+      GlobalIPv6Address: "",
+      GlobalIPv6PrefixLen: 0,
+      DNSNames: null,
+    };
+  }
+  return { mode: first.target, endpoints: result };
+}

@@ -1,0 +1,17 @@
+/** How a command ends other than well: a message for standard error (may be empty) and the exit status. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+  readonly status: number;
+
+  constructor(message: string, status = 1) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** A mistake on the command line, found while parsing flags: shown with the usage line, status 125. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,69 @@
+/** The daemon's stream of progress messages: bars that stay in place on a terminal, plain lines elsewhere. */
+import { isatty } from "node:tty";
+import type { Body } from "../../../engine/api/client.ts";
+import { Failure } from "../failure.ts";
+import { writeAll } from "../output.ts";
+import { humanSize } from "../units.ts";
+
+export interface Progress {
+  stream?: string;
+  status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number; hidecounts?: boolean; units?: string };
+  errorDetail?: { message: string; code?: number };
+  error?: string;
+  aux?: unknown;
+}
+
+/** `[=====>     ]  1.2MB/3.4MB`, as wide as the terminal lets it be. */
+export function bar(current: number, total: number, columns: number): string {
+  const size = humanSize(current);
+  if (total <= 0) return ` ${size}`;
+  const filled = Math.min(50, Math.trunc((current / total) * 50));
+  const picture = columns > 110 ? `[${"=".repeat(filled)}>${" ".repeat(50 - filled)}] ` : "";
+  const numbers = `${size.padStart(8)}/${humanSize(total)}`;
+  return current > total ? `${picture}${size.padStart(8)}` : picture + numbers;
+}
+
+export async function showProgress(body: Body, fd: number): Promise<void> {
+  const terminal = isatty(fd);
+  const columns = terminal ? ((await import("../terminal.ts")).terminalSize()?.[1] ?? 200) : 0;
+  const encoder = new TextEncoder();
+  const print = (text: string): void => writeAll(fd, encoder.encode(text));
+  /** Which line of the block at the cursor belongs to which layer. */
+  const lines = new Map<string, number>();
+  let failure: Failure | undefined;
+  await body.eachLine((line) => {
+    const message = JSON.parse(line) as Progress;
+    const error = message.errorDetail?.message ?? message.error;
+    if (error !== undefined) {
+      failure ??= new Failure(message.errorDetail?.code === 401 ? "authentication is required" : error);
+      return;
+    }
+    if (message.aux !== undefined && message.status === undefined) return;
+    const { current = 0, total = 0 } = message.progressDetail ?? {};
+    const counting = current > 0 || total > 0;
+    const id = message.id ?? "";
+    if (!terminal) {
+      if (!counting) print(message.stream ?? `${id === "" ? "" : `${id}: `}${message.status ?? ""}\n`);
+      return;
+    }
+    const text =
+      message.stream ??
+      `${id === "" ? "" : `${id}: `}${message.status ?? ""}${counting ? ` ${bar(current, total, columns)}` : ""}`;
+    if (id === "" || !message.progressDetail) {
+      lines.clear();
+      print(message.stream ?? `${text}\n`);
+      return;
+    }
+    let at = lines.get(id);
+    if (at === undefined) {
+      at = lines.size;
+      lines.set(id, at);
+      print("\n");
+    }
+    const up = lines.size - at;
+    print(`\x1b[${up}A\x1b[2K\r${text}\r\x1b[${up}B`);
+  });
+  if (failure) throw failure;
+}

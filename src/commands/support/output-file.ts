@@ -1,0 +1,30 @@
+/** Writing a stream to a file that appears only when it is whole. */
+import { closeSync, lstatSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Body } from "../../engine/api/client.ts";
+import { Failure } from "./failure.ts";
+import { writeAll } from "./output.ts";
+
+export function checkOutputPath(path: string): void {
+  const folder = dirname(path);
+  if (folder !== "" && folder !== "." && !statSync(folder, { throwIfNoEntry: false })) {
+    throw new Failure(`invalid output path: directory ${JSON.stringify(folder)} does not exist`);
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found && (found.isCharacterDevice() || found.isBlockDevice())) throw new Failure(`got a device`);
+  if (found?.isDirectory())
+    throw new Failure(`failed to save image: invalid output path: ${JSON.stringify(path)} must be a file`);
+}
+
+export async function saveTo(body: Body, path: string): Promise<void> {
+  const temporary = `${dirname(path)}/.tmp-${process.pid}-${Date.now()}`;
+  const fd = openSync(temporary, "wx", 0o600);
+  try {
+    await body.each((bytes) => writeAll(fd, bytes));
+    closeSync(fd);
+    renameSync(temporary, path);
+  } catch (error) {
+    unlinkSync(temporary);
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+/** The functions that templates may call: Go's own and those that Docker's client adds. */
+
+import { printf } from "./printf.ts";
+import { goQuote } from "./quote.ts";
+import { format, isMap, MISSING, toJson, truth } from "./values.ts";
+
+interface Callable {
+  /** Fewest and most arguments. */
+  readonly arity: readonly [number, number];
+  readonly call: (...args: unknown[]) => unknown;
+}
+
+const MANY = Number.POSITIVE_INFINITY;
+const fn = (min: number, max: number, call: (...args: never[]) => unknown): Callable => ({
+  arity: [min, max],
+  call: call as (...args: unknown[]) => unknown,
+});
+
+const absent = (value: unknown): boolean => value === null || value === undefined || value === MISSING;
+
+function kind(value: unknown): string {
+  return typeof value === "number" ? (Number.isInteger(value) ? "int" : "float") : typeof value;
+}
+
+function equal(a: unknown, b: unknown): boolean {
+  if (absent(a) || absent(b)) return absent(a) && absent(b);
+  if (typeof a === "object" || typeof b === "object") throw new Error("non-comparable type for comparison");
+  if (kind(a) !== kind(b)) throw new Error("incompatible types for comparison");
+  return a === b;
+}
+
+function less(a: unknown, b: unknown): boolean {
+  if (kind(a) !== kind(b)) throw new Error("incompatible types for comparison");
+  if (typeof a !== "string" && typeof a !== "number") throw new Error("invalid type for comparison");
+  return a < (b as typeof a);
+}
+
+function index(value: unknown, ...keys: unknown[]): unknown {
+  let at = value;
+  for (const key of keys) {
+    if (absent(at)) throw new Error("index of untyped nil");
+    if (Array.isArray(at) || typeof at === "string") {
+      if (typeof key !== "number") throw new Error(`cannot index slice/array with type ${kind(key)}`);
+      if (key < 0 || key >= at.length) throw new Error(`index out of range: ${key}`);
+      at = at[key];
+    } else if (isMap(at)) {
+      at = Object.hasOwn(at, String(key)) ? at[String(key)] : MISSING;
+    } else throw new Error(`can't index item of type ${kind(at)}`);
+  }
+  return at;
+}
+
+function length(value: unknown): number {
+  if (typeof value === "string") return Buffer.byteLength(value);
+  if (Array.isArray(value)) return value.length;
+  if (isMap(value)) return Object.keys(value).length;
+  throw new Error(absent(value) ? "len of nil pointer" : `len of type ${kind(value)}`);
+}
+
+/** Go's Sprint puts spaces between operands when neither is a string. */
+function sprint(...values: unknown[]): string {
+  return values
+    .map((value, at) =>
+      at > 0 && typeof value !== "string" && typeof values[at - 1] !== "string"
+        ? ` ${format(value)}`
+        : format(value),
+    )
+    .join("");
+}
+
+function text(value: unknown): string {
+  if (typeof value === "string") return value;
+  throw new Error(`wrong type for value; expected string; got ${absent(value) ? "nil" : kind(value)}`);
+}
+
+const HTML: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" };
+
+export const FUNCTIONS: Record<string, Callable> = {
+  // `and` and `or` are evaluated by the engine, which stops early.
+  and: fn(1, MANY, (...values: unknown[]) => values.find((value) => !truth(value)) ?? values.at(-1)),
+  or: fn(1, MANY, (...values: unknown[]) => values.find(truth) ?? values.at(-1)),
+  not: fn(1, 1, (value: unknown) => !truth(value)),
+  eq: fn(2, MANY, (value: unknown, ...others: unknown[]) => others.some((other) => equal(value, other))),
+  ne: fn(2, 2, (a: unknown, b: unknown) => !equal(a, b)),
+  lt: fn(2, 2, less),
+  le: fn(2, 2, (a: unknown, b: unknown) => less(a, b) || equal(a, b)),
+  gt: fn(2, 2, (a: unknown, b: unknown) => !less(a, b) && !equal(a, b)),
+  ge: fn(2, 2, (a: unknown, b: unknown) => !less(a, b)),
+  len: fn(1, 1, length),
+  index: fn(1, MANY, index),
+  slice: fn(1, 3, (value: unknown, from?: number, to?: number) => {
+    if (typeof value !== "string" && !Array.isArray(value))
+      throw new Error(`can't slice item of type ${kind(value)}`);
+    for (const at of [from ?? 0, to ?? value.length]) {
+      if (at < 0 || at > value.length) throw new Error(`index out of range: ${at}`);
+    }
+    return value.slice(from, to);
+  }),
+  print: fn(0, MANY, sprint),
+  println: fn(0, MANY, (...values: unknown[]) => `${values.map(format).join(" ")}\n`),
+  printf: fn(1, MANY, (layout: unknown, ...values: unknown[]) => printf(text(layout), values)),
+  html: fn(0, MANY, (...values: unknown[]) =>
+    sprint(...values).replace(/[&<>"']/g, (c) => HTML[c] as string),
+  ),
+  js: fn(0, MANY, (...values: unknown[]) => goQuote(sprint(...values)).slice(1, -1)),
+  urlquery: fn(0, MANY, (...values: unknown[]) => encodeURIComponent(sprint(...values)).replace(/%20/g, "+")),
+  call: fn(1, MANY, () => {
+    throw new Error("call of nil");
+  }),
+  json: fn(1, 1, toJson),
+  split: fn(2, 2, (value: unknown, by: unknown) => text(value).split(text(by))),
+  join: fn(2, 2, (values: unknown, by: unknown) =>
+    absent(values) ? "" : (values as unknown[]).map(format).join(text(by)),
+  ),
+  title: fn(1, 1, (value: unknown) =>
+    text(value).replace(
+      /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
+      (_, before: string, c: string) => before + c.toUpperCase(),
+    ),
+  ),
+  lower: fn(1, 1, (value: unknown) => text(value).toLowerCase()),
+  upper: fn(1, 1, (value: unknown) => text(value).toUpperCase()),
+  pad: fn(3, 3, (value: unknown, before: number, after: number) =>
+    value === "" ? "" : " ".repeat(before) + text(value) + " ".repeat(after),
+  ),
+  truncate: fn(2, 2, (value: unknown, size: number) =>
+    text(value).length < size ? value : text(value).slice(0, size),
+  ),
+};

@@ -1,0 +1,158 @@
+/** The table of verbs: how each is called, in plain and in management form, and where it lives. */
+
+import type { Command } from "./command.ts";
+import type { RootHelp } from "./help.ts";
+
+interface Verb {
+  readonly short: string;
+  readonly load: () => Promise<Command>;
+  /** Shown first on the root's help screen. */
+  readonly common?: boolean;
+}
+
+const verb = (short: string, load: () => Promise<{ command: Command }>, common = false): Verb => ({
+  short,
+  load: async () => (await load()).command,
+  ...(common ? { common } : {}),
+});
+
+/** Verbs with a space are there in management form only. */
+export const VERBS: Readonly<Record<string, Verb>> = {
+  run: verb("Create and run a new container from an image", () => import("../run.ts"), true),
+  exec: verb("Run a command in a running container", () => import("../exec.ts"), true),
+  ps: verb("List containers", () => import("../ps.ts"), true),
+  pull: verb("Download an image from a registry", () => import("../pull.ts"), true),
+  images: verb("List images", () => import("../images.ts"), true),
+  version: verb("Show the version of client and daemon", () => import("../version.ts"), true),
+  info: verb("Show information about the daemon and its machine", () => import("../info.ts"), true),
+  attach: verb("Attach this terminal to a running container", () => import("../attach.ts")),
+  cp: verb("Copy files between a container and this machine", () => import("../cp.ts")),
+  create: verb("Create a new container", () => import("../create.ts")),
+  events: verb("Follow the daemon's events", () => import("../events.ts")),
+  history: verb("Show the history of an image", () => import("../history.ts")),
+  inspect: verb("Show everything known about containers and images", () => import("../inspect.ts")),
+  kill: verb("Kill one or more running containers", () => import("../kill.ts")),
+  load: verb("Load images from a tar archive or STDIN", () => import("../load.ts")),
+  logs: verb("Show the logs of a container", () => import("../logs.ts")),
+  pause: verb("Pause all processes of one or more containers", () => import("../pause.ts")),
+  port: verb("List port mappings of a container", () => import("../port.ts")),
+  rename: verb("Rename a container", () => import("../rename.ts")),
+  restart: verb("Restart one or more containers", () => import("../restart.ts")),
+  rm: verb("Remove one or more containers", () => import("../rm.ts")),
+  rmi: verb("Remove one or more images", () => import("../rmi.ts")),
+  save: verb("Save images to a tar archive (to STDOUT unless told)", () => import("../save.ts")),
+  start: verb("Start one or more stopped containers", () => import("../start.ts")),
+  stop: verb("Stop one or more running containers", () => import("../stop.ts")),
+  tag: verb("Give an image another name", () => import("../tag.ts")),
+  top: verb("Show the processes of a container", () => import("../top.ts")),
+  unpause: verb("Unpause all processes of one or more containers", () => import("../unpause.ts")),
+  wait: verb("Wait until containers stop, then print their exit codes", () => import("../wait.ts")),
+  "container inspect": verb(
+    "Show everything known about containers",
+    () => import("../container/inspect.ts"),
+  ),
+  "container prune": verb("Remove all stopped containers", () => import("../container/prune.ts")),
+  "image inspect": verb("Show everything known about images", () => import("../image/inspect.ts")),
+  "image prune": verb("Remove unused images", () => import("../image/prune.ts")),
+  "system df": verb("Show how much disk is used", () => import("../system/df.ts")),
+  "system prune": verb("Remove unused data", () => import("../system/prune.ts")),
+};
+
+interface Group {
+  readonly short: string;
+  readonly words: Readonly<Record<string, string>>;
+  /** Other words for the same, not listed. */
+  readonly aliases: Readonly<Record<string, string>>;
+}
+
+const same = (...names: string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, name]));
+
+export const GROUPS: Readonly<Record<string, Group>> = {
+  container: {
+    short: "Manage containers",
+    words: {
+      ...same(
+        "attach",
+        "cp",
+        "create",
+        "exec",
+        "kill",
+        "logs",
+        "pause",
+        "port",
+        "rename",
+        "restart",
+        "rm",
+        "run",
+      ),
+      ...same("start", "stop", "top", "unpause", "wait"),
+      ls: "ps",
+      inspect: "container inspect",
+      prune: "container prune",
+    },
+    aliases: { list: "ps", ps: "ps", remove: "rm" },
+  },
+  image: {
+    short: "Manage images",
+    words: {
+      ...same("history", "load", "pull", "save", "tag"),
+      ls: "images",
+      rm: "rmi",
+      inspect: "image inspect",
+      prune: "image prune",
+    },
+    aliases: { list: "images", remove: "rmi" },
+  },
+  system: {
+    short: "Manage the daemon",
+    words: { ...same("events", "info"), df: "system df", prune: "system prune" },
+    aliases: {},
+  },
+};
+
+export type Resolved =
+  | { group: string }
+  | { name: string; path: string; used: number; load: () => Promise<Command> };
+
+/** The verb that the words name; undefined when there is none. */
+export function resolveVerb(words: readonly string[]): Resolved | undefined {
+  const [first, second] = words as [string, string?];
+  const group = Object.hasOwn(GROUPS, first) ? (GROUPS[first] as Group) : undefined;
+  if (!group) {
+    const found = Object.hasOwn(VERBS, first) && !first.includes(" ") ? (VERBS[first] as Verb) : undefined;
+    return found && { name: first, path: first, used: 1, load: found.load };
+  }
+  if (second === undefined || second === "--help" || second === "-h" || second === "help")
+    return { group: first };
+  const name = Object.hasOwn(group.words, second)
+    ? group.words[second]
+    : Object.hasOwn(group.aliases, second)
+      ? group.aliases[second]
+      : undefined;
+  if (name === undefined) return undefined;
+  return { name, path: `${first} ${second}`, used: 2, load: (VERBS[name] as Verb).load };
+}
+
+/** Every way to call a verb, the management forms first. */
+export function aliasesOf(name: string): string[] {
+  const paths: string[] = [];
+  for (const [group, { words, aliases }] of Object.entries(GROUPS)) {
+    for (const [word, target] of [...Object.entries(words), ...Object.entries(aliases)])
+      if (target === name) paths.push(`${group} ${word}`);
+  }
+  return name.includes(" ") ? paths : [...paths, name];
+}
+
+export function helpSections(): RootHelp {
+  const plain = Object.entries(VERBS).filter(([name]) => !name.includes(" "));
+  const entry = ([name, { short }]: [string, Verb]): readonly [string, string] => [name, short];
+  return {
+    common: plain.filter(([, { common }]) => common).map(entry),
+    groups: Object.entries(GROUPS).map(([name, { short }]) => [name, short] as const),
+    others: plain
+      .filter(([, { common }]) => !common)
+      .map(entry)
+      .toSorted((a, b) => (a[0] < b[0] ? -1 : 1)),
+  };
+}

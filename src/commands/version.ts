@@ -1,0 +1,122 @@
+/** `version`: what this client and the daemon are. */
+import { release } from "node:os";
+import { NEWEST } from "../engine/api/client.ts";
+import { VERSION } from "../version.ts";
+import type { Command } from "./support/command.ts";
+import { Failure, messageOf } from "./support/failure.ts";
+import { string } from "./support/flags.ts";
+import { out } from "./support/output.ts";
+import { align } from "./support/table.ts";
+import { ansiTime } from "./support/time.ts";
+
+interface Server {
+  Platform?: { Name: string };
+  Components?: { Name: string; Version: string; Details?: Record<string, string> }[];
+  Version: string;
+  ApiVersion: string;
+  MinAPIVersion?: string;
+  GitCommit: string;
+  GoVersion: string;
+  Os: string;
+  Arch: string;
+  KernelVersion?: string;
+  Experimental?: boolean;
+  BuildTime?: string;
+}
+
+const goArch = (): string => ({ x64: "amd64" })[process.arch as "x64"] ?? process.arch;
+
+/** A build's time reads like a log's; one that is no time is shown as it is. */
+const built = (text: string | undefined): string =>
+  text && !Number.isNaN(Date.parse(text)) ? ansiTime(text) : (text ?? "");
+
+const line = (indent: number, name: string, value: string): string =>
+  `${" ".repeat(indent)}${`${name}:`.padEnd(20 - indent)}${value}\n`;
+
+export const command: Command = {
+  use: "[OPTIONS]",
+  short: "Show the version of client and daemon",
+  arity: { exact: 0 },
+  flags: [string("format", "f", "Shape the output: 'json', or a Go template")],
+  async run({ flags, client, global }) {
+    const { contextName } = await import("./support/connect.ts");
+    let server: Server | undefined;
+    let problem: unknown;
+    let api = NEWEST;
+    try {
+      const daemon = await client();
+      api = await daemon.version();
+      server = await daemon.json<Server>("GET", "/version");
+    } catch (error) {
+      problem = error;
+    }
+    const Client = {
+      Version: VERSION,
+      ApiVersion: api,
+      DefaultAPIVersion: NEWEST,
+      GitCommit: "",
+      GoVersion: `bun${Bun.version}`,
+      Os: process.platform,
+      Arch: goArch(),
+      Context: contextName(global),
+    };
+    const format = flags.string("format");
+    if (format === "") out(text(Client, server));
+    else await formatted(format, { Client, Server: server ?? null });
+    if (problem) throw new Failure(messageOf(problem));
+  },
+};
+
+async function formatted(format: string, data: object): Promise<void> {
+  if (format === "json" || format === "{{json .}}") {
+    out(`${JSON.stringify(data)}\n`);
+    return;
+  }
+  const [{ parseTemplate }, { execute }] = [
+    await import("./support/template/parse.ts"),
+    await import("./support/template/execute.ts"),
+  ];
+  let template: ReturnType<typeof parseTemplate>;
+  try {
+    template = parseTemplate("", format);
+  } catch (error) {
+    throw new Failure(`template parsing error: ${messageOf(error)}`, 64);
+  }
+  out(`${execute(template, data)}\n`);
+}
+
+function text(client: Record<string, string>, server: Server | undefined): string {
+  const downgraded =
+    client.ApiVersion === client.DefaultAPIVersion ? "" : ` (downgraded from ${client.DefaultAPIVersion})`;
+  let result = "Client:\n";
+  result +=
+    line(1, "Version", client.Version as string) +
+    line(1, "API version", `${client.ApiVersion}${downgraded}`);
+  result +=
+    line(1, "Runtime version", client.GoVersion as string) +
+    line(1, "OS/Arch", `${client.Os}/${client.Arch}`);
+  result += line(1, "Kernel version", release()) + line(1, "Context", client.Context as string);
+  if (!server) return result;
+  result += `\nServer:${server.Platform?.Name ? ` ${server.Platform.Name}` : ""}\n`;
+  const engine = {
+    ApiVersion: server.ApiVersion,
+    MinAPIVersion: server.MinAPIVersion ?? "",
+    GoVersion: server.GoVersion,
+    GitCommit: server.GitCommit,
+  };
+  const components = server.Components ?? [
+    { Name: "Engine", Version: server.Version, Details: { ...engine, Os: server.Os, Arch: server.Arch } },
+  ];
+  for (const { Name, Version, Details = {} } of components) {
+    result += ` ${Name}:\n${line(2, "Version", Version)}`;
+    if (Details.ApiVersion) {
+      result += line(2, "API version", `${Details.ApiVersion} (minimum version ${Details.MinAPIVersion})`);
+      result +=
+        line(2, "Go version", Details.GoVersion ?? "") + line(2, "Git commit", Details.GitCommit ?? "");
+      result +=
+        line(2, "Built", built(Details.BuildTime)) + line(2, "OS/Arch", `${Details.Os}/${Details.Arch}`);
+      result += line(2, "Experimental", Details.Experimental ?? "false");
+    } else for (const [name, value] of Object.entries(Details)) result += line(2, name, value);
+  }
+  return align(result);
+}
