@@ -50,6 +50,12 @@ export class LogFile {
     return this.#size;
   }
 
+  /** How much of a stream to log at once, so that a file does not grow much beyond its limit. */
+  get step(): number {
+    const { maxSize } = this.#options;
+    return maxSize === 0 ? Number.POSITIVE_INFINITY : Math.max(512, Math.floor(maxSize / 128));
+  }
+
   /** Before an append; afterwards {@link size} is where it goes. */
   rotateIfFull(): void {
     const { maxSize, maxFiles } = this.#options;

@@ -35,14 +35,18 @@ enum Phase {
   read = 2,
 }
 
-/** A read that was not logged to its end. */
-export interface Unfinished {
+/** Where a read belongs. */
+export interface ReadTo {
   id: string;
   stream: StreamName;
-  data: Buffer;
   /** Where in the log it begins. */
   logSize: number;
   time: bigint;
+}
+
+/** A read that was not logged to its end. */
+export interface Unfinished extends ReadTo {
+  data: Buffer;
   sequence: number;
 }
 
@@ -62,10 +66,11 @@ export class Journal {
     this.#notes = new DataView(mapped.buffer, mapped.byteOffset, PAGE);
   }
 
-  /** Reads once, at most {@link MAX_READ} bytes, to `DATA_AT` of the buffer: the count, 0 at the end, or -errno. */
-  read(fd: number, id: string, stream: StreamName, logSize: number, time: bigint): number {
+  /** Reads once, at most `limit` bytes, to `DATA_AT` of the buffer: the count, 0 at the end, or -errno. */
+  read(fd: number, to: ReadTo, limit = MAX_READ): number {
+    const { id, stream, logSize, time } = to;
     // At least one: what comes between the two calls must not be read past the journal.
-    const waiting = Math.min(Math.max(available(fd), 1), MAX_READ);
+    const waiting = Math.min(Math.max(available(fd), 1), limit);
     const notes = this.#notes;
     crypto.getRandomValues(this.#sentinel);
     this.buffer.set(this.#sentinel, DATA_AT);

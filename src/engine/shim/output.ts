@@ -9,7 +9,7 @@ import { encodeChunk, NOTHING } from "../log/encode.ts";
 import { FRAME_HEADER, type StreamName, writeFrameHeader } from "../log/frame.ts";
 import { nowNs, rfc3339Nano } from "../log/time.ts";
 import type { LogFile } from "../log/writer.ts";
-import { Carry, DATA_AT, type Journal, type Unfinished } from "./journal.ts";
+import { Carry, DATA_AT, type Journal, MAX_READ, type Unfinished } from "./journal.ts";
 import type { Poller } from "./poller.ts";
 import type { Session } from "./session.ts";
 
@@ -114,7 +114,8 @@ export class Output {
     const { journal, log, id } = this.#context;
     log?.rotateIfFull();
     const time = nowNs();
-    const got = journal.read(this.#fd, id, this.#name, log?.size ?? 0, time);
+    const to = { id, stream: this.#name, logSize: log?.size ?? 0, time };
+    const got = journal.read(this.#fd, to, Math.min(MAX_READ, log?.step ?? MAX_READ));
     if (got === -ERRNO.EAGAIN || got === -ERRNO.EINTR) return;
     if (got <= 0) {
       // A terminal ends with EIO.

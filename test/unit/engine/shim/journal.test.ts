@@ -21,8 +21,9 @@ describe("the journal", () => {
     const { read, write } = pipe(0o4000);
     writeSync(write, "some output\n");
     const journal = new Journal(path);
+    const to = { id: ID, stream: "stderr", logSize: 4711, time: 5n } as const;
     expect(journal.unfinished()).toBeUndefined();
-    expect(journal.read(read, ID, "stderr", 4711, 5n)).toBe(12);
+    expect(journal.read(read, to)).toBe(12);
     expect(journal.buffer.toString("utf8", DATA_AT, DATA_AT + 12)).toBe("some output\n");
     // The process is killed here: another maps the same file.
     const { data, ...rest } = new Journal(path).unfinished()!;
@@ -30,9 +31,9 @@ describe("the journal", () => {
     expect(rest).toEqual({ id: ID, stream: "stderr", logSize: 4711, time: 5n, sequence: 1 });
     journal.done();
     expect(new Journal(path).unfinished()).toBeUndefined();
-    expect(journal.read(read, ID, "stdout", 0, 0n)).toBe(-11);
+    expect(journal.read(read, to)).toBe(-11);
     closeSync(write);
-    expect(journal.read(read, ID, "stdout", 0, 0n)).toBe(0);
+    expect(journal.read(read, to)).toBe(0);
     expect(journal.unfinished()).toBeUndefined();
     closeSync(read);
   });
