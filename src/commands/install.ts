@@ -1,0 +1,185 @@
+/** `tsd install`: puts this file, its names, completions and units below a prefix, and notes all it did. */
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { PERSONALITIES } from "../personality.ts";
+import { completions } from "./install/completions.ts";
+import {
+  contentMark,
+  fileMark,
+  linkMark,
+  type Manifest,
+  manifestPath,
+  markOf,
+  readManifest,
+} from "./install/manifest.ts";
+import { units } from "./install/units.ts";
+
+const USAGE = `Usage:  tsd install [OPTIONS]
+
+Install this program, its other names and shell completions
+
+Options:
+      --drop-in         Also install docker's, runc's and the other names
+      --prefix string   Where to install (default "/usr/local")
+      --systemd         Also install the systemd units`;
+
+/** What is to be at a path; `program` is this executable itself. */
+type Wanted = { path: string; mark: string } & ({ program: true } | { content: string } | { target: string });
+
+export interface InstallOptions {
+  prefix: string;
+  systemd: boolean;
+  dropIn: boolean;
+}
+
+export function parseInstall(
+  args: readonly string[],
+  usage: string,
+  known: readonly string[],
+): InstallOptions | undefined {
+  const options: InstallOptions = { prefix: "/usr/local", systemd: false, dropIn: false };
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at]!;
+    if (word === "--help" || word === "-h") {
+      console.log(usage);
+      return undefined;
+    }
+    const [flag, inline] = word.includes("=")
+      ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]
+      : [word];
+    if (!known.includes(flag!)) {
+      console.error(`${flag!.startsWith("-") ? "unknown flag" : "unexpected word"}: ${flag}\n\n${usage}`);
+      process.exitCode = 125;
+      return undefined;
+    }
+    if (flag === "--prefix") {
+      const value = inline ?? args[++at];
+      if (!value) {
+        console.error("flag needs an argument: --prefix");
+        process.exitCode = 125;
+        return undefined;
+      }
+      options.prefix = resolve(value);
+    } else if (flag === "--systemd") options.systemd = true;
+    else options.dropIn = true;
+  }
+  return options;
+}
+
+export async function main(args: string[]): Promise<void> {
+  const options = parseInstall(args, USAGE, ["--prefix", "--systemd", "--drop-in"]);
+  if (!options) return;
+  if (!Bun.main.startsWith("/$bunfs/")) {
+    console.error(
+      "install: only the built program can install itself: run `npm run build`, then dist/tsd install",
+    );
+    process.exitCode = 1;
+    return;
+  }
+  try {
+    await install(options);
+  } catch (error) {
+    console.error(`install: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+
+async function wanted({ prefix, systemd, dropIn }: InstallOptions): Promise<Wanted[]> {
+  const bin = join(prefix, "bin");
+  const list: Wanted[] = [{ path: join(bin, "tsd"), mark: fileMark("/proc/self/exe"), program: true }];
+  const link = (name: string) => list.push({ path: join(bin, name), mark: linkMark("tsd"), target: "tsd" });
+  const file = (path: string, content: string) => list.push({ path, mark: contentMark(content), content });
+  for (const [name, { ready, dropIns }] of Object.entries(PERSONALITIES)) {
+    if (!ready) continue;
+    // `daemon` is a word after tsd, not a program's name.
+    if (name !== "tsd" && name !== "daemon") link(name);
+    if (dropIn) for (const other of dropIns) link(other);
+  }
+  for (const [path, content] of Object.entries(await completions())) file(join(prefix, path), content);
+  if (systemd) {
+    const group = /^docker:/m.test(readFileSync("/etc/group", "utf8")) ? "docker" : "root";
+    for (const [name, content] of Object.entries(units(bin, group)))
+      file(join(prefix, "lib/systemd/system", name), content);
+  }
+  return list;
+}
+
+async function install(options: InstallOptions): Promise<void> {
+  const old = readManifest(options.prefix) ?? { version: 1, entries: [], folders: [] };
+  const list = await wanted(options);
+  // All is looked at before anything is written.
+  const before = new Map<string, string | undefined>();
+  for (const { path, mark } of list) {
+    const found = markOf(path);
+    const ours = old.entries.find((entry) => entry.path === path)?.marks ?? [];
+    if (found !== undefined && !ours.includes(found)) {
+      throw new Error(`${path} exists and is not ours: nothing was installed`);
+    }
+    before.set(path, found === mark ? mark : found);
+  }
+
+  const folders = [...old.folders];
+  const makeFolder = (path: string): void => {
+    if (lstatSync(path, { throwIfNoEntry: false })) return;
+    makeFolder(dirname(path));
+    folders.push(path);
+    mkdirSync(path, { mode: 0o755 });
+  };
+  for (const path of [manifestPath(options.prefix), ...list.map((each) => each.path)])
+    makeFolder(dirname(path));
+
+  const untouched = old.entries.filter((entry) => !before.has(entry.path));
+  const note = (entries: Manifest["entries"]) =>
+    replaceFile(
+      manifestPath(options.prefix),
+      `${JSON.stringify({ version: 1, entries, folders }, null, 1)}\n`,
+    );
+  // Noted before it is done, so that an installation that was cut short is undone as well.
+  note([
+    ...untouched,
+    ...list.map(({ path, mark }) => ({ path, marks: [...new Set([mark, before.get(path) ?? mark])] })),
+  ]);
+  for (const each of list) {
+    if (before.get(each.path) !== each.mark) put(each, before.get(each.path) !== undefined);
+  }
+  note([...untouched, ...list.map(({ path, mark }) => ({ path, marks: [mark] }))]);
+  console.log(`installed ${list.map(({ path }) => basename(path)).join(", ")} below ${options.prefix}`);
+}
+
+const beside = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${process.pid}.${crypto.randomUUID().slice(0, 8)}`);
+
+/** Makes it under another name first: a running program is replaced in one step, and a new name never replaces. */
+function put(item: Wanted, replaces: boolean): void {
+  const fresh = beside(item.path);
+  try {
+    if ("target" in item) symlinkSync(item.target, fresh);
+    else if ("content" in item) writeFileSync(fresh, item.content, { flag: "wx", mode: 0o644 });
+    else {
+      copyFileSync("/proc/self/exe", fresh, constants.COPYFILE_EXCL);
+      chmodSync(fresh, 0o755);
+    }
+    if (replaces) renameSync(fresh, item.path);
+    else linkSync(fresh, item.path);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
+function replaceFile(path: string, content: string): void {
+  const fresh = beside(path);
+  writeFileSync(fresh, content, { flag: "wx", mode: 0o644 });
+  renameSync(fresh, path);
+}

@@ -1,0 +1,55 @@
+/** What an installation has put where, so that it can be replaced and undone, and nothing else is. */
+import { createHash } from "node:crypto";
+import { closeSync, lstatSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { join } from "node:path";
+
+/** A file is ours while its content, a link while its target, is one that we wrote. */
+export interface Entry {
+  path: string;
+  /** `sha256:…` or `link:TARGET`. Two of them while a replacement is under way. */
+  marks: string[];
+}
+
+export interface Manifest {
+  version: 1;
+  entries: Entry[];
+  /** Folders that were made, parents first. */
+  folders: string[];
+}
+
+export const manifestPath = (prefix: string): string => join(prefix, "lib/tsd/manifest.json");
+
+export function readManifest(prefix: string): Manifest | undefined {
+  try {
+    return JSON.parse(readFileSync(manifestPath(prefix), "utf8")) as Manifest;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new Error(`read ${manifestPath(prefix)}: ${(error as Error).message}`);
+  }
+}
+
+export const contentMark = (content: string | Uint8Array): string =>
+  `sha256:${createHash("sha256").update(content).digest("hex")}`;
+
+export const linkMark = (target: string): string => `link:${target}`;
+
+export function fileMark(path: string): string {
+  const hash = createHash("sha256");
+  const chunk = Buffer.alloc(1 << 20);
+  const fd = openSync(path, "r");
+  try {
+    for (let got = readSync(fd, chunk); got > 0; got = readSync(fd, chunk))
+      hash.update(chunk.subarray(0, got));
+  } finally {
+    closeSync(fd);
+  }
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** What lies at `path` now, without following a link that somebody put there; undefined: nothing. */
+export function markOf(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  if (found.isSymbolicLink()) return linkMark(readlinkSync(path));
+  return found.isFile() ? fileMark(path) : "other";
+}
