@@ -27,12 +27,23 @@ export function addReadonlyPaths(at: Inside, paths: readonly string[]): void {
   }
 }
 
+const EMPTY = [
+  { key: "nr_blocks", value: "1" },
+  { key: "nr_inodes", value: "1" },
+];
+
 /** Files get /dev/null over them, folders an empty read-only tmpfs, which they share. */
 export function addMaskedPaths(at: Inside, paths: readonly string[]): void {
   if (paths.length === 0) return;
   const { plan, target, folder: mount, result: isFolder } = at;
   const empty = plan.fd();
   const haveEmpty = plan.slot("the empty folder is mounted");
+  newMount(
+    plan,
+    { type: "tmpfs", source: "tmpfs", data: EMPTY, attributes: RDONLY },
+    empty,
+    "make an empty folder",
+  );
   for (const path of new Set(paths.map(cleanPath))) {
     const label = `can't mask path ${JSON.stringify(path)}`;
     const next = plan.label(`after ${path}`);
@@ -52,11 +63,6 @@ export function addMaskedPaths(at: Inside, paths: readonly string[]): void {
     attach(plan, mount, target, label);
     plan.jump(next);
     plan.place(firstFolder);
-    const data = [
-      { key: "nr_blocks", value: "1" },
-      { key: "nr_inodes", value: "1" },
-    ];
-    newMount(plan, { type: "tmpfs", source: "tmpfs", data, attributes: RDONLY }, empty, label);
     attach(plan, empty, target, label);
     plan.call("getpid", [], { label, slot: haveEmpty });
     plan.place(next);

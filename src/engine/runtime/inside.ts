@@ -19,6 +19,9 @@ export interface Inside {
   readonly found: Slot;
   /** Another short-lived result. */
   readonly result: Slot;
+  /** How to look for anything, and for folders. */
+  readonly anything: Data;
+  readonly folders: Data;
 }
 
 export function inside(plan: PlanBuilder, root: number): Inside {
@@ -29,6 +32,8 @@ export function inside(plan: PlanBuilder, root: number): Inside {
     folder: plan.fd(),
     found: plan.slot("found"),
     result: plan.slot("result"),
+    anything: openHow(plan, ["O_PATH", "O_CLOEXEC"]),
+    folders: openHow(plan, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"]),
   };
 }
 
@@ -42,9 +47,11 @@ export function cleanPath(path: string): string {
   return `/${out.join("/")}`;
 }
 
+const RESOLVED = flags(RESOLVE, "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS");
+
 export function openHow(plan: PlanBuilder, open: readonly (keyof typeof O & string)[], mode = 0): Data {
   const how = flags(O, ...open);
-  const resolve = flags(RESOLVE, "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS");
+  const resolve = RESOLVED;
   return plan.struct(OPEN_HOW_SIZE, `{${how.show}, ${resolve.show}}`, [
     [0, "u64", how],
     [8, "u64", mode],
@@ -62,7 +69,7 @@ interface OpenOptions {
 /** Opens an existing path below the root; the slot is negative when it failed in a tolerated way. */
 export function openInside(at: Inside, path: string, options: OpenOptions): Slot {
   const { plan, found: slot } = at;
-  const how = openHow(plan, options.flags ?? ["O_PATH", "O_CLOEXEC"]);
+  const how = options.flags ? openHow(plan, options.flags) : at.anything;
   const tolerate = options.tolerate;
   plan.call("openat2", [at.root, plan.string(path), how, OPEN_HOW_SIZE], {
     label: options.label,
@@ -76,7 +83,7 @@ export function openInside(at: Inside, path: string, options: OpenOptions): Slot
 /** Opens every folder of a path, making what is missing; the last one ends up in `at.folder`. */
 export function makeFolders(at: Inside, path: string, label: string, mode = 0o755): void {
   const { plan } = at;
-  const how = openHow(plan, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"]);
+  const how = at.folders;
   plan.call("openat2", [at.root, plan.string("/"), how, OPEN_HOW_SIZE], { label, fd: at.folder });
   let prefix = "";
   for (const name of cleanPath(path).split("/").slice(1)) {
@@ -119,6 +126,8 @@ export function makeFile(at: Inside, path: string, label: string): void {
   plan.call("openat", [at.folder, plan.string(baseName(path)), create, 0o644], { label, fd: at.folder });
 }
 
+const CWD = flags(AT, "AT_FDCWD");
+
 /** Opens a path of the host's. */
 export function openHost(
   plan: PlanBuilder,
@@ -126,8 +135,7 @@ export function openHost(
   open: readonly (keyof typeof O & string)[],
   options: { label: string; fd?: number; slot?: Slot; tolerate?: Tolerate; mode?: number },
 ): void {
-  const { mode = 0, ...rest } = options;
-  plan.call("openat", [flags(AT, "AT_FDCWD"), plan.string(path), flags(O, ...open), mode], rest);
+  plan.call("openat", [CWD, plan.string(path), flags(O, ...open), options.mode ?? 0], options);
 }
 
 /** Writes a text into a file of the host's: sysctls, cgroup limits, /proc/self attributes. */

@@ -13,6 +13,12 @@ import { type Data, flags, named, type PlanBuilder, type Slot, type Tolerate } f
 import type { Mount } from "./spec.ts";
 
 const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
+const ATTACH = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
+const FS_CLOEXEC = flags(FSOPEN, "FSOPEN_CLOEXEC");
+const MOUNT_CLOEXEC = flags(FSOPEN, "FSMOUNT_CLOEXEC");
+const SET_FLAG = flags(FSCONFIG, "FSCONFIG_SET_FLAG");
+const SET_STRING = flags(FSCONFIG, "FSCONFIG_SET_STRING");
+const CREATE = flags(FSCONFIG, "FSCONFIG_CMD_CREATE");
 const REC = MS.MS_REC as number;
 
 /** Names of the attribute bits, for `explain`. */
@@ -52,8 +58,7 @@ export function attach(
   label: string,
   keeps: { slot?: Slot; tolerate?: Tolerate } = {},
 ): void {
-  const how = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
-  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), how], { label, ...keeps });
+  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), ATTACH], { label, ...keeps });
 }
 
 /** A detached copy of the mount at a path of the host's (or, with an empty path, at an fd). */
@@ -89,23 +94,16 @@ export interface FileSystem {
 
 /** A new, detached mount of a file system, at `fd`. */
 export function newMount(plan: PlanBuilder, file: FileSystem, fd: number, label: string): void {
-  const cloexec = flags(FSOPEN, "FSOPEN_CLOEXEC");
-  plan.call("fsopen", [plan.string(file.type), cloexec], { label, fd });
+  plan.call("fsopen", [plan.string(file.type), FS_CLOEXEC], { label, fd });
   const set = (key: string, value?: string) => {
-    if (value === undefined)
-      plan.call("fsconfig", [fd, flags(FSCONFIG, "FSCONFIG_SET_FLAG"), plan.string(key), 0, 0], { label });
-    else
-      plan.call(
-        "fsconfig",
-        [fd, flags(FSCONFIG, "FSCONFIG_SET_STRING"), plan.string(key), plan.string(value), 0],
-        { label },
-      );
+    if (value === undefined) plan.call("fsconfig", [fd, SET_FLAG, plan.string(key), 0, 0], { label });
+    else plan.call("fsconfig", [fd, SET_STRING, plan.string(key), plan.string(value), 0], { label });
   };
   if (file.source) set("source", file.source);
   for (const { key, value } of file.data) set(key, value);
-  plan.call("fsconfig", [fd, flags(FSCONFIG, "FSCONFIG_CMD_CREATE"), 0, 0, 0], { label });
+  plan.call("fsconfig", [fd, CREATE, 0, 0, 0], { label });
   const attributes = named(attributeNames(file.attributes), file.attributes);
-  plan.call("fsmount", [fd, flags(FSOPEN, "FSMOUNT_CLOEXEC"), attributes], { label, fd });
+  plan.call("fsmount", [fd, MOUNT_CLOEXEC, attributes], { label, fd });
 }
 
 function applyOptions(plan: PlanBuilder, fd: number, options: MountOptions, label: string): void {

@@ -236,9 +236,20 @@ export function flags<Table extends Record<string, number>>(
   table: Table,
   ...names: (keyof Table & string)[]
 ): Named {
+  const show = names.length === 0 ? "0" : names.join("|");
+  let value = 0;
+  for (const name of names) {
+    const flag = table[name] as number;
+    if (flag < 0 || flag > 0x7fff_ffff) return named(show, wideFlags(table, names));
+    value |= flag;
+  }
+  return named(show, value);
+}
+
+function wideFlags(table: Record<string, number>, names: readonly string[]): bigint {
   let value = 0n;
   for (const name of names) value |= BigInt.asUintN(64, BigInt(table[name] as number));
-  return named(names.length === 0 ? "0" : names.join("|"), value);
+  return value;
 }
 
 type Width = "u8" | "u16" | "u32" | "i32" | "u64";
@@ -249,6 +260,8 @@ export type Field = readonly [offset: number, width: Width, value: number | bigi
 export interface CallOptions extends Keeps {
   readonly label?: string;
 }
+
+const ENCODER = new TextEncoder();
 
 /** Builds a plan from top to bottom. */
 export class PlanBuilder {
@@ -289,7 +302,7 @@ export class PlanBuilder {
     let data = this.#strings.get(text);
     if (data === undefined) {
       if (text.includes("\0")) throw new RangeError(`a NUL byte in ${JSON.stringify(text)}`);
-      const bytes = new TextEncoder().encode(text);
+      const bytes = ENCODER.encode(text);
       data = this.space(bytes.length + 1, JSON.stringify(text));
       this.#data.set(bytes, data.offset - DATA_AT);
       this.#strings.set(text, data);
@@ -360,8 +373,9 @@ export class PlanBuilder {
 
   /** One system call. Without a label, the call's own name tells what failed. */
   call(name: SyscallName, args: readonly Value[], options: CallOptions = {}): void {
-    const { label = name, ...keeps } = options;
-    this.add({ op: "syscall", name, args, label, ...keeps });
+    const { label = name, slot, fd, tolerate } = options;
+    // Spelled out: a spread per step is a good part of a first start
+    this.add({ op: "syscall", name, args, label, slot, fd, tolerate } as SyscallStep);
   }
 
   put(value: Value, into: Data, as: PutStep["as"], label = "put"): void {
@@ -410,7 +424,11 @@ export class PlanBuilder {
   #write(data: Data, [offset, width, value]: Field): void {
     const view = new DataView(this.#data.buffer, this.#data.byteOffset + data.offset - DATA_AT + offset);
     const number = typeof value === "object" ? (value.kind === "data" ? address(value) : value.value) : value;
-    if (width === "u64") view.setBigUint64(0, BigInt.asUintN(64, BigInt(number)), true);
+    if (width === "u64" && typeof number === "number" && number >= 0 && number <= Number.MAX_SAFE_INTEGER) {
+      view.setUint32(0, number % 0x1_0000_0000, true);
+      view.setUint32(4, Math.floor(number / 0x1_0000_0000), true);
+    } else if (width === "u32" && typeof number === "number" && number >= 0) view.setUint32(0, number, true);
+    else if (width === "u64") view.setBigUint64(0, BigInt.asUintN(64, BigInt(number)), true);
     else if (width === "u32" || width === "i32")
       view.setUint32(0, Number(BigInt.asUintN(32, BigInt(number))), true);
     else if (width === "u16") view.setUint16(0, Number(number), true);
