@@ -56,7 +56,7 @@ export function createApi(engine: Engine, log: FailureLog): Api {
   app.onError(({ code, error }) => (code === "NOT_FOUND" ? notFound() : errorResponse(error)));
   return {
     handle: async (request) => app.handle(request),
-    upgrade: (request, url, socket) => upgrade(engine, request, url, socket, log),
+    upgrade: (request, url, socket, body) => upgrade(engine, { message: request, url, socket, body }, log),
   };
 }
 
@@ -88,13 +88,15 @@ const notFound = () =>
 const ATTACH = /^\/v([0-9.]+)\/containers\/([^/]+)\/attach$/;
 const EXEC = /^\/v([0-9.]+)\/exec\/([^/]+)\/start$/;
 
-function upgrade(
-  engine: Engine,
-  message: IncomingMessage,
-  url: URL,
-  socket: Duplex,
-  log: FailureLog,
-): boolean {
+interface Offer {
+  message: IncomingMessage;
+  url: URL;
+  socket: Duplex;
+  body: Uint8Array | undefined;
+}
+
+function upgrade(engine: Engine, offer: Offer, log: FailureLog): boolean {
+  const { message, url, socket } = offer;
   const attach = ATTACH.exec(url.pathname);
   const matched = attach ?? EXEC.exec(url.pathname);
   if (!matched || message.method !== "POST") return false;
@@ -106,7 +108,7 @@ function upgrade(
   }
   const gone = new AbortController();
   socket.on("close", () => gone.abort());
-  const request = upgradeRequest(message, url, gone.signal);
+  const request = upgradeRequest(offer, gone.signal);
   const call = new Call(
     request,
     version,
@@ -122,12 +124,13 @@ function upgrade(
 }
 
 /** The body of a request that offers an upgrade is its `Content-Length` alone: what follows is the stream. */
-function upgradeRequest(message: IncomingMessage, url: URL, signal: AbortSignal): Request {
+function upgradeRequest({ message, url, body: taken }: Offer, signal: AbortSignal): Request {
   const headers = new Headers();
   for (const name of ["content-type", "content-length", "transfer-encoding"]) {
     const value = message.headers[name];
     if (typeof value === "string") headers.set(name, value);
   }
+  if (taken) return new Request(url.href, { method: "POST", headers, body: taken, signal });
   const chunked = headers.has("transfer-encoding");
   const length = Number(headers.get("content-length") ?? 0);
   if (!chunked && length === 0) return new Request(url.href, { method: "POST", headers, signal });

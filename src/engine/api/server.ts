@@ -12,8 +12,11 @@ import { routedPath } from "./version.ts";
 
 export interface Api {
   handle(request: Request): Promise<Response>;
-  /** Takes the connection over when the request is for a raw stream; false leaves it to `handle`. */
-  upgrade(request: IncomingMessage, url: URL, socket: Duplex): boolean;
+  /**
+   * Takes the connection over when the request is for a raw stream; false leaves it to `handle`. `body` is set when
+   * it was read already; otherwise it comes from `request`.
+   */
+  upgrade(request: IncomingMessage, url: URL, socket: Duplex, body?: Uint8Array): boolean;
 }
 
 export function createServer(api: Api, tls?: https.ServerOptions): http.Server {
@@ -26,12 +29,47 @@ export function createServer(api: Api, tls?: https.ServerOptions): http.Server {
   server.requestTimeout = 0;
   // Clients keep connections in pools, and do not expect them to end between two requests.
   server.keepAliveTimeout = 0;
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex) => {
+  server.on("upgrade", async (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
     socket.on("error", () => socket.destroy());
-    if (!api.upgrade(request, urlOf(request), socket)) void serveRaw(api, request, socket);
+    const body = adopted.has(socket) ? await takeBody(request, socket, head) : undefined;
+    if (!api.upgrade(request, urlOf(request), socket, body)) void serveRaw(api, request, socket, body);
   });
   return server;
 }
+
+/** Connections that were accepted elsewhere. Bun parses those as Node does: an upgrade's body is not the request's. */
+const adopted = new WeakSet<Duplex>();
+
+/** Serves a connection of a listener that is not the server's own: Bun's HTTP server cannot listen on a given fd. */
+export function adopt(server: http.Server, socket: Duplex): void {
+  adopted.add(socket);
+  socket.on("error", () => socket.destroy());
+  server.emit("connection", socket);
+}
+
+/** The body of a request that offers an upgrade; what follows it stays in the socket. */
+async function takeBody(
+  { headers }: IncomingMessage,
+  socket: Duplex,
+  head: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  if (head.length > 0) socket.unshift(head);
+  const length = Number(headers["content-length"] ?? 0);
+  if (!(length > 0)) return undefined;
+  if (length > MAX_UPGRADE_BODY) {
+    socket.destroy();
+    return undefined;
+  }
+  for (;;) {
+    const body: Uint8Array | null = socket.read(length);
+    if (body !== null || socket.readableEnded || socket.destroyed) return body ?? undefined;
+    await new Promise<void>((resolve) => {
+      for (const event of ["readable", "end", "close"]) socket.once(event, resolve);
+    });
+  }
+}
+
+const MAX_UPGRADE_BODY = 1024 * 1024;
 
 /** Elysia looks for the path from the 12th character on, so the host may not be shorter. */
 const urlOf = (request: IncomingMessage): URL => {
@@ -68,11 +106,16 @@ async function serve(api: Api, request: IncomingMessage, response: ServerRespons
 }
 
 /** For a request that offered an upgrade that is not made: the answer is written by hand, then the connection ends. */
-async function serveRaw(api: Api, request: IncomingMessage, socket: Duplex): Promise<void> {
+async function serveRaw(
+  api: Api,
+  request: IncomingMessage,
+  socket: Duplex,
+  body?: Uint8Array,
+): Promise<void> {
   const gone = new AbortController();
   socket.on("close", () => gone.abort());
   try {
-    const answer = await api.handle(toRequest(request, gone.signal));
+    const answer = await api.handle(toRequest(request, gone.signal, body));
     const headers = { ...SERVER_HEADERS, ...Object.fromEntries(answer.headers), Connection: "close" };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(
@@ -108,7 +151,7 @@ async function pump(content: ByteStream, to: ServerResponse | Duplex, signal: Ab
   to.end();
 }
 
-function toRequest(message: IncomingMessage, signal: AbortSignal): Request {
+function toRequest(message: IncomingMessage, signal: AbortSignal, body?: Uint8Array): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(message.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
@@ -118,7 +161,7 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): Request {
     method: message.method,
     headers,
     signal,
-    body: bodiless ? null : bodyOf(message),
+    body: bodiless ? null : (body ?? bodyOf(message)),
   });
 }
 

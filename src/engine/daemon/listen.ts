@@ -2,8 +2,9 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import type { Server } from "node:http";
 import type { ServerOptions } from "node:https";
-import { connect } from "node:net";
+import { connect, createServer, type Server as Door } from "node:net";
 import { dirname } from "node:path";
+import { adopt } from "../api/server.ts";
 import { type Address, isLoopback, parseHost } from "./hosts.ts";
 import type { Log } from "./log.ts";
 import type { DaemonConfig } from "./options.ts";
@@ -11,6 +12,8 @@ import type { InheritedSocket } from "./systemd.ts";
 
 export interface Listening {
   server: Server;
+  /** Accepts for a server that cannot itself. */
+  door?: Door;
   address: Address;
 }
 
@@ -34,7 +37,10 @@ export async function listenAll(options: ListenOptions): Promise<Listening[]> {
     for (const host of hosts) open.push(...(await listenOn(parseHost(host, config.tls), options)));
     return open;
   } catch (error) {
-    for (const { server } of open) server.close();
+    for (const { server, door } of open) {
+      door?.close();
+      server.close();
+    }
     throw error;
   }
 }
@@ -166,13 +172,15 @@ async function listenInherited(
   const open: Listening[] = [];
   for (const { fd } of wanted) {
     const server = makeServer();
-    await started(server, (done) => server.listen({ fd }, done));
-    open.push({ server, address });
+    // Asked to listen on an fd, Bun's HTTP server opens a TCP port on all addresses instead.
+    const door = createServer({ allowHalfOpen: true }, (socket) => adopt(server, socket));
+    await started(door, (done) => door.listen({ fd }, done));
+    open.push({ server, door, address });
   }
   return open;
 }
 
-function started(server: Server, listen: (done: () => void) => void): Promise<void> {
+function started(server: Door, listen: (done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     listen(() => {

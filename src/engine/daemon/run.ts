@@ -75,11 +75,11 @@ function waitingApi(api: Promise<Api>): Api {
   );
   return {
     handle: async (request) => (ready ?? (await api)).handle(request),
-    upgrade(request, url, socket) {
-      if (ready) return ready.upgrade(request, url, socket);
+    upgrade(request, url, socket, body) {
+      if (ready) return ready.upgrade(request, url, socket, body);
       api.then(
         (value) => {
-          if (!value.upgrade(request, url, socket)) socket.destroy();
+          if (!value.upgrade(request, url, socket, body)) socket.destroy();
         },
         () => socket.destroy(),
       );
@@ -155,7 +155,8 @@ async function endEngine({ engine, close }: OpenEngine, config: DaemonConfig, lo
 }
 
 function closeAll(listening: readonly Listening[]): void {
-  for (const { server, address } of listening) {
+  for (const { server, door, address } of listening) {
+    door?.close();
     server.close();
     server.closeAllConnections();
     // A socket of systemd's stays; it is the next daemon's too.
