@@ -6,6 +6,8 @@
  * @source openat2(2), mknodat(2), fsetxattr(2)
  */
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { ERRNO, errnoMessage } from "./errno.ts";
+import * as file from "./file.ts";
 
 const LIBC = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
 const { i32, u32, u64, i64 } = FFIType;
@@ -45,71 +47,39 @@ function open() {
 const c = open().symbols;
 const errnoAt = c.__errno_location() as Pointer;
 
-export const AT = { FDCWD: -100, SYMLINK_NOFOLLOW: 0x100, REMOVEDIR: 0x200, EMPTY_PATH: 0x1000 } as const;
+export { ERRNO };
 
-const arm = process.arch === "arm64";
-/** fcntl.h; four of these differ between the architectures. */
+/** Short names for what these calls take; the numbers are file.ts's. */
 export const O = {
-  RDONLY: 0,
-  WRONLY: 1,
-  RDWR: 2,
-  CREAT: 0o100,
-  EXCL: 0o200,
-  TRUNC: 0o1000,
-  NONBLOCK: 0o4000,
-  DIRECTORY: arm ? 0o40000 : 0o200000,
-  NOFOLLOW: arm ? 0o100000 : 0o400000,
-  CLOEXEC: 0o2000000,
-  PATH: 0o10000000,
+  RDONLY: file.O.O_RDONLY,
+  WRONLY: file.O.O_WRONLY,
+  RDWR: file.O.O_RDWR,
+  CREAT: file.O.O_CREAT,
+  EXCL: file.O.O_EXCL,
+  TRUNC: file.O.O_TRUNC,
+  NONBLOCK: file.O.O_NONBLOCK,
+  DIRECTORY: file.O.O_DIRECTORY,
+  NOFOLLOW: file.O.O_NOFOLLOW,
+  CLOEXEC: file.O.O_CLOEXEC,
+  PATH: file.O.O_PATH,
+};
+
+export const AT = {
+  FDCWD: file.AT.AT_FDCWD,
+  SYMLINK_NOFOLLOW: file.AT.AT_SYMLINK_NOFOLLOW,
+  REMOVEDIR: file.AT.AT_REMOVEDIR,
+  EMPTY_PATH: file.AT.AT_EMPTY_PATH,
 } as const;
 
 export const S = {
-  IFMT: 0o170000,
-  IFREG: 0o100000,
-  IFDIR: 0o040000,
-  IFLNK: 0o120000,
-  IFCHR: 0o020000,
-  IFBLK: 0o060000,
-  IFIFO: 0o010000,
+  IFMT: file.S.S_IFMT,
+  IFREG: file.S.S_IFREG,
+  IFDIR: file.S.S_IFDIR,
+  IFLNK: file.S.S_IFLNK,
+  IFCHR: file.S.S_IFCHR,
+  IFBLK: file.S.S_IFBLK,
+  IFIFO: file.S.S_IFIFO,
 } as const;
-
-/** openat2.h */
-export const RESOLVE = { NO_XDEV: 1, NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 16 } as const;
-
-export const ERRNO = {
-  EPERM: 1,
-  ENOENT: 2,
-  EEXIST: 17,
-  ENOTDIR: 20,
-  EISDIR: 21,
-  EINVAL: 22,
-  ENOSPC: 28,
-  ELOOP: 40,
-  ENODATA: 61,
-  EOPNOTSUPP: 95,
-} as const;
-
-const TEXT: Record<number, string> = {
-  1: "operation not permitted",
-  2: "no such file or directory",
-  5: "input/output error",
-  13: "permission denied",
-  17: "file exists",
-  18: "invalid cross-device link",
-  20: "not a directory",
-  21: "is a directory",
-  22: "invalid argument",
-  24: "too many open files",
-  27: "file too large",
-  28: "no space left on device",
-  30: "read-only file system",
-  31: "too many links",
-  36: "file name too long",
-  39: "directory not empty",
-  40: "too many levels of symbolic links",
-  95: "operation not supported",
-  122: "disk quota exceeded",
-};
 
 /** A failed call: which one, on what, and the kernel's number. */
 export class FsError extends Error {
@@ -117,7 +87,7 @@ export class FsError extends Error {
   readonly errno: number;
 
   constructor(call: string, path: string, errno: number) {
-    super(`${call} ${Buffer.from(path, "latin1").toString("utf8")}: ${TEXT[errno] ?? `errno ${errno}`}`);
+    super(`${call} ${Buffer.from(path, "latin1").toString("utf8")}: ${errnoMessage(errno)}`);
     this.errno = errno;
   }
 }
@@ -128,7 +98,7 @@ const slots = [Buffer.alloc(PATH_MAX + 1), Buffer.alloc(PATH_MAX + 1)] as const;
 const slotPointers = [ptr(slots[0]), ptr(slots[1])] as const;
 
 function path(bytes: string, slot: 0 | 1 = 0): Pointer {
-  if (bytes.length > PATH_MAX) throw new FsError("resolve", `${bytes.slice(0, 64)}…`, 36);
+  if (bytes.length > PATH_MAX) throw new FsError("resolve", `${bytes.slice(0, 64)}…`, ERRNO.ENAMETOOLONG);
   if (bytes.includes("\0")) throw new FsError("resolve", bytes, ERRNO.EINVAL);
   const end = slots[slot].write(bytes, "latin1");
   slots[slot][end] = 0;
@@ -147,15 +117,15 @@ const howPointer = ptr(how);
 
 /** Opens below `dir` as if it were the root: `..`, absolute names and symlinks end inside. */
 export function openInRoot(dir: number, name: string, flags: number, mode = 0): number {
-  how[0] = BigInt(flags | O.CLOEXEC);
+  how[0] = BigInt(flags | file.O.O_CLOEXEC);
   how[1] = BigInt(mode);
-  how[2] = BigInt(RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS);
+  how[2] = BigInt(file.RESOLVE.RESOLVE_IN_ROOT | file.RESOLVE.RESOLVE_NO_MAGICLINKS);
   return check(c.syscall(437, dir, path(name), howPointer, 24), "open", name);
 }
 
 /** Opens one component, never through a symlink. */
 export function openAt(dir: number, name: string, flags: number, mode = 0): number {
-  return check(c.openat(dir, path(name), flags | O.NOFOLLOW | O.CLOEXEC, mode), "open", name);
+  return check(c.openat(dir, path(name), flags | file.O.O_NOFOLLOW | file.O.O_CLOEXEC, mode), "open", name);
 }
 
 export const close = (fd: number): void => void c.close(fd);
@@ -188,7 +158,7 @@ export const fchown = (fd: number, uid: number, gid: number): number =>
   check(c.fchown(fd, uid, gid), "chown", `fd ${fd}`);
 
 export const lchownAt = (dir: number, name: string, uid: number, gid: number): number =>
-  check(c.fchownat(dir, path(name), uid, gid, AT.SYMLINK_NOFOLLOW), "chown", name);
+  check(c.fchownat(dir, path(name), uid, gid, file.AT.AT_SYMLINK_NOFOLLOW), "chown", name);
 
 export const fchmod = (fd: number, mode: number): number => check(c.fchmod(fd, mode), "chmod", `fd ${fd}`);
 
@@ -215,7 +185,7 @@ export function futimens(fd: number, mtime: bigint): void {
 
 export function lutimesAt(dir: number, name: string, mtime: bigint): void {
   setTimes(mtime);
-  check(c.utimensat(dir, path(name), timesPointer, AT.SYMLINK_NOFOLLOW), "utimens", name);
+  check(c.utimensat(dir, path(name), timesPointer, file.AT.AT_SYMLINK_NOFOLLOW), "utimens", name);
 }
 
 export const fsetxattr = (fd: number, key: string, value: Uint8Array): number =>

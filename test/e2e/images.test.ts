@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { lstatSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
+import { buildHello } from "../../build/hello.ts";
 import { type Fixture, tar } from "../unit/engine/archive/support.ts";
 import {
   Engine,
@@ -51,6 +52,7 @@ const top: Fixture[] = [
 ];
 
 beforeAll(async () => {
+  buildHello();
   scratch = new Scratch();
   registry = await Registry.start(scratch.path);
   const layout = join(scratch.path, "layout");

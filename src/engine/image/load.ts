@@ -17,8 +17,8 @@ import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
 import type { Layers } from "./layers.ts";
 import { descriptor, MEDIA } from "./manifest.ts";
-import { best, HOST, type Platform, parsePlatform } from "./platform.ts";
-import type { ImageStore, Lease, PlatformImage } from "./store.ts";
+import { best, formatPlatform, type Platform, parsePlatform } from "./platform.ts";
+import type { ImageStore, Lease } from "./store.ts";
 import type { Descriptor, ProgressSink } from "./types.ts";
 import { decompressed } from "./unpack.ts";
 
@@ -47,7 +47,7 @@ export async function load(
     const images = files.has("index.json") ? ociImages(files) : dockerImages(files, store, lease);
     if (images.length === 0) throw new EngineError("invalid", "archive contains no images");
     for (const { target, reference } of images) {
-      await unpackBest(context, lease, target, platform, signal);
+      await unpackAll(context, lease, target, platform, signal);
       if (reference === undefined) store.names.addDangling(target);
       else store.names.set(canonical(reference), target);
       const what =
@@ -74,8 +74,8 @@ interface Loaded {
   reference?: Reference;
 }
 
-/** Unpacks the host's platform, or the one asked for; the others stay packed until somebody wants them. */
-async function unpackBest(
+/** Unpacks every platform that is whole, or the one asked for: a container of any may be made at once later. */
+async function unpackAll(
   { store, layers }: LoadContext,
   lease: Lease,
   target: Descriptor,
@@ -83,20 +83,17 @@ async function unpackBest(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const complete = store.platforms(target).filter((one) => !one.attestation && store.available(one));
-  const chosen: PlatformImage | undefined =
-    best(wanted ?? HOST, complete, ({ platform }) => platform) ??
-    (wanted === undefined ? complete[0] : undefined);
-  if (chosen === undefined) {
-    if (wanted !== undefined) {
-      throw new EngineError(
-        "notFound",
-        `image was loaded, but doesn't provide the requested platform ([${wanted.os}/${wanted.architecture}])`,
-      );
-    }
+  const one = wanted && best(wanted, complete, ({ platform }) => platform);
+  if (wanted !== undefined && one === undefined) {
+    const words = `image was loaded, but doesn't provide the requested platform ([${formatPlatform(wanted)}])`;
+    throw new EngineError("notFound", words);
+  }
+  if (complete.length === 0) {
     throw new EngineError("internal", `content of image ${target.digest} is missing from the archive`);
   }
-  const { manifest, config } = chosen;
-  await layers.ensure({ manifest: manifest!, config: config!, lease, ...(signal && { signal }) });
+  for (const { manifest, config } of one ? [one] : complete) {
+    await layers.ensure({ manifest: manifest!, config: config!, lease, ...(signal && { signal }) });
+  }
 }
 
 interface File {

@@ -48,7 +48,14 @@ export function createImageService(options: ImageServiceOptions): ImageService {
     const reference = byName(text, image);
     return {
       id: image.target.digest,
-      manifest: { ...descriptor, platform: { architecture: config.architecture, os: config.os } },
+      manifest: {
+        ...descriptor,
+        platform: {
+          architecture: config.architecture,
+          os: config.os,
+          ...(config.variant && { variant: config.variant }),
+        },
+      },
       ...(reference && { reference }),
       architecture: config.architecture,
       os: config.os,
@@ -90,7 +97,7 @@ export function createImageService(options: ImageServiceOptions): ImageService {
     },
     async discard(containerId) {
       await store.snapshots.discard(containerId);
-      store.collect();
+      if (store.snapshots.orphans) store.collect();
     },
     async usage(containerId) {
       const below = store.snapshots.below(containerId);

@@ -23,6 +23,8 @@ interface Row {
 export class SnapshotStore {
   readonly #db: Database;
   readonly #root: string;
+  /** Layers are left that only containers stand on: when one of those goes, so may they. */
+  orphans = false;
 
   constructor(db: Database, dataRoot: string) {
     this.#db = db;
@@ -191,6 +193,10 @@ export class SnapshotStore {
         }
       }
     })();
+    this.orphans = this.#db
+      .query<{ chain: string }, []>("SELECT chain FROM snapshot WHERE chain IS NOT NULL")
+      .all()
+      .some(({ chain }) => !keep.has(chain));
     for (const id of gone) void rm(this.path(id), { recursive: true, force: true }).catch(() => {});
     return freed;
   }

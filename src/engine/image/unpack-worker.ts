@@ -4,6 +4,8 @@
  * the daemon's own memory does not grow by a pull.
  */
 import { readFileSync, writeSync } from "node:fs";
+import { sys } from "../../ffi/libc.ts";
+import { PR, SIG } from "../../ffi/process.ts";
 import { RegistryError } from "../../registry/client/errors.ts";
 import { unpack } from "./unpack.ts";
 import type { UnpackJob, UnpackReport } from "./unpack-job.ts";
@@ -14,6 +16,8 @@ function report(line: UnpackReport): void {
 }
 
 export async function main(): Promise<void> {
+  // A daemon that is killed must not leave us writing into what its successor sweeps.
+  sys("prctl", PR.PR_SET_PDEATHSIG, SIG.SIGKILL);
   // Modes are those of the archive, whatever the daemon's umask.
   process.umask(0);
   const job: UnpackJob = JSON.parse(readFileSync(0, "utf8"));
