@@ -126,44 +126,45 @@ rt_sigtimedwait rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load wa
 get_robust_list vmsplice move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg process_vm_readv
 process_vm_writev setsockopt getsockopt io_setup io_submit execveat preadv2 pwritev2`;
 
-export type SyscallTable = ReadonlyMap<string, number>;
+type Visit = (name: string, number: number) => void;
 
-function unpack(packed: string, into = new Map<string, number>()): Map<string, number> {
+function unpack(packed: string, visit: Visit, base = 0): void {
   let number = 0;
-  for (const word of packed.trim().split(/\s/)) {
+  for (const word of packed.split(/\s/)) {
     const start = word.charCodeAt(0);
     if (start >= 48 && start <= 57) number = Number(word);
-    else into.set(word, number++);
+    else if (word !== "") visit(word, base + number++);
   }
-  return into;
 }
 
-function native(column: 0 | 1): Map<string, number> {
+/** [name, number] of the kernel's own table, by number. */
+function native(column: 0 | 1): [string, number][] {
+  const list: [string, number][] = [];
+  for (const name in SYSCALLS) {
+    const number = SYSCALLS[name as keyof typeof SYSCALLS][column];
+    if (number !== null) list.push([name, number]);
+  }
+  return list.sort((a, b) => a[1] - b[1]);
+}
+
+/** Every call of an architecture, in the order of the numbers. */
+export function eachSyscall(arch: SeccompArch, visit: Visit): void {
+  if (arch === "i386") unpack(I386, visit);
+  else if (arch === "arm") unpack(ARM, visit);
+  else if (arch === "x32") eachX32(visit);
+  else for (const [name, number] of native(arch === "aarch64" ? 1 : 0)) visit(name, number);
+}
+
+/** x86_64's, but those that have a number of their own, all above them. */
+function eachX32(visit: Visit): void {
+  const own = new Set<string>();
+  unpack(X32, (name) => own.add(name));
+  for (const [name, number] of native(0)) if (!own.has(name)) visit(name, X32_BIT + number);
+  unpack(X32, visit, X32_BIT);
+}
+
+export function syscallTable(arch: SeccompArch): ReadonlyMap<string, number> {
   const table = new Map<string, number>();
-  for (const [name, numbers] of Object.entries(SYSCALLS)) {
-    const number = numbers[column];
-    if (number !== null) table.set(name, number);
-  }
+  eachSyscall(arch, (name, number) => table.set(name, number));
   return table;
-}
-
-function x32(): SyscallTable {
-  const table = unpack(X32, native(0));
-  for (const [name, number] of table) table.set(name, number + X32_BIT);
-  return table;
-}
-
-export function syscallTable(arch: SeccompArch): SyscallTable {
-  switch (arch) {
-    case "x86_64":
-      return native(0);
-    case "aarch64":
-      return native(1);
-    case "x32":
-      return x32();
-    case "i386":
-      return unpack(I386);
-    case "arm":
-      return unpack(ARM);
-  }
 }

@@ -5,7 +5,7 @@
  * @source seccomp(2); config-linux.md "Seccomp"; linux/bpf_common.h
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AUDIT_ARCH, type SeccompArch, syscallTable, X32_BIT } from "../../ffi/seccomp-arch.ts";
+import { AUDIT_ARCH, eachSyscall, type SeccompArch, X32_BIT } from "../../ffi/seccomp-arch.ts";
 import { ARCH } from "../../ffi/syscalls.ts";
 import { EngineError } from "../errors.ts";
 import type { Seccomp, SeccompAction, SeccompArg, SeccompRule } from "./spec.ts";
@@ -80,10 +80,11 @@ export function compileSeccomp(profile: Seccomp, native: SeccompArch = ARCH): In
     const arch = ARCHITECTURES[name];
     if (arch) architectures.add(arch);
   }
+  const rules = readRules(profile);
   const program = [ins(LD_ABS, ARCH_AT)];
   const sections = [...architectures].filter((arch) => arch !== "x32" || !architectures.has("x86_64"));
   for (const arch of sections) {
-    const body = section(profile, arch, arch === "x86_64" && architectures.has("x32"));
+    const body = section(rules, arch, arch === "x86_64" && architectures.has("x32"));
     // Jumps that depend on something reach 255 instructions: a far one is a jump over a jump.
     program.push(ins(JEQ, AUDIT_ARCH[arch], 1, 0), ins(JA, body.length), ...body);
   }
@@ -97,11 +98,11 @@ export function compileSeccomp(profile: Seccomp, native: SeccompArch = ARCH): In
   return program;
 }
 
-function section(profile: Seccomp, arch: SeccompArch, withX32: boolean): Instruction[] {
+function section(rules: Rules, arch: SeccompArch, withX32: boolean): Instruction[] {
   const load = ins(LD_ABS, NR_AT);
-  const own = search(profile, arch);
+  const own = search(rules, arch);
   if (arch !== "x86_64") return [load, ...own];
-  const x32 = withX32 ? search(profile, "x32") : [ins(RET, ACTIONS.SCMP_ACT_KILL)];
+  const x32 = withX32 ? search(rules, "x32") : [ins(RET, ACTIONS.SCMP_ACT_KILL)];
   return [load, ins(JGE, X32_BIT, 0, 1), ins(JA, own.length), ...own, ...x32];
 }
 
@@ -111,8 +112,8 @@ interface Range {
 }
 
 /** The decision tree of one architecture. */
-function search(profile: Seccomp, arch: SeccompArch): Instruction[] {
-  const ranges = toRanges(profile, arch);
+function search(rules: Rules, arch: SeccompArch): Instruction[] {
+  const ranges = toRanges(rules, arch);
   const bits = arch === "i386" || arch === "arm" ? 32 : 64;
   const blocks = ranges.map(({ outcome }) => outcomeBlock(outcome, bits));
   return tree(ranges, blocks, 0, ranges.length);
@@ -135,60 +136,69 @@ function tree(
 
 /**
  * Neighbours with the same outcome become one. What is newer than everything that the profile knows gets ENOSYS, so
- * that a libc falls back instead of failing; as runc does.
+ * that a libc falls back instead of failing; as runc does. One pass over the calls in the order of their numbers:
+ * this runs in programs that have just started.
  */
-function toRanges(profile: Seccomp, arch: SeccompArch): Range[] {
-  const table = syscallTable(arch);
-  const base: Outcome = {
-    alternatives: [],
-    otherwise: actionValue(profile.defaultAction, profile.defaultErrnoRet),
-  };
-  const outcomes = new Map<number, Outcome>();
-  for (const rule of profile.syscalls ?? []) addRule(outcomes, table, rule, base);
-  const numbers = [...outcomes.keys()].sort((a, b) => a - b);
+function toRanges({ outcomes, base, newer }: Rules, arch: SeccompArch): Range[] {
   const ranges: Range[] = [];
+  let last: Outcome | undefined;
   const add = (from: number, outcome: Outcome) => {
-    const last = ranges.at(-1);
-    if (!last || !same(last.outcome, outcome)) ranges.push({ from, outcome });
+    if (last && same(last, outcome)) return;
+    ranges.push({ from, outcome });
+    last = outcome;
   };
-  const newer = afterLast(profile, numbers.length > 0, base);
   let next = arch === "x32" ? X32_BIT : 0;
-  for (const number of numbers) {
+  eachSyscall(arch, (name, number) => {
+    const outcome = outcomes.get(name);
+    if (!outcome) return;
     if (number > next) add(next, number >= ARM_PRIVATE && number < X32_BIT ? newer : base);
-    add(number, outcomes.get(number) as Outcome);
+    add(number, outcome);
     next = number + 1;
-  }
+  });
   add(next, newer);
   return ranges;
 }
 
-function afterLast(profile: Seccomp, knowsAny: boolean, base: Outcome): Outcome {
+/** What the profile says, by name: the same for every architecture. */
+interface Rules {
+  outcomes: ReadonlyMap<string, Outcome>;
+  base: Outcome;
+  newer: Outcome;
+}
+
+function readRules(profile: Seccomp): Rules {
+  const base: Outcome = {
+    alternatives: [],
+    otherwise: actionValue(profile.defaultAction, profile.defaultErrnoRet),
+  };
+  const outcomes = new Map<string, Outcome>();
+  for (const rule of profile.syscalls ?? []) addRule(outcomes, rule, base);
   const permissive = profile.defaultAction === "SCMP_ACT_ALLOW" || profile.defaultAction === "SCMP_ACT_LOG";
-  if (permissive || !knowsAny) return base;
-  return { alternatives: [], otherwise: actionValue("SCMP_ACT_ERRNO", ERRNO.ENOSYS) };
+  if (permissive || outcomes.size === 0) return { outcomes, base, newer: base };
+  return {
+    outcomes,
+    base,
+    newer: { alternatives: [], otherwise: actionValue("SCMP_ACT_ERRNO", ERRNO.ENOSYS) },
+  };
 }
 
 const same = (a: Outcome, b: Outcome): boolean =>
   a === b || (a.otherwise === b.otherwise && a.alternatives.length === 0 && b.alternatives.length === 0);
 
-function addRule(
-  outcomes: Map<number, Outcome>,
-  table: ReadonlyMap<string, number>,
-  rule: SeccompRule,
-  base: Outcome,
-): void {
+/** Calls that a rule allows without conditions share one outcome, until another rule says more of one of them. */
+function addRule(outcomes: Map<string, Outcome>, rule: SeccompRule, base: Outcome): void {
   const action = actionValue(rule.action, rule.errnoRet);
   const conditions = rule.args ?? [];
+  const plain: Outcome = { alternatives: [], otherwise: action };
   for (const name of rule.names) {
-    const number = table.get(name);
-    if (number === undefined) continue;
-    let outcome = outcomes.get(number);
-    if (!outcome) {
-      outcome = { alternatives: [], otherwise: base.otherwise };
-      outcomes.set(number, outcome);
+    const before = outcomes.get(name);
+    if (conditions.length === 0) {
+      outcomes.set(name, before ? { ...before, otherwise: action } : plain);
+      continue;
     }
-    if (conditions.length === 0) outcome.otherwise = action;
-    else for (const group of groups(conditions)) outcome.alternatives.push({ conditions: group, action });
+    const more = groups(conditions).map((group) => ({ conditions: group, action }));
+    const { alternatives, otherwise } = before ?? base;
+    outcomes.set(name, { alternatives: [...alternatives, ...more], otherwise });
   }
 }
 
