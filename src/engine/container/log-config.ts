@@ -9,6 +9,11 @@ export function validateLogConfig(log: HostConfig["LogConfig"], defaults: HostCo
   log.Type ||= defaults.Type;
   if (log.Type === defaults.Type) log.Config = { ...defaults.Config, ...log.Config };
   if (log.Type === "none") return;
+  if (log.Type !== "json-file") {
+    throw new Error(
+      `error looking up logging plugin ${log.Type}: plugin ${JSON.stringify(log.Type)} not found`,
+    );
+  }
   const { mode } = log.Config;
   if (mode !== undefined && !["", "blocking", "non-blocking"].includes(mode)) {
     throw new Error(`logger: logging mode not supported: ${mode}`);

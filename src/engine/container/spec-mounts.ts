@@ -67,8 +67,8 @@ export function mergeTmpfsOptions(data: string): string[] {
   return options;
 }
 
-/** The optional fields (shared:N, master:N) of the mount that a path lies on. */
-function propagationOf(path: string): string {
+/** The mount that a path lies on, and its optional fields (shared:N, master:N). */
+function mountBelow(path: string): { point: string; fields: string } {
   const real = realpathSync(path);
   let best = "";
   let fields = "";
@@ -82,19 +82,19 @@ function propagationOf(path: string): string {
     best = point;
     fields = words.slice(6, words.indexOf("-")).join(" ");
   }
-  return fields;
+  return { point: best, fields };
 }
 
 /** What `source` needs from the host for this propagation; false: go without, nobody asked for it. */
 function checkPropagation(mount: MountPoint): boolean {
   const { propagation, source } = mount;
   if (!/shared|slave/.test(propagation)) return true;
-  const fields = propagationOf(source);
+  const { point, fields } = mountBelow(source);
   const enough = propagation.endsWith("shared") ? /shared:/.test(fields) : /shared:|master:/.test(fields);
   if (enough) return true;
   if (!mount.explicitPropagation) return false;
   const kind = propagation.endsWith("shared") ? "a shared mount" : "a shared or slave mount";
-  throw new EngineError("internal", `path ${source} is mounted on ${source} but it is not ${kind}`);
+  throw new EngineError("internal", `path ${source} is mounted on ${point} but it is not ${kind}`);
 }
 
 function bindOptions(mount: MountPoint): string[] {

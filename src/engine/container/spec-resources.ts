@@ -19,6 +19,8 @@ export function specResources(h: HostConfig): Resources {
       reservation: positive(h.MemoryReservation),
       // -1 lifts the limit on swap; runc's default for an absent one is the same.
       swap: h.Memory > 0 && h.MemorySwap === -1 ? -1 : positive(h.MemorySwap),
+      swappiness: h.MemorySwappiness ?? undefined,
+      disableOOMKiller: h.OomKillDisable || undefined,
     }),
     cpu: some({
       shares: positive(h.CpuShares),

@@ -12,6 +12,11 @@ import { joinedContainer } from "./validate.ts";
 const some = (list: readonly unknown[] | null | undefined): boolean => (list?.length ?? 0) > 0;
 const someKey = (object: object | null | undefined): boolean => Object.keys(object ?? {}).length > 0;
 
+/** Docker's own, but for ours. */
+const OTHER_LOG_DRIVERS = new Set(
+  "awslogs etwlogs fluentd gcplogs gelf journald local splunk syslog".split(" "),
+);
+
 type Check = readonly [flag: string, used: boolean];
 
 function networkChecks(h: HostConfig, networking: NetworkingConfig | null | undefined): Check[] {
@@ -71,8 +76,6 @@ function resourceChecks(h: HostConfig, host: Host): Check[] {
     ["--cpu-rt-period", h.CpuRealtimePeriod !== 0],
     ["--cpu-rt-runtime", h.CpuRealtimeRuntime !== 0],
     ["--gpus and other device requests", some(h.DeviceRequests)],
-    ["--oom-kill-disable", h.OomKillDisable === true],
-    ["--memory-swappiness", h.MemorySwappiness !== null],
     ["--cgroup-parent SLICE", h.CgroupParent.endsWith(".slice") && host.cgroup === "v2"],
   ];
 }
@@ -88,7 +91,7 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
   return [
     [`--restart ${h.RestartPolicy.Name}`, h.RestartPolicy.Name !== "no"],
     ["--health-cmd and the other --health flags", checks],
-    [`--log-driver ${h.LogConfig.Type}`, !["", "json-file", "none"].includes(h.LogConfig.Type)],
+    [`--log-driver ${h.LogConfig.Type}`, OTHER_LOG_DRIVERS.has(h.LogConfig.Type)],
     // The other's /dev/shm would have to be shared, too.
     ["--ipc container:NAME", joinedContainer(h.IpcMode) !== undefined],
     ["--userns", h.UsernsMode !== "" && h.UsernsMode !== "host"],

@@ -5,8 +5,23 @@ import { type Host, parseList } from "./host.ts";
 /** Below this a container cannot even start. */
 const MINIMUM_MEMORY = 6 * 1024 * 1024;
 
-function checkMemory(h: HostConfig): string[] {
+/** What version 2 of cgroups has no file for. */
+function discardV1Only(h: HostConfig): string[] {
   const warnings: string[] = [];
+  if (h.MemorySwappiness !== null) {
+    warnings.push(
+      "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.",
+    );
+    h.MemorySwappiness = null;
+  }
+  if (h.OomKillDisable)
+    warnings.push("Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+  h.OomKillDisable = null;
+  return warnings;
+}
+
+function checkMemory(h: HostConfig, host: Host): string[] {
+  const warnings: string[] = host.cgroup === "v2" ? discardV1Only(h) : [];
   if (h.Memory !== 0 && h.Memory < MINIMUM_MEMORY) throw new Error("Minimum memory limit allowed is 6MB");
   if (h.Memory > 0 && h.MemorySwap > 0 && h.MemorySwap < h.Memory) {
     throw new Error("Minimum memoryswap limit should be larger than memory limit, see usage");
@@ -76,7 +91,7 @@ function checkCpuset(wanted: string, available: string, what: string, noun: stri
 
 /** Returns warnings for the client. */
 export function validateResources(h: HostConfig, host: Host): string[] {
-  const warnings = [...checkMemory(h), ...checkCpu(h, host)];
+  const warnings = [...checkMemory(h, host), ...checkCpu(h, host)];
   checkCpuset(h.CpusetCpus, host.cpusetCpus, "cpus", "CPUs");
   checkCpuset(h.CpusetMems, host.cpusetMems, "mems", "memory nodes");
   if (h.BlkioWeight > 0 && (h.BlkioWeight < 10 || h.BlkioWeight > 1000)) {

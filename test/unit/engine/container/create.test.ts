@@ -28,6 +28,11 @@ const REFUSED: [body: CreateBody, kind: string, message: string][] = [
     "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
   ],
   [{ HostConfig: { CapAdd: ["X"] } }, "invalid", 'invalid CapAdd: unknown capability: "CAP_X"'],
+  [
+    { HostConfig: { LogConfig: { Type: "x", Config: {} } } },
+    "invalid",
+    'error looking up logging plugin x: plugin "x" not found',
+  ],
   [{ HostConfig: { Runtime: "x" } }, "invalid", "unknown or invalid runtime name: x"],
   [{ StopSignal: "X" }, "invalid", "invalid signal: X"],
   [
