@@ -136,7 +136,10 @@ function checkOutput(path: string): void {
   if (!existsSync(folder))
     throw new Failure(`invalid output path: directory ${JSON.stringify(folder)} does not exist`);
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found && (found.isCharacterDevice() || found.isBlockDevice())) throw new Failure("got a device");
+  if (found && (found.isCharacterDevice() || found.isBlockDevice()))
+    throw new Failure(
+      `invalid output path: ${JSON.stringify(path)} must be a directory or a regular file: got a device`,
+    );
 }
 
 /** A link as the destination means what it points to, also when that is not there yet. */

@@ -1,6 +1,6 @@
 /** `create`: makes a container without starting it. */
 import type { Command } from "./support/command.ts";
-import { createBody } from "./support/container/config.ts";
+import { type CreateBody, createBody } from "./support/container/config.ts";
 import { checkPull, createContainer } from "./support/container/create.ts";
 import { CONTAINER_FLAGS } from "./support/container/flags.ts";
 import { Failure, messageOf } from "./support/failure.ts";
@@ -13,16 +13,17 @@ export const command: Command = {
   interspersed: false,
   flags: CONTAINER_FLAGS,
   async run({ args, flags, client, global, program }) {
+    let body: CreateBody;
     try {
       checkPull(flags);
-      const body = createBody(flags, args, false);
-      const created = await createContainer(await client(), body, flags, global);
-      out(`${created.Id}\n`);
+      body = createBody(flags, args, false);
     } catch (error) {
       throw new Failure(
         `${program}: ${messageOf(error)}\n\nRun '${program} create --help' for more information`,
-        error instanceof Failure ? 125 : 1,
+        125,
       );
     }
+    const created = await createContainer(await client(), body, flags, global);
+    out(`${created.Id}\n`);
   },
 };

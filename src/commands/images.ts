@@ -6,6 +6,9 @@ import { HEADERS, type ImageSummary, imageRows } from "./support/image/row.ts";
 import { out } from "./support/output.ts";
 import { shortId } from "./support/units.ts";
 
+const RAW =
+  "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+
 export const command: Command = {
   use: "[OPTIONS] [REPOSITORY[:TAG]]",
   short: "List images",
@@ -41,6 +44,7 @@ export const command: Command = {
     const digests = flags.bool("digests");
     const table = `{{.Repository}}\t{{.Tag}}\t${digests ? "{{.Digest}}\t" : ""}{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}`;
     printListing({
+      raw: RAW,
       format,
       headers: HEADERS,
       table,

@@ -46,7 +46,7 @@ export const command: Command = {
     const format = flags.string("format");
     if (format !== "") {
       const data = { ...info, ...(problem ? { ServerErrors: [messageOf(problem)] } : {}), ClientInfo };
-      await formatted(format, data);
+      (await import("./support/one.ts")).printOne(format, data, "system.dockerInfo");
       return 0;
     }
     out(
@@ -60,24 +60,6 @@ export const command: Command = {
     return 0;
   },
 };
-
-async function formatted(format: string, data: object): Promise<void> {
-  if (format === "json" || format === "{{json .}}") {
-    out(`${JSON.stringify(data)}\n`);
-    return;
-  }
-  const [{ parseTemplate }, { execute }] = [
-    await import("./support/template/parse.ts"),
-    await import("./support/template/execute.ts"),
-  ];
-  let template: ReturnType<typeof parseTemplate>;
-  try {
-    template = parseTemplate("", format);
-  } catch (error) {
-    throw new Failure(`template parsing error: ${messageOf(error)}`, 64);
-  }
-  out(`${execute(template, data)}\n`);
-}
 
 function serverText(info: Info, global: GlobalOptions): string {
   const lines: string[] = [];

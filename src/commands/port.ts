@@ -34,10 +34,13 @@ export const command: Command = {
       return;
     }
     const [number, protocol = "tcp"] = wanted.split("/") as [string, string?];
-    if (!/^\d+$/.test(number) || Number(number) > 65535) throw new Failure(`Error: invalid port '${number}'`);
+    if (!/^\d+$/.test(number) || Number(number) > 65535)
+      throw new Failure(
+        `Error: invalid port (${number}): strconv.ParseUint: parsing ${JSON.stringify(number)}: invalid syntax`,
+      );
     const bindings = ports[`${number}/${protocol}`];
     if (!bindings || bindings.length === 0)
-      throw new Failure(`Error: No public port '${number}/${protocol}' published for ${name}`);
+      throw new Failure(`Error: No public port '${wanted}' published for ${name}`);
     out(bindings.map((binding) => `${address(binding)}\n`).join(""));
   },
 };

@@ -7,6 +7,10 @@ import { shortId } from "./support/units.ts";
 
 const TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
+const RAW =
+  "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 0}}\n" +
+  "status: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
+
 export const command: Command = {
   use: "[OPTIONS]",
   short: "List containers",
@@ -28,7 +32,7 @@ export const command: Command = {
     const quiet = flags.bool("quiet");
     if (format === "" && !quiet)
       format = (await import("./support/connect.ts")).readConfig(global).psFormat ?? "";
-    const size = flags.bool("size") || (!quiet && /\.Size\b/.test(format));
+    const size = flags.bool("size") || (!quiet && /\.Size\b|json \.\s*[}|)]/.test(format));
     const query = {
       all: flags.bool("all"),
       limit: last > 0 ? last : undefined,
@@ -41,13 +45,15 @@ export const command: Command = {
       out(containers.map(({ Id }) => `${full ? Id : shortId(Id)}\n`).join(""));
       return;
     }
-    const { containerRow, HEADERS, plainTable } = await import("./support/container/row.ts");
+    const { containerRow, HEADERS, NOTHING, plainTable } = await import("./support/container/row.ts");
     if (format === "" || format === "table") {
       out(plainTable(containers, full, size));
       return;
     }
     const { printListing } = await import("./support/format.ts");
     printListing({
+      raw: RAW,
+      sample: containerRow(NOTHING, full),
       format,
       headers: HEADERS,
       table: TABLE,

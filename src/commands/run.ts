@@ -21,17 +21,16 @@ export const command: Command = {
     string("detach-keys", undefined, "Key sequence that detaches from the container"),
     bool("sig-proxy", undefined, "Hand received signals on to the process", { default: true }),
   ],
-  async run(context) {
-    try {
-      return await run(context);
-    } catch (error) {
+  run(context) {
+    const { program } = context;
+    return run(context, (error) => {
       const message = messageOf(error);
-      const { program } = context;
-      throw new Failure(
+      const status = error instanceof Failure ? 125 : statusOf(message);
+      return new Failure(
         `${program}: ${message}\n\nRun '${program} run --help' for more information`,
-        statusOf(message),
+        status,
       );
-    }
+    });
   },
 };
 
@@ -44,12 +43,26 @@ function statusOf(message: string): number {
   return /permission denied|is a directory/.test(message) ? 126 : 125;
 }
 
-async function run({ args, flags, client, global }: Context): Promise<number> {
+/** Says of an error that it was this command's, with the status it deserves. */
+type Explain = (error: unknown) => Failure;
+
+const rethrow =
+  (explain: Explain) =>
+  (error: unknown): never => {
+    throw explain(error);
+  };
+
+async function run({ args, flags, client, global }: Context, explain: Explain): Promise<number> {
   const detached = flags.bool("detach");
-  checkPull(flags);
+  let body: CreateBody;
+  try {
+    checkPull(flags);
+    body = createBody(flags, args, detached);
+  } catch (error) {
+    throw explain(error);
+  }
   if (detached && flags.list("attach").length > 0)
     throw new Failure("conflicting options: cannot specify both --attach and --detach");
-  const body = createBody(flags, args, detached);
   if (body.AttachStdin && body.Tty && !isatty(0)) throw new Failure("the input device is not a TTY");
   const api = await client();
   const attached = body.AttachStdin || body.AttachStdout || body.AttachStderr;
@@ -59,23 +72,33 @@ async function run({ args, flags, client, global }: Context): Promise<number> {
   }
   // The calls that follow each other closely get a connection each, opened while the container is being made.
   const warmed = attached ? api.warm(2).catch(() => {}) : undefined;
-  const created = await createContainer(api, body, flags, global);
+  const created = await createContainer(api, body, flags, global).catch(rethrow(explain));
   await warmed;
   if (!attached) {
-    await api.send("POST", `/containers/${created.Id}/start`);
+    await api.send("POST", `/containers/${created.Id}/start`).catch(rethrow(explain));
     out(`${created.Id}\n`);
     return 0;
   }
-  return attachedRun(api, created.Id, body, flags.string("detach-keys"), flags.bool("sig-proxy"));
+  return attachedRun(api, created.Id, body, {
+    keys: flags.string("detach-keys"),
+    proxy: flags.bool("sig-proxy"),
+    explain,
+  });
+}
+
+interface RunOptions {
+  readonly keys: string;
+  readonly proxy: boolean;
+  readonly explain: Explain;
 }
 
 async function attachedRun(
   api: ApiClient,
   id: string,
   body: CreateBody,
-  keys: string,
-  proxy: boolean,
+  options: RunOptions,
 ): Promise<number> {
+  const { keys, proxy, explain } = options;
   const { stream } = await import("./support/stream.ts");
   const forwarding = proxy ? (await import("./support/signals.ts")).forwardSignals(api, id) : undefined;
   const query = {
@@ -98,7 +121,7 @@ async function attachedRun(
     detachKeys: keys,
   });
   try {
-    await api.send("POST", `/containers/${id}/start`);
+    await api.send("POST", `/containers/${id}/start`).catch(rethrow(explain));
     if (body.Tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/containers/${id}`);
     const first = await Promise.race([streaming.ended, exit.status.then(() => "exited" as const)]);
     if (first === "detached") return 0;

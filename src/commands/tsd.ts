@@ -72,7 +72,7 @@ async function dispatch(program: string, args: string[]): Promise<number> {
   }
   if (root.help || words.length === 0) return showRootHelp(program);
   if (words[0] === "help")
-    return words.length === 1 ? showRootHelp(program) : dispatch(program, [...words.slice(1), "--help"]);
+    return words.length === 1 ? showRootHelp(program) : helpOn(program, words.slice(1));
   const global = globalOptions(root.flags);
   if (words[0] === "install" || words[0] === "uninstall") return plainProgram(words[0], words.slice(1));
   const found = resolveVerb(words);
@@ -80,6 +80,11 @@ async function dispatch(program: string, args: string[]): Promise<number> {
   if ("group" in found) return showGroupHelp(program, found.group);
   const command = await found.load();
   return runCommand(program, found.path, found.name, command, words.slice(found.used), global);
+}
+
+async function helpOn(program: string, words: string[]): Promise<number> {
+  if (!resolveVerb(words)) throw new Failure(`unknown help topic: ${words.join(" ")}`);
+  return dispatch(program, [...words, "--help"]);
 }
 
 async function plainProgram(name: "install" | "uninstall", args: string[]): Promise<number> {
@@ -109,7 +114,7 @@ async function runCommand(
     );
   }
   if (parsed.help) {
-    if (parsed.shortHelp) err("Flag shorthand -h has been deprecated, use --help\n");
+    if (parsed.shortHelp) out("Flag shorthand -h has been deprecated, use --help\n");
     const [{ commandHelp }, { aliasesOf }] = [
       await import("./support/help.ts"),
       await import("./support/verbs.ts"),

@@ -62,28 +62,15 @@ export const command: Command = {
     };
     const format = flags.string("format");
     if (format === "") out(text(Client, server));
-    else await formatted(format, { Client, Server: server ?? null });
+    else
+      (await import("./support/one.ts")).printOne(
+        format,
+        { Client, Server: server ?? null },
+        "system.versionInfo",
+      );
     if (problem) throw new Failure(messageOf(problem));
   },
 };
-
-async function formatted(format: string, data: object): Promise<void> {
-  if (format === "json" || format === "{{json .}}") {
-    out(`${JSON.stringify(data)}\n`);
-    return;
-  }
-  const [{ parseTemplate }, { execute }] = [
-    await import("./support/template/parse.ts"),
-    await import("./support/template/execute.ts"),
-  ];
-  let template: ReturnType<typeof parseTemplate>;
-  try {
-    template = parseTemplate("", format);
-  } catch (error) {
-    throw new Failure(`template parsing error: ${messageOf(error)}`, 64);
-  }
-  out(`${execute(template, data)}\n`);
-}
 
 function text(client: Record<string, string>, server: Server | undefined): string {
   const downgraded =

@@ -101,7 +101,8 @@ function contextTarget(options: GlobalOptions, name: string): Target {
 }
 
 export function resolveTarget(options: GlobalOptions): Target {
-  if (options.hosts.length > 1) throw new Failure("Please specify only one -H");
+  if (options.hosts.length > 1)
+    throw new Failure("Failed to initialize: unable to resolve docker endpoint: Specify only one -H");
   const name = contextName(options);
   if (name !== "default") return contextTarget(options, name);
   const tls = flagTls(options);

@@ -16,6 +16,10 @@ export interface Listing {
   /** The template of the default table, without the word. */
   readonly table: string;
   readonly rows: readonly Row[];
+  /** The template behind the word `raw`. */
+  readonly raw?: string;
+  /** A row with nothing in it, to find mistakes of a template on. */
+  readonly sample?: Row;
 }
 
 export function parseFormat(source: string): Template {
@@ -39,7 +43,10 @@ export function splitFormat(format: string, table: string): { isTable: boolean; 
 }
 
 export function renderListing(listing: Listing): string {
-  const { isTable, source } = splitFormat(listing.format, listing.table);
+  const { isTable, source } =
+    listing.format === "raw" && listing.raw
+      ? { isTable: false, source: listing.raw }
+      : splitFormat(listing.format, listing.table);
   if (source === "{{json .}}" && !isTable) return listing.rows.map((row) => `${toJson(row)}\n`).join("");
   let template: Template;
   try {
@@ -49,6 +56,7 @@ export function renderListing(listing: Listing): string {
   }
   let text = "";
   try {
+    if (listing.sample) execute(template, listing.sample);
     for (const row of listing.rows) text += `${execute(template, row)}\n`;
   } catch (error) {
     throw new Failure(`failed to execute template: ${messageOf(error)}`);

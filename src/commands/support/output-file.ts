@@ -8,7 +8,7 @@ import { writeAll } from "./output.ts";
 export function checkOutputPath(path: string): void {
   const folder = dirname(path);
   if (folder !== "" && folder !== "." && !statSync(folder, { throwIfNoEntry: false })) {
-    throw new Failure(`invalid output path: directory ${JSON.stringify(folder)} does not exist`);
+    throw new Failure(`failed to save image: invalid output path: stat ${folder}: no such file or directory`);
   }
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && (found.isCharacterDevice() || found.isBlockDevice())) throw new Failure(`got a device`);

@@ -162,6 +162,6 @@ function verbose(usage: Usage): string {
     `\nContainers space usage:\n\n${table(containerHeaders, containers)}` +
     `\nLocal Volumes space usage:\n\n${table({ Name: "VOLUME NAME", Links: "LINKS", Size: "SIZE" }, volumes)}` +
     `\nBuild cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n\n` +
-    `${table({ ID: "CACHE ID", CacheType: "CACHE TYPE", Size: "SIZE", CreatedSince: "CREATED", LastUsedSince: "LAST USED", UsageCount: "USAGE", Shared: "SHARED" }, [])}\n`
+    `${table({ ID: "CACHE ID", CacheType: "CACHE TYPE", Size: "SIZE", CreatedSince: "CREATED", LastUsedSince: "LAST USED", UsageCount: "USAGE", Shared: "SHARED" }, [])}`
   );
 }

@@ -36,7 +36,7 @@ function securityOptions(words: readonly string[]): string[] {
     const match = /^([^=:]*)(?:[=:])([\s\S]+)$/.exec(word);
     if (!match) {
       if (word === "no-new-privileges") return word;
-      throw new Failure(`invalid --security-opt: ${JSON.stringify(word)}`);
+      throw new Failure(`Invalid --security-opt: ${JSON.stringify(word)}`);
     }
     const [, key, value] = match as unknown as [string, string, string];
     if (key !== "seccomp" || value === "unconfined" || value === "builtin") return word;

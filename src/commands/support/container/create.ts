@@ -4,6 +4,7 @@ import { type ApiClient, ApiError } from "../../../engine/api/client.ts";
 import type { GlobalOptions } from "../command.ts";
 import { Failure } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
+import { parseReference } from "../image/reference.ts";
 import { err } from "../output.ts";
 import type { CreateBody } from "./config.ts";
 
@@ -36,6 +37,7 @@ export async function createContainer(
     const { pullInto } = await import("../image/pull.ts");
     await pullInto(client, withTag(body.Image), { platform, fd: 2, quiet: flags.bool("quiet"), global });
   };
+  checkImage(body.Image);
   if (pull === "always") await pullImage();
   const create = (): Promise<Created> =>
     client.json<Created>("POST", "/containers/create", {
@@ -62,6 +64,11 @@ export async function createContainer(
     }
   }
   return created;
+}
+
+/** A name that cannot be one is not worth a request; an id is taken as it is. */
+function checkImage(image: string): void {
+  if (!/^(?:sha256:)?[0-9a-f]{64}$/.test(image)) parseReference(image);
 }
 
 export function checkPull(flags: ParsedFlags): void {

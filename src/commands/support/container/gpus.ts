@@ -12,7 +12,7 @@ export interface DeviceRequest {
 function count(text: string): number {
   if (text === "all") return -1;
   if (!/^[+-]?\d+$/.test(text))
-    throw new Error(`invalid count (${text}): value must be either "all" or an integer`);
+    throw new Error(`invalid count (${text}): value must be either "all" or an integer: invalid syntax`);
   return Number(text);
 }
 

@@ -177,7 +177,8 @@ export function parseVolume(word: string): VolumeWord {
   const parts = word.split(":");
   if (parts.length === 1) return { kind: "anonymous", target: word };
   const source = parts[0] as string;
-  if (parts.length > 3) throw new Error(`invalid volume specification: '${word}'`);
+  // The daemon has its own words for this.
+  if (parts.length > 3) return { kind: "bind", bind: word };
   if (source === "" || parts[1] === "")
     throw new Error(`invalid spec: ${word}: empty section between colons`);
   if (!source.startsWith(".")) return { kind: "bind", bind: word };

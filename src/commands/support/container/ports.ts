@@ -34,25 +34,12 @@ export function parsePublish(words: readonly string[]): {
   const bindings: Record<string, PortBinding[]> = {};
   for (const raw of words) {
     const word = /^\w+=/.test(raw) ? fromFields(raw) : raw;
-    const match = /^(?:(\[[^\]]*\]|[^:]*):)?(?:([^:]*):)?([^:/]+)(?:\/([^/]+))?$/.exec(word);
-    if (!match)
-      throw new Failure(
-        word === "" || word.endsWith(":")
-          ? `no port specified: ${word}<empty>`
-          : `invalid publish opts format (should be name=value but got '${word}')`,
-      );
-    let [, ip, host, container, protocol = "tcp"] = match as unknown as [
-      string,
-      string?,
-      string?,
-      string?,
-      string?,
-    ];
-    if (host === undefined) {
-      host = ip ?? "";
-      ip = "";
-    }
-    ip = (ip ?? "").replace(/^\[|\]$/g, "");
+    const [address, given] = word.split("/", 2) as [string, string?];
+    const parts = /^(?:(?:(.*):)?([^:]*):)?([^:]+)$/.exec(address);
+    if (!parts) throw new Failure(`no port specified: ${word}<empty>`);
+    let [, ip = "", host = "", container] = parts as unknown as [string, string?, string?, string?];
+    let protocol = given ?? "tcp";
+    ip = ip.replace(/^\[|\]$/g, "");
     if (ip !== "" && isIP(ip) === 0) throw new Failure(`invalid IP address: ${ip}`);
     protocol = protocol.toLowerCase();
     if (!["tcp", "udp", "sctp"].includes(protocol)) throw new Failure(`invalid proto: ${protocol}`);
@@ -82,7 +69,10 @@ export function parseExpose(word: string): string[] {
   try {
     ends = range(ports, "port");
   } catch (error) {
-    throw new Failure(`invalid range format for --expose: ${word}, error: ${(error as Error).message}`);
+    const reason = /^\d+(-\d+)?$/.test(ports)
+      ? (error as Error).message
+      : `strconv.ParseUint: parsing ${JSON.stringify(ports)}: invalid syntax`;
+    throw new Failure(`invalid range format for --expose: ${word}, error: ${reason}`);
   }
   return Array.from(
     { length: ends[1] - ends[0] + 1 },

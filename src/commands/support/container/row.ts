@@ -50,6 +50,18 @@ export const HEADERS: Readonly<Record<string, string>> = {
   Platform: "PLATFORM",
 };
 
+/** What a template is tried on first, as Docker's client does: some mistakes show only then. */
+export const NOTHING: ContainerSummary = {
+  Id: "",
+  Names: [],
+  Image: "",
+  ImageID: "",
+  Command: "",
+  Created: 0,
+  State: "",
+  Status: "",
+};
+
 function names(container: ContainerSummary, full: boolean): string {
   const all = (container.Names ?? []).map((name) => name.replace(/^\//, ""));
   // Names with a slash are those of links.

@@ -43,7 +43,7 @@ function row(image: ImageSummary, full: boolean, repository: string, tag: string
     CreatedAt: goTime(image.Created),
     Size: humanSize(image.Size, 3),
     Containers: image.Containers === undefined || image.Containers < 0 ? "N/A" : String(image.Containers),
-    VirtualSize: humanSize(image.Size, 3),
+    VirtualSize: humanSize(image.Size),
     SharedSize: image.SharedSize === undefined || image.SharedSize < 0 ? "N/A" : humanSize(image.SharedSize),
     UniqueSize:
       image.SharedSize === undefined || image.SharedSize < 0

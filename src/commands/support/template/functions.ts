@@ -41,10 +41,16 @@ function index(value: unknown, ...keys: unknown[]): unknown {
     if (absent(at)) throw new Error("index of untyped nil");
     if (Array.isArray(at) || typeof at === "string") {
       if (typeof key !== "number") throw new Error(`cannot index slice/array with type ${kind(key)}`);
-      if (key < 0 || key >= at.length) throw new Error(`index out of range: ${key}`);
-      at = at[key];
+      const items: ArrayLike<unknown> = typeof at === "string" ? Buffer.from(at) : at;
+      if (key < 0 || key > items.length) throw new Error(`index out of range: ${key}`);
+      if (key === items.length)
+        throw new Error(`reflect: ${typeof at === "string" ? "string" : "slice"} index out of range`);
+      at = items[key];
     } else if (isMap(at)) {
-      at = Object.hasOwn(at, String(key)) ? at[String(key)] : MISSING;
+      const map = at;
+      // A map of strings gives an empty one; what other maps would give cannot be told from here.
+      const strings = Object.values(map).every((value) => typeof value === "string");
+      at = Object.hasOwn(map, String(key)) ? map[String(key)] : strings ? "" : MISSING;
     } else throw new Error(`can't index item of type ${kind(at)}`);
   }
   return at;

@@ -135,13 +135,22 @@ function inside(
     }
     if (rest === "") fail(pos, "unclosed action");
     const first = rest[0] as string;
-    const [pattern, found] = RULES.find(([rule]) => rule.test(rest)) ?? [];
-    if (!pattern || !found) {
+    const rule = RULES.find(([pattern]) => pattern.test(rest));
+    if (!rule) {
       const point = (first.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, "0");
-      fail(pos, UNTERMINATED[first] ?? `unrecognized character in action: U+${point} '${first}'`);
+      const before = tokens.at(-1)?.kind;
+      if (before === "field" || before === "variable" || before === "identifier")
+        fail(pos, `bad character U+${point} '${first}'`);
+      const printable =
+        first > " " && first < "\x7f" ? `unexpected ${JSON.stringify(first)} in command` : undefined;
+      fail(
+        pos,
+        UNTERMINATED[first] ?? printable ?? `unrecognized character in action: U+${point} '${first}'`,
+      );
     }
-    const text = (pattern?.exec(rest) as RegExpExecArray)[0];
-    const kind = found === "identifier" ? wordKind(text) : (found as TokenKind);
+    const [pattern, found] = rule as (typeof RULES)[number];
+    const text = (pattern.exec(rest) as RegExpExecArray)[0];
+    const kind = found === "identifier" ? wordKind(text) : found;
     if (kind === "(") parens += 1;
     if (kind === ")" && --parens < 0) fail(pos, "unexpected right paren");
     if (kind === "number" && /[\p{L}_]/u.test(rest[text.length] ?? "")) {

@@ -74,13 +74,14 @@ class Parser {
         return { kind: text, pos };
       case "template":
       case "block": {
-        const name = unquote(this.#expect("string", `${text} clause`).text);
+        const quoted = this.#expect("string", `${text} clause`);
+        const name = unquote(quoted.text);
         const next = this.#skipSpace();
         this.#at -= 1;
         if (next.kind === "close") this.#at += 1;
         const pipe = next.kind === "close" ? null : this.#pipe(`${text} clause`, "close");
         if (text === "block") this.defined.set(name, this.#scoped("block").body);
-        return { kind: "template", name, pipe, pos };
+        return { kind: "template", name, pipe, pos: quoted.pos };
       }
       default: {
         const name = unquote(this.#expect("string", "define clause").text);

@@ -19,6 +19,9 @@ export const isMap = (value: unknown): value is Record<string, unknown> =>
 /** Nothing at all: what a missing key gives. */
 export const MISSING = Symbol("missing");
 
+/** A list that was never made: shown as an empty one, but null in JSON. */
+export const NIL_LIST: readonly unknown[] = Object.freeze([]);
+
 /** Go's `%v`. */
 export function format(value: unknown): string {
   if (value === null || value === undefined) return "<nil>";
@@ -51,15 +54,13 @@ export function truth(value: unknown): boolean {
   return value !== 0 && value !== false;
 }
 
-/** JSON as Go's encoder writes it for a map of its own making: keys in order, without spaces. */
+const HTML: Record<string, string> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u0026" };
+
+/** JSON as Go's encoder writes it for a record: names in order, without spaces, and safe to put into a page. */
 export function toJson(value: unknown): string {
-  if (value === MISSING || value === undefined) return "null";
-  if (isRecord(value)) {
-    const names = Object.keys(value).filter((name) => typeof value[name] !== "function");
-    return `{${names
-      .sort()
-      .map((name) => `${JSON.stringify(name)}:${toJson(value[name])}`)
-      .join(",")}}`;
-  }
-  return JSON.stringify(value);
+  if (value === MISSING || value === undefined || value === NIL_LIST) return "null";
+  if (!isRecord(value)) return JSON.stringify(value);
+  const names = Object.keys(value).filter((name) => typeof value[name] !== "function");
+  const fields = names.sort().map((name) => `${JSON.stringify(name)}:${toJson(value[name])}`);
+  return `{${fields.join(",")}}`.replace(/[<>&]/g, (c) => HTML[c] as string);
 }
