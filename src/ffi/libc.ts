@@ -18,13 +18,21 @@ const MUSL = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x8
 
 let opened: { syscall: Syscall; errno: () => Pointer } | undefined;
 
-function open(): { syscall: Syscall; errno: () => Pointer } {
-  let library: { symbols: Record<keyof typeof SYMBOLS, unknown> };
+function openLibrary(): { symbols: Record<keyof typeof SYMBOLS, unknown> } {
   try {
-    library = dlopen("libc.so.6", SYMBOLS);
-  } catch {
-    library = dlopen(MUSL, SYMBOLS);
+    return dlopen("libc.so.6", SYMBOLS);
+  } catch (error) {
+    try {
+      return dlopen(MUSL, SYMBOLS);
+    } catch {
+      // Not a question of which libc then: bun:ffi itself does not work (BUN_JSC_useJIT=0, say)
+      throw error;
+    }
   }
+}
+
+function open(): { syscall: Syscall; errno: () => Pointer } {
+  const library = openLibrary();
   const { syscall, __errno_location } = library.symbols;
   opened = { syscall: syscall as Syscall, errno: __errno_location as () => Pointer };
   return opened;
