@@ -17,6 +17,8 @@ export interface Opened extends Attachment {
   detachKeys: Uint8Array;
   /** False: what the client sends is dropped. */
   stdin: boolean;
+  /** A terminal's bytes go out in frames: the client did not say that it knows of a terminal (docker-py). */
+  framed?: boolean;
 }
 
 export async function openAttach(call: Call, engine: Engine): Promise<Opened> {
@@ -54,7 +56,7 @@ export async function readExecStart(call: Call, engine: Engine): Promise<ExecSta
   };
 }
 
-export async function openExec(call: Call, engine: Engine, { consoleSize }: ExecStart): Promise<Opened> {
+export async function openExec(call: Call, engine: Engine, { consoleSize, tty }: ExecStart): Promise<Opened> {
   const attachment = await engine.execs.start(call.name, { detach: false, consoleSize });
   let detachKeys = DEFAULT_DETACH_KEYS;
   try {
@@ -63,19 +65,33 @@ export async function openExec(call: Call, engine: Engine, { consoleSize }: Exec
     // Checked when the exec was made; a row of another build may know more.
     if (!(error instanceof EngineError)) throw error;
   }
-  return { ...attachment, detached: () => attachment.detached(), detachKeys, stdin: true };
+  return {
+    ...attachment,
+    detached: () => attachment.detached(),
+    detachKeys,
+    stdin: true,
+    framed: attachment.tty && !tty,
+  };
 }
 
 export function streamType(opened: Opened, call: Call): string {
   return opened.tty || call.before("1.42") ? RAW_STREAM : MULTIPLEXED_STREAM;
 }
 
+/** One frame of a multiplexed stream: stream number, three zeros, length, bytes. */
+export function frame(stream: 1 | 2, bytes: Uint8Array): Buffer {
+  const header = Buffer.alloc(8);
+  header[0] = stream;
+  header.writeUInt32BE(bytes.length, 4);
+  return Buffer.concat([header, bytes]);
+}
+
 /** The output alone, for clients without an upgrade. */
-export async function* outputOf({ past, socket }: Opened): AsyncGenerator<Uint8Array> {
+export async function* outputOf({ past, socket, framed }: Opened): AsyncGenerator<Uint8Array> {
   if (past) yield* past;
   if (!socket) return;
   try {
-    for await (const chunk of socket) yield chunk;
+    for await (const chunk of socket) yield framed ? frame(1, chunk) : chunk;
   } finally {
     socket.destroy();
   }

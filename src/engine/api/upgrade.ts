@@ -6,6 +6,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
+  frame,
   MULTIPLEXED_STREAM,
   type Opened,
   openAttach,
@@ -52,7 +53,7 @@ export async function upgradeExec(call: Call, engine: Engine, client: Duplex): P
       opened = await openExec(call, engine, start);
     } catch (error) {
       // The status is out: the client shows what comes, and asks inspect for the exit code.
-      client.end(start.tty ? `${messageOf(error)}\r\n` : frame(1, `${messageOf(error)}\r\n`));
+      client.end(start.tty ? `${messageOf(error)}\r\n` : frame(1, Buffer.from(`${messageOf(error)}\r\n`)));
       return;
     }
     await join(client, opened);
@@ -72,15 +73,6 @@ const headerLines = () =>
   Object.entries(SERVER_HEADERS)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("");
-
-/** One frame of a multiplexed stream: stream number, three zeros, length, bytes. */
-function frame(stream: 1 | 2, text: string): Buffer {
-  const bytes = Buffer.from(text);
-  const header = Buffer.alloc(8);
-  header[0] = stream;
-  header.writeUInt32BE(bytes.length, 4);
-  return Buffer.concat([header, bytes]);
-}
 
 /** Carries bytes both ways; resolves when nothing more can come. */
 async function join(client: Duplex, opened: Opened): Promise<void> {
@@ -103,7 +95,7 @@ async function join(client: Duplex, opened: Opened): Promise<void> {
   client.on("close", () => socket.destroy());
   toContainer(client, opened, socket);
   socket.on("data", (chunk: Uint8Array) => {
-    if (client.write(chunk)) return;
+    if (client.write(opened.framed ? frame(1, chunk) : chunk)) return;
     socket.pause();
     client.once("drain", () => socket.resume());
   });
