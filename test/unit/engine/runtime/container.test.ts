@@ -1,0 +1,118 @@
+import { describe, expect, test } from "bun:test";
+import { cgroupOf, detectCgroups } from "../../../../src/engine/runtime/cgroup-layout.ts";
+import { compileContainer } from "../../../../src/engine/runtime/container.ts";
+import { startFailure } from "../../../../src/engine/runtime/failure.ts";
+import type { Plan, SyscallStep } from "../../../../src/engine/runtime/plan.ts";
+import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
+import type { Spec } from "../../../../src/engine/runtime/spec.ts";
+
+const CGROUP = cgroupOf(
+  detectCgroups("30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n"),
+  "/t/id",
+  "id",
+);
+
+function spec(change: (spec: Spec) => void = () => {}): Spec {
+  const made: Spec = {
+    ociVersion: "1.2.0",
+    process: { cwd: "/", args: ["true"], env: ["PATH=/bin"], capabilities: {}, noNewPrivileges: true },
+    root: { path: "/r" },
+    mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+    linux: {
+      namespaces: [{ type: "pid" }, { type: "mount" }, { type: "network" }],
+      seccomp: defaultSeccomp([]),
+      maskedPaths: ["/proc/keys"],
+    },
+  };
+  change(made);
+  return made;
+}
+
+const compile = (of: Spec): Plan =>
+  compileContainer({
+    id: "id",
+    spec: of,
+    rootfs: { kind: "path", path: "/r" },
+    io: { kind: "inherit" },
+    cgroup: CGROUP,
+  });
+
+const calls = (plan: Plan): string[] =>
+  plan.steps.filter((step): step is SyscallStep => step.op === "syscall").map(({ name }) => name);
+
+describe("the order of a start", () => {
+  test("rights are given up last: capabilities, then the filter, then the command", () => {
+    const order = calls(compile(spec()));
+    const at = ["pivot_root", "close_range", "setresuid", "capset", "seccomp", "execve"].map((name) =>
+      order.lastIndexOf(name),
+    );
+    expect(at).toEqual(at.toSorted((a, b) => a - b));
+    expect(order.at(-1)).toBe("exit_group");
+  });
+
+  test("without no-new-privileges the filter goes in before the capabilities that it needs are gone", () => {
+    const order = calls(compile(spec((s) => (s.process!.noNewPrivileges = false))));
+    expect(order.indexOf("seccomp")).toBeLessThan(order.indexOf("capset"));
+  });
+
+  test("nothing is mounted by a path, but what changes propagation and lets go of the old root", () => {
+    const mounts = compile(spec()).steps.filter(
+      (step): step is SyscallStep => step.op === "syscall" && step.name === "mount",
+    );
+    for (const { args } of mounts) expect([args[0], args[2]]).toEqual([0, 0]);
+  });
+});
+
+describe("a specification that cannot be carried out says why", () => {
+  const refused = (change: (spec: Spec) => void) => () => compile(spec(change));
+  test("a mount inside /proc", () => {
+    expect(refused((s) => s.mounts!.push({ destination: "/proc/self", type: "tmpfs" }))).toThrow(
+      "it is inside /proc",
+    );
+    expect(
+      refused((s) => s.mounts!.push({ destination: "/proc/../proc/1", type: "bind", source: "/x" })),
+    ).toThrow("inside /proc");
+  });
+  test("a mount over the root", () => {
+    expect(refused((s) => s.mounts!.push({ destination: "/x/..", type: "tmpfs" }))).toThrow(
+      "on the top of rootfs",
+    );
+  });
+  test("sysctls of the host", () => {
+    expect(refused((s) => (s.linux!.sysctl = { "kernel.panic": "1" }))).toThrow(
+      "is not in a separate kernel namespace",
+    );
+    expect(refused((s) => (s.linux!.sysctl = { "kernel.shmmax": "1" }))).toThrow("hosts ipc namespace");
+    expect(refused((s) => (s.linux!.sysctl = { "net/../kernel/panic": "1" }))).toThrow();
+  });
+  test("an unknown limit, device type and namespace", () => {
+    expect(refused((s) => (s.process!.rlimits = [{ type: "RLIMIT_X", soft: 1, hard: 1 }]))).toThrow(
+      "invalid rlimit type",
+    );
+    expect(refused((s) => (s.linux!.devices = [{ path: "/dev/x", type: "z" }]))).toThrow(
+      "not a valid device type",
+    );
+    expect(refused((s) => s.linux!.namespaces!.push({ type: "pid" }))).toThrow("duplicated ns");
+  });
+});
+
+describe("a failed step in runc's words", () => {
+  const failed = (label: string, errno: number, process = 1) =>
+    startFailure({ label, errno, process, message: `${label}: reason` });
+  test("a command that is not there is 127, one that cannot be executed 126", () => {
+    expect(failed('exec: "x": executable file not found in $PATH', 2)).toEqual({
+      message: 'unable to start container process: exec: "x": executable file not found in $PATH',
+      status: 127,
+    });
+    expect(failed('exec: "/etc/passwd"', 13)).toEqual({
+      message: 'unable to start container process: exec: "/etc/passwd": reason',
+      status: 126,
+    });
+  });
+  test("what fails inside is told from what fails outside", () => {
+    expect(failed("sethostname", 1).message).toContain("error during container init: sethostname: reason");
+    expect(failed("create cgroup", 1, 0).message).toBe(
+      "unable to start container process: create cgroup: reason",
+    );
+  });
+});
