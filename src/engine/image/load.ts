@@ -59,8 +59,7 @@ export async function load(
     }
   } catch (error) {
     // The client may have to be told in a stream that is 200 OK already.
-    if (error instanceof TarError)
-      throw new EngineError("internal", `unable to read archive: ${error.message}`);
+    if (error instanceof TarError) throw new EngineError("internal", `archive/tar: ${error.message}`);
     throw error;
   } finally {
     await files.dispose();
@@ -237,10 +236,7 @@ function optionalReference(name: string | undefined): { reference?: Reference } 
 /** `docker save` before OCI layouts: a config and layers by file name. The manifest that pulls would have had is made. */
 function dockerImages(files: Archive, store: ImageStore, lease: Lease): Loaded[] {
   if (!files.has("manifest.json")) {
-    throw new EngineError(
-      "invalid",
-      "unrecognized image format: neither index.json nor manifest.json in the archive",
-    );
+    throw new EngineError("invalid", "unrecognized image format");
   }
   const items = files.json("manifest.json");
   if (!Array.isArray(items)) throw new EngineError("internal", "manifest.json is not a list");

@@ -96,10 +96,7 @@ async function pullOne(
       ...(config.variant && { variant: config.variant }),
     };
     if (platform !== undefined && rank(platform, offered) === undefined) {
-      throw new EngineError(
-        "notFound",
-        `image with reference ${familiar(reference)} was found but its platform (${formatPlatform(offered)}) does not match the specified platform (${formatPlatform(platform)})`,
-      );
+      throw noMatch(platform);
     }
     const progress = new PullProgress(sink, found.manifest.layers);
     const image = { descriptor: found.descriptor, manifest: found.manifest, config, attestation: false };
@@ -167,6 +164,12 @@ async function fetchManifest(
   return store.manifest(target)!;
 }
 
+const noMatch = (wanted: Platform): EngineError =>
+  new EngineError(
+    "notFound",
+    `no matching manifest for ${formatPlatform(wanted)} in the manifest list entries: no match for platform in manifest: not found`,
+  );
+
 /** The manifest for the wanted platform, by way of an index if the target is one. */
 async function choose(
   store: ImageStore,
@@ -183,10 +186,7 @@ async function choose(
   const lone = images.length === 1 && images[0]!.platform === undefined ? images[0] : undefined;
   const chosen = best(wanted, images, ({ platform }) => platform) ?? lone;
   if (chosen === undefined) {
-    throw new EngineError(
-      "notFound",
-      `no matching manifest for ${formatPlatform(wanted)} in the manifest list entries: no match for platform in manifest: not found`,
-    );
+    throw noMatch(wanted);
   }
   const inner = await fetchManifest(store, lease, repository, chosen, signal);
   if (inner.kind === "index") {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 /** What a registry, or the way to it, answered; `message` is fit for a docker client's eyes. */
 export type RegistryErrorKind =
   | "notFound" // no such repository, tag or blob
@@ -79,7 +81,18 @@ export function connectionError(method: string, url: string, error: unknown): Re
   const address = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
   const words = CODES[code] ?? message;
   const where = code === "ConnectionRefused" || code === "ECONNREFUSED" ? `dial tcp ${address}: ` : "";
-  const lookup = words === "no such host" ? `dial tcp: lookup ${hostname}: ` : where;
+  const lookup = words === "no such host" ? `dial tcp: lookup ${hostname}${asked()}: ` : where;
   const verb = method[0] + method.slice(1).toLowerCase();
   return new RegistryError("unavailable", `${verb} "${url}": ${lookup}${words}`, { cause: error });
+}
+
+/** Which name server was asked, as Go says it. */
+function asked(): string {
+  try {
+    const server = /^nameserver\s+(\S+)/m.exec(readFileSync("/etc/resolv.conf", "utf8"))?.[1];
+    if (server === undefined) return "";
+    return ` on ${server.includes(":") ? `[${server}]` : server}:53`;
+  } catch {
+    return "";
+  }
 }

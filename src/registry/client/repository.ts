@@ -189,6 +189,9 @@ export class Repository {
         ...(tls && { tls }),
       } as RequestInit);
     } catch (error) {
+      // What could not be reached is the registry, whatever was asked of it: that is how Docker says it.
+      const { origin } = new URL(url);
+      if (origin === new URL(this.access.url).origin) throw connectionError("GET", `${origin}/v2/`, error);
       throw connectionError(init.method ?? "GET", url, error);
     }
   }
