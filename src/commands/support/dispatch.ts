@@ -1,0 +1,212 @@
+/** Finds the verb that the words name, parses its flags and runs it. Each verb is loaded when it is needed. */
+import { ApiError, ConnectionError } from "../../engine/api/client.ts";
+import { versionLine } from "../tsd.ts";
+import type { Arity, Command, Context, GlobalOptions } from "./command.ts";
+import { Failure, messageOf, UsageError } from "./failure.ts";
+import { bool, type Flag, list, type ParsedFlags, parseFlags, string } from "./flags.ts";
+import { err, out } from "./output.ts";
+import { GROUPS, resolveVerb, VERBS } from "./verbs.ts";
+
+const ROOT_FLAGS: readonly Flag[] = [
+  string("config", undefined, "Location of client config files"),
+  string(
+    "context",
+    "c",
+    "Name of the context to connect with (overrides DOCKER_HOST and the default context)",
+  ),
+  bool("debug", "D", "Enable debug mode"),
+  list("host", "H", "Daemon socket to connect to"),
+  string("log-level", "l", 'Logging level ("debug", "info", "warn", "error", "fatal")', { default: "info" }),
+  bool("tls", undefined, "Use TLS; implied by --tlsverify"),
+  string("tlscacert", undefined, "Trust certificates signed by this CA only"),
+  string("tlscert", undefined, "Path to the TLS certificate"),
+  string("tlskey", undefined, "Path to the TLS key"),
+  bool("tlsverify", undefined, "Use TLS and verify the daemon"),
+  bool("version", "v", "Print version information and quit"),
+];
+
+/** Runs one command line; gives the exit status. */
+export async function run(program: string, args: string[]): Promise<number> {
+  try {
+    return await dispatch(program, args);
+  } catch (error) {
+    const known = error instanceof Failure || error instanceof ApiError || error instanceof ConnectionError;
+    if (!known && process.env.TSD_TRACE) throw error;
+    const message = messageOf(error);
+    if (message !== "") err(`${message}\n`);
+    return error instanceof Failure ? error.status : 1;
+  }
+}
+
+async function dispatch(program: string, args: string[]): Promise<number> {
+  let root: ReturnType<typeof parseFlags>;
+  try {
+    root = parseFlags(args, ROOT_FLAGS, false);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new Failure(
+      `${error.message}\n\nUsage:  ${program} [OPTIONS] COMMAND [ARG...]\n\nRun '${program} --help' for more information`,
+      125,
+    );
+  }
+  const words = root.args;
+  if (root.flags.bool("version")) {
+    out(versionLine(program));
+    return 0;
+  }
+  if (root.help || words.length === 0) return showRootHelp(program);
+  if (words[0] === "help")
+    return words.length === 1 ? showRootHelp(program) : helpOn(program, words.slice(1));
+  const global = globalOptions(root.flags);
+  if (words[0] === "install" || words[0] === "uninstall") return plainProgram(words[0], words.slice(1));
+  const found = resolveVerb(words);
+  if (!found) return unknownWord(program, words);
+  if ("group" in found) return showGroupHelp(program, found.group);
+  const command = await found.load();
+  return runCommand(program, found.path, found.name, command, words.slice(found.used), global);
+}
+
+async function helpOn(program: string, words: string[]): Promise<number> {
+  if (!resolveVerb(words)) throw new Failure(`unknown help topic: ${words.join(" ")}`);
+  return dispatch(program, [...words, "--help"]);
+}
+
+async function plainProgram(name: "install" | "uninstall", args: string[]): Promise<number> {
+  const { main: run } = name === "install" ? await import("../install.ts") : await import("../uninstall.ts");
+  await run(args);
+  return Number(process.exitCode ?? 0);
+}
+
+async function runCommand(
+  program: string,
+  path: string,
+  name: string,
+  command: Command,
+  words: string[],
+  global: GlobalOptions,
+): Promise<number> {
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(words, command.flags, command.interspersed ?? true);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const { usageLine } = await import("./help.ts");
+    const usage = usageLine(program, path, command);
+    throw new Failure(
+      `${error.message}\n\nUsage:  ${usage}\n\nRun '${program} ${path} --help' for more information`,
+      125,
+    );
+  }
+  if (parsed.help) {
+    if (parsed.shortHelp) out("Flag shorthand -h has been deprecated, use --help\n");
+    const [{ commandHelp }, { aliasesOf }] = [await import("./help.ts"), await import("./verbs.ts")];
+    out(commandHelp(program, path, command, aliasesOf(name), (await helpWidth()) - 1));
+    return 0;
+  }
+  const complaint = checkArity(command.arity ?? null, parsed.args.length);
+  if (complaint) {
+    const { usageLine } = await import("./help.ts");
+    const see = "min" in (command.arity ?? {}) ? "See" : "Run";
+    throw new Failure(
+      `${program}: '${program} ${path}' ${complaint}\n\nUsage:  ${usageLine(program, path, command)}\n\n${see} '${program} ${path} --help' for more information`,
+    );
+  }
+  let connecting: ReturnType<Context["client"]> | undefined;
+  const context: Context = {
+    program,
+    path,
+    args: parsed.args,
+    flags: parsed.flags,
+    global,
+    client: () => {
+      connecting ??= import("./connect.ts").then(({ connect }) => connect(global));
+      return connecting;
+    },
+  };
+  return (await command.run(context)) ?? 0;
+}
+
+function checkArity(arity: Arity, count: number): string | undefined {
+  if (arity === null) return undefined;
+  const plural = (number: number): string => `${number} argument${number === 1 ? "" : "s"}`;
+  if ("exact" in arity) {
+    if (count === arity.exact) return undefined;
+    return arity.exact === 0 ? "accepts no arguments" : `requires ${plural(arity.exact)}`;
+  }
+  if ("min" in arity) return count >= arity.min ? undefined : `requires at least ${plural(arity.min)}`;
+  if ("max" in arity) return count <= arity.max ? undefined : `requires at most ${plural(arity.max)}`;
+  const [least, most] = arity.range;
+  return count >= least && count <= most
+    ? undefined
+    : `requires at least ${least} and at most ${plural(most)}`;
+}
+
+function globalOptions(flags: ParsedFlags): GlobalOptions {
+  const maybe = (name: string): string | undefined => flags.string(name) || undefined;
+  const options: GlobalOptions = {
+    hosts: flags.list("host"),
+    debug: flags.bool("debug"),
+    logLevel: flags.string("log-level"),
+    tls: flags.bool("tls"),
+  };
+  if (flags.has("tlsverify")) options.tlsVerify = flags.bool("tlsverify");
+  const words = {
+    config: "config",
+    context: "context",
+    tlsCaCert: "tlscacert",
+    tlsCert: "tlscert",
+    tlsKey: "tlskey",
+  } as const;
+  for (const [field, name] of Object.entries(words) as [keyof typeof words, string][]) {
+    const value = maybe(name);
+    if (value !== undefined) options[field] = value;
+  }
+  return options;
+}
+
+async function helpWidth(): Promise<number> {
+  const { terminalSize } = await import("./terminal.ts");
+  return terminalSize()?.[1] ?? 80;
+}
+
+async function showRootHelp(program: string): Promise<number> {
+  const { rootHelp } = await import("./help.ts");
+  const { helpSections } = await import("./verbs.ts");
+  out(rootHelp(program, helpSections(), ROOT_FLAGS, (await helpWidth()) - 1));
+  return 0;
+}
+
+async function showGroupHelp(program: string, name: string): Promise<number> {
+  const { groupHelp } = await import("./help.ts");
+  const group = GROUPS[name] as (typeof GROUPS)[string];
+  const entries = Object.entries(group.words).map(
+    ([word, verb]) => [word, (VERBS[verb] as { short: string }).short] as const,
+  );
+  out(
+    groupHelp(
+      program,
+      name,
+      group.short,
+      entries.toSorted((a, b) => (a[0] < b[0] ? -1 : 1)),
+    ),
+  );
+  return 0;
+}
+
+async function unknownWord(program: string, words: string[]): Promise<number> {
+  const { nearest } = await import("./nearest.ts");
+  const group = GROUPS[words[0] as string];
+  const path = group ? `${program} ${words[0]}` : program;
+  const word = (group ? words[1] : words[0]) as string;
+  const guess = nearest(
+    word,
+    group
+      ? Object.keys(group.words)
+      : [...Object.keys(VERBS).filter((name) => !name.includes(" ")), ...Object.keys(GROUPS)],
+  );
+  const hint = guess ? `\n\nDid you mean '${path} ${guess}'?` : "";
+  const usage = group ? `\n\nUsage:  ${path}` : "";
+  throw new Failure(
+    `${program}: unknown command: ${path} ${word}${usage}\n\nRun '${path} --help' for more information${hint}`,
+  );
+}
