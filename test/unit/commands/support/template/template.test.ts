@@ -1,0 +1,79 @@
+import { describe, expect, test } from "bun:test";
+import { execute } from "../../../../../src/commands/support/template/execute.ts";
+import { parseTemplate } from "../../../../../src/commands/support/template/parse.ts";
+import { TYPE } from "../../../../../src/commands/support/template/values.ts";
+
+const data = {
+  Names: "c1",
+  Image: "busybox",
+  State: "running",
+  List: ["a", "b"],
+  Map: { b: 2, a: 1 },
+  Nothing: null,
+  N: 3,
+};
+const render = (source: string, strict = false) => execute(parseTemplate("", source), data, { strict });
+
+describe("templates give what Go's give", () => {
+  const cases: [string, string][] = [
+    ["{{.Names}}", "c1"],
+    ['{{if eq .State "running"}}R{{else}}N{{end}}', "R"],
+    ['{{printf "%-5s|%05d|%q|%v" .Names 7 "x" .List}}', 'c1   |00007|"x"|[a b]'],
+    ['{{.Names | lower | printf "%q"}}', '"c1"'],
+    ["{{range $i, $v := .List}}{{$i}}{{$v}},{{end}}", "0a,1b,"],
+    ["{{range $k, $v := .Map}}{{$k}}={{$v}} {{end}}", "a=1 b=2 "],
+    ["{{range .Nothing}}x{{else}}none{{end}}", "none"],
+    ["{{with .Missing}}a{{else}}b{{end}}", "b"],
+    ["{{.Missing}}", "<no value>"],
+    ["{{.Map}} {{json .List}} {{len .Map}}", 'map[a:1 b:2] ["a","b"] 2'],
+    [
+      '{{join .List "-"}} {{split .Image "u"}} {{title .Image}} {{upper .Image}}',
+      "a-b [b sybox] Busybox BUSYBOX",
+    ],
+    ["{{truncate .Image 3}}|{{pad .Names 1 2}}|", "bus| c1  |"],
+    ["{{- .Names -}}  x", "c1x"],
+    ["{{/* c */}}a", "a"],
+    ['{{define "a"}}X{{.}}{{end}}{{template "a" .Names}}', "Xc1"],
+    ['{{print 1 2 "a" 3}}', "1 2a3"],
+    ["{{$x := 1}}{{$x = 2}}{{$x}}", "2"],
+    ["{{not true}} {{and 1 0}} {{or 0 2}} {{lt 1 2}} {{ge 2 2}}", "false 0 2 true true"],
+    ['{{range .List}}{{if eq . "b"}}{{break}}{{end}}{{.}}{{end}}', "a"],
+    ['{{index .Map "a"}} {{index .List 1}} {{slice .Image 1 3}}', "1 b us"],
+    ['{{html "<a>"}} {{printf "%d %s" 1}}', "&lt;a&gt; 1 %!s(MISSING)"],
+  ];
+  test.each(cases)("%s", (source, expected) => expect(render(source)).toBe(expected));
+});
+
+describe("mistakes are named as Go names them", () => {
+  const cases: [string, string][] = [
+    ["{{.Foo", "template: :1: unclosed action"],
+    ["{{end}}", "template: :1: unexpected {{end}}"],
+    ["{{if true}}", "template: :1: unexpected EOF"],
+    ["{{if}}", "template: :1: missing value for if"],
+    ["{{foo}}", 'template: :1: function "foo" not defined'],
+    ["{{$x}}", 'template: :1: undefined variable "$x"'],
+    ['{{"a', "template: :1: unterminated quoted string"],
+    ["{{#}}", 'template: :1: unexpected "#" in command'],
+    ["{{.ID}", "template: :1: bad character U+007D '}'"],
+  ];
+  test.each(cases)("%s", (source, message) => expect(() => parseTemplate("", source)).toThrow(message));
+
+  test("a key that is not there, where every one must be", () => {
+    expect(() => render("{{.Foo}}", true)).toThrow(
+      'template: :1:2: executing "" at <.Foo>: map has no entry for key "Foo"',
+    );
+    expect(() => render("{{json .Map.Foo}}", true)).toThrow(
+      'template: :1:11: executing "" at <.Map.Foo>: map has no entry for key "Foo"',
+    );
+  });
+
+  test("a field that a record does not have", () => {
+    const run = () =>
+      execute(parseTemplate("", "{{.Foo}}"), { [TYPE]: "*formatter.ContainerContext", ID: "x" });
+    expect(run).toThrow("<.Foo>: can't evaluate field Foo in type *formatter.ContainerContext");
+  });
+
+  test("comparing what cannot be compared", () => {
+    expect(() => render('{{eq 1 "a"}}')).toThrow("error calling eq: incompatible types for comparison");
+  });
+});
