@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { alive, type LaunchOptions, PIPES, ShimHarness, until } from "./shim-harness.ts";
@@ -121,6 +121,7 @@ describe("a shim of another build", () => {
     // The client's own build is that of this program: a shim that runs another file is of another build.
     process.kill(first, "SIGKILL");
     await until(() => harness.shimPid() === 0, "the end of the first shim");
+    rmSync(join(harness.execRoot, "shim.sock"));
     Bun.spawn([
       bun,
       new URL("../../src/main.ts", import.meta.url).pathname,

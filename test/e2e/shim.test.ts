@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { PIPES, ShimHarness, until } from "./shim-harness.ts";
@@ -65,6 +65,7 @@ describe("a supervised container", () => {
     const output = collect(socket);
     const io = { kind: "pty", stdin: true, stdinOnce: true, cols: 91, rows: 17 } as const;
     await harness.launch(shim, ["sh", "-c", "stty size; read x; stty size; echo $x"], { id, io });
+    await until(() => existsSync(harness.log(id)) && harness.lines(id).length > 0, "the first size");
     await shim.resize(id, 120, 40);
     socket.write("typed\n");
     expect((await output).raw.toString()).toContain("17 91\r\n");

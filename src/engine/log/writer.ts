@@ -72,9 +72,10 @@ export class LogFile {
         }
       }
     }
+    const fd = openLog(this.path);
     closeSync(this.#fd);
-    this.#fd = openLog(this.path);
-    this.#size = 0;
+    this.#fd = fd;
+    this.#size = fstatSync(fd).size;
   }
 
   /** All of it or, when the disk is full, nothing: never a torn line. Throws what write(2) failed with. */

@@ -144,12 +144,13 @@ export class Carry {
 
   keep(bytes: Buffer, sequence: number): void {
     if (bytes.length === 0 && this.#bytes.length === 0) return;
+    // In memory in any case: writing it down may fail.
+    this.#bytes = bytes;
     if (this.#fd < 0) this.#fd = openSync(this.#path, "w+", 0o600);
     this.#slot ^= 1;
     if (bytes.length > 0) writeSync(this.#fd, bytes, 0, bytes.length, PAGE + this.#slot * MAX_ENTRY);
     // Twelve bytes of one page: the kernel writes them as one.
     writeSync(this.#fd, new Uint32Array([this.#slot, bytes.length, sequence]), 0, HEADER, 0);
-    this.#bytes = bytes;
     this.#sequence = sequence;
   }
 

@@ -33,7 +33,7 @@ export class Output {
   #fd: number;
   #closed = false;
   #held = false;
-  #logFailed = false;
+  #failed = false;
   /** When something was read last, in milliseconds of the monotonic clock. */
   lastRead = 0;
   readonly ended: Promise<void>;
@@ -89,7 +89,8 @@ export class Output {
     const { log } = this.#context;
     if (log !== undefined && this.#carry.bytes.length > 0) {
       const { text } = encodeChunk(this.#carry.bytes, NOTHING, this.#name, rfc3339Nano(nowNs()), true);
-      this.#append(log, text, log.size);
+      this.#trying(() => log.append(text));
+      this.#trying(() => this.#carry.keep(NOTHING, this.#context.journal.sequence));
     }
     this.#carry.close();
     this.#end();
@@ -112,7 +113,7 @@ export class Output {
 
   readonly #read = (_events: number): void => {
     const { journal, log, id } = this.#context;
-    log?.rotateIfFull();
+    this.#trying(() => log?.rotateIfFull());
     const time = nowNs();
     const to = { id, stream: this.#name, logSize: log?.size ?? 0, time };
     const got = journal.read(this.#fd, to, Math.min(MAX_READ, log?.step ?? MAX_READ));
@@ -132,18 +133,20 @@ export class Output {
   #log(data: Buffer, { time, sequence, at }: { time: bigint; sequence: number; at: number }): void {
     const log = this.#context.log!;
     const { text, rest } = encodeChunk(this.#carry.bytes, data, this.#name, rfc3339Nano(time));
-    this.#append(log, text, at);
-    this.#carry.keep(rest, sequence);
+    this.#trying(() => {
+      log.append(text, at);
+      this.#failed = false;
+    });
+    this.#trying(() => this.#carry.keep(rest, sequence));
   }
 
-  /** A full disk costs the lines, never the container. */
-  #append(log: LogFile, text: string, at: number): void {
+  /** A full disk costs lines, never the container. It is told once, until something succeeds. */
+  #trying(work: () => void): void {
     try {
-      log.append(text, at);
-      this.#logFailed = false;
+      work();
     } catch (error) {
-      if (!this.#logFailed) this.#context.warn(`log of ${this.#context.id}: ${(error as Error).message}`);
-      this.#logFailed = true;
+      if (!this.#failed) this.#context.warn(`log of ${this.#context.id}: ${(error as Error).message}`);
+      this.#failed = true;
     }
   }
 

@@ -73,7 +73,7 @@ export class SupervisedProcess {
     },
     watch: () => {
       this.record.oomKilled = true;
-      this.#context.records.write(this.record);
+      this.#note();
       this.#context.onOom(this.record.container, nowNs());
     },
     close: (reason) => {
@@ -202,13 +202,14 @@ export class SupervisedProcess {
     this.#adopted.resolve();
     const kept = readExitRecord(this.#context.records.exit(this.id));
     if (kept !== undefined) {
-      void this.#finish(kept);
+      if (kept.watches !== 0) this.record.oomKilled = true;
+      void this.#finish({ status: kept.status, time: kept.time });
       return;
     }
     this.#ending = true;
     const lost = { status: 137, time: nowNs().toString(), reason };
     this.record.lost = lost;
-    this.#context.records.write(this.record);
+    this.#note();
     void this.#kill().then(() => {
       this.#ending = false;
       return this.#finish({ status: lost.status, time: BigInt(lost.time), reason });
@@ -240,9 +241,18 @@ export class SupervisedProcess {
     if (this.#pidfd >= 0) closeFd(this.#pidfd);
     this.#master = this.#pidfd = -1;
     this.record.drained = true;
-    this.#context.records.write(this.record);
+    this.#note();
     this.#keeper?.end();
     this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
+  }
+
+  /** A full tmpfs must not stop what goes on: the record says less than it could. */
+  #note(): void {
+    try {
+      this.#context.records.write(this.record);
+    } catch (error) {
+      this.#context.warn(`record of ${this.id}: ${(error as Error).message}`);
+    }
   }
 
   #setExit(status: number, time: string, reason: string | undefined): Exit {

@@ -148,8 +148,10 @@ export class ShimServer {
   }
 
   async #answer(socket: Socket<Connection>, line: string): Promise<void> {
-    const { id, method, params } = JSON.parse(line) as Request;
+    let id = 0;
     try {
+      const { method, params, ...request } = JSON.parse(line) as Request;
+      id = request.id;
       const handler = this.#handlers[method] as ((params: unknown) => unknown) | undefined;
       if (handler === undefined) throw new EngineError("notImplemented", `this shim has no ${method}`);
       this.#send(socket, { id, result: await handler(params) });
