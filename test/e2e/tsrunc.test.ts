@@ -1,0 +1,367 @@
+/** tsrunc on a real kernel: with bundles of a busybox, and under Debian's dockerd. Needs root, busybox-static, docker.io. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { detectCgroups } from "../../src/engine/runtime/cgroup-layout.ts";
+import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
+import type { Spec } from "../../src/engine/runtime/spec.ts";
+
+const REPOSITORY = join(import.meta.dir, "../..");
+const CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID"];
+let base: string;
+let rootfs: string;
+
+interface Result {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+function command(words: string[], cwd = base): Result {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(words, { cwd, stdin: "ignore" });
+  return { status: exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
+}
+
+const program = () => join(base, "tsrunc");
+const tsrunc = (...args: string[]): Result => command([program(), "--root", join(base, "state"), ...args]);
+
+function bundle(name: string, args: string[], change: (spec: Spec) => void = () => {}): string {
+  const folder = join(base, name);
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, "config.json"), { force: true });
+  expect(command([program(), "spec"], folder)).toMatchObject({ status: 0 });
+  const spec = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Spec;
+  spec.process!.terminal = false;
+  spec.process!.args = args;
+  spec.process!.capabilities = { bounding: CAPS, effective: CAPS, permitted: CAPS };
+  spec.root!.path = rootfs;
+  spec.linux!.cgroupsPath = `/tsd-test-${process.pid}/${name}`;
+  spec.linux!.seccomp = defaultSeccomp(CAPS);
+  change(spec);
+  writeFileSync(join(folder, "config.json"), JSON.stringify(spec));
+  return folder;
+}
+
+const run = (args: string[], change?: (spec: Spec) => void): Result =>
+  tsrunc("run", "--bundle", bundle("one", args, change), "one");
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error("it did not come to that");
+    await Bun.sleep(20);
+  }
+}
+
+beforeAll(() => {
+  base = mkdtempSync("/tmp/tsd-tsrunc-");
+  rootfs = join(base, "rootfs");
+  for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp"])
+    mkdirSync(join(rootfs, folder), { recursive: true });
+  copyFileSync("/bin/busybox", join(rootfs, "bin/busybox"));
+  expect(command(["chroot", rootfs, "/bin/busybox", "--install", "-s", "/bin"]).status).toBe(0);
+  writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nann:x:7:8::/home/ann:/bin/sh\n");
+  writeFileSync(join(rootfs, "noformat"), "no program\n");
+  chmodSync(join(rootfs, "noformat"), 0o755);
+  writeFileSync(program(), `#!/bin/sh\nexec ${process.execPath} ${REPOSITORY}/src/main.ts tsrunc "$@"\n`);
+  chmodSync(program(), 0o755);
+});
+
+afterAll(() => {
+  for (const { mountpoint } of detectCgroups().hierarchies) {
+    const folder = join(mountpoint, `tsd-test-${process.pid}`);
+    if (existsSync(folder)) command(["rmdir", folder]);
+  }
+  rmSync(base, { recursive: true, force: true });
+});
+
+describe("run", () => {
+  test("gives the container namespaces, mounts and a process of its own, and ends with its status", () => {
+    const { status, stdout } = run([
+      "sh",
+      "-c",
+      "hostname; echo $$; cat /proc/mounts; ls /dev; echo $HOME; exit 9",
+    ]);
+    expect(status).toBe(9);
+    expect(stdout).toStartWith("tsrunc\n1\n");
+    expect(stdout).toContain("devpts /dev/pts devpts");
+    expect(stdout).toContain("\nnull\n");
+    expect(stdout).toEndWith("/root\n");
+  });
+
+  test("takes capabilities, gives the filter and the limits that were asked for", () => {
+    const { stdout } = run(
+      ["sh", "-c", "grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n; id"],
+      (spec) => {
+        spec.process!.rlimits = [{ type: "RLIMIT_NOFILE", soft: 33, hard: 44 }];
+        spec.process!.user = { uid: 7, gid: 8, additionalGids: [9] };
+        spec.process!.capabilities = { bounding: CAPS, effective: [], permitted: [] };
+      },
+    );
+    expect(stdout).toBe(
+      "CapEff:\t0000000000000000\nCapBnd:\t00000000080000e1\nNoNewPrivs:\t1\nSeccomp:\t2\n33\nuid=7(ann) gid=8 groups=9\n",
+    );
+  });
+
+  test("hides and protects paths, and the root when it is read-only", () => {
+    const { stdout } = run(
+      [
+        "sh",
+        "-c",
+        "cat /proc/keys; ls /sys/firmware; touch /x; touch /proc/sys/kernel/domainname; touch /tmp/y; echo done",
+      ],
+      (spec) => {
+        spec.mounts!.push({ destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["size=1m"] });
+      },
+    );
+    expect(stdout).toBe("done\n");
+    expect(existsSync(join(rootfs, "x"))).toBe(false);
+    expect(run(["touch", "/x"]).stderr).toContain("Read-only file system");
+  });
+
+  test("denies a disk, although a node may be made", () => {
+    const { stdout } = run([
+      "sh",
+      "-c",
+      "mknod /dev/disk b 254 0 && cat /dev/disk; echo $?; cat /dev/zero | head -c 3 | wc -c",
+    ]);
+    expect(stdout).toBe("1\n3\n");
+  });
+
+  test("binds folders and files, making what they are mounted on; read-only holds", () => {
+    writeFileSync(join(base, "file"), "of the host\n");
+    const { stdout, status } = run(
+      ["sh", "-c", "cat /made/file; ls /folder | grep -c rootfs; echo x > /made/file"],
+      (spec) => {
+        spec.root!.readonly = false;
+        spec.mounts!.push(
+          { destination: "/made/file", source: join(base, "file"), type: "bind", options: ["bind", "ro"] },
+          { destination: "/folder", source: base, type: "bind", options: ["rbind", "rro", "rprivate"] },
+        );
+      },
+    );
+    expect([stdout, status]).toEqual(["of the host\n1\n", 1]);
+    expect(readFileSync(join(base, "file"), "utf8")).toBe("of the host\n");
+    rmSync(join(rootfs, "made"), { recursive: true });
+    rmSync(join(rootfs, "folder"), { recursive: true });
+  });
+
+  test("a link in the image leads to the image, never to the host", () => {
+    const outside = join(base, "outside");
+    mkdirSync(outside, { recursive: true });
+    expect(command(["ln", "-sfn", outside, join(rootfs, "link")]).status).toBe(0);
+    const { status } = run(["test", "-d", outside], (spec) => {
+      spec.root!.readonly = false;
+      spec.mounts!.push({ destination: "/link/deep", type: "tmpfs", source: "tmpfs" });
+    });
+    expect(existsSync(join(outside, "deep"))).toBe(false);
+    expect([0, 1]).toContain(status);
+    rmSync(join(rootfs, "link"));
+    rmSync(join(rootfs, "tmp", base.split("/")[2] ?? ""), { recursive: true, force: true });
+  });
+
+  test("leaves nothing behind", () => {
+    run(["true"]);
+    expect(tsrunc("list", "--quiet").stdout).toBe("");
+    for (const { mountpoint } of detectCgroups().hierarchies) {
+      expect(existsSync(join(mountpoint, `tsd-test-${process.pid}/one`))).toBe(false);
+    }
+  });
+});
+
+describe("a failure names the reason in runc's words", () => {
+  const failure = (args: string[], change?: (spec: Spec) => void): string => {
+    const { status, stderr } = run(args, change);
+    expect(status).toBe(1);
+    expect(tsrunc("list", "--quiet").stdout).toBe("");
+    return stderr;
+  };
+  const start = "runc run failed: unable to start container process: ";
+
+  test("a command that is not there", () => {
+    expect(failure(["nosuch"])).toContain(`${start}exec: \\"nosuch\\": executable file not found in $PATH`);
+    expect(failure(["/nosuch"])).toContain(
+      `${start}exec: \\"/nosuch\\": stat /nosuch: no such file or directory`,
+    );
+  });
+  test("a command that cannot be executed", () => {
+    expect(failure(["/etc/passwd"])).toContain('exec: \\"/etc/passwd\\": permission denied');
+    expect(failure(["/etc"])).toContain('exec: \\"/etc\\": is a directory');
+    expect(run(["/noformat"])).toMatchObject({ status: 255, stderr: "exec /noformat: exec format error\n" });
+  });
+  test("a working directory that is a file, and a mount without a source or on the wrong kind", () => {
+    expect(failure(["true"], (s) => (s.process!.cwd = "/etc/passwd"))).toContain(
+      "mkdir /etc/passwd: not a directory",
+    );
+    const bind = (source: string) => (s: Spec) =>
+      void s.mounts!.push({ destination: "/etc/passwd", source, type: "bind", options: ["bind"] });
+    expect(failure(["true"], bind("/nosuch"))).toContain(
+      'error mounting \\"/nosuch\\" to rootfs at \\"/etc/passwd\\": no such file or directory',
+    );
+    expect(failure(["true"], bind("/tmp"))).toContain("not a directory");
+  });
+  test("containers that are not there", () => {
+    for (const verb of ["state", "start", "kill", "delete"])
+      expect(tsrunc(verb, "nosuch").stderr).toContain("container does not exist");
+    expect(tsrunc("exec", "nosuch", "true")).toMatchObject({ status: 255 });
+    expect(tsrunc("nosuch").status).toBe(3);
+  });
+});
+
+test("create, start, exec, pause, kill and delete, step by step", async () => {
+  const folder = bundle("two", ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done"]);
+  const state = () => JSON.parse(tsrunc("state", "two").stdout) as { status: string; pid: number };
+  // The container inherits the streams: a pipe of ours would stay open as long as it lives.
+  const created = Bun.spawnSync(
+    [
+      program(),
+      "--root",
+      join(base, "state"),
+      "create",
+      "--bundle",
+      folder,
+      "--pid-file",
+      join(base, "pid"),
+      "two",
+    ],
+    { stdio: ["ignore", "ignore", "ignore"] },
+  );
+  expect(created.exitCode).toBe(0);
+  expect(state()).toMatchObject({ status: "created", pid: Number(readFileSync(join(base, "pid"), "utf8")) });
+  expect(tsrunc("create", "--bundle", folder, "two").stderr).toContain(
+    "container with given ID already exists",
+  );
+  expect(tsrunc("start", "two").status).toBe(0);
+  expect(tsrunc("start", "two").stderr).toContain("cannot start an already running container");
+  expect(
+    tsrunc(
+      "exec",
+      "--user",
+      "7:8",
+      "--env",
+      "A=b",
+      "--cwd",
+      "/etc",
+      "two",
+      "sh",
+      "-c",
+      "id -u; echo $A; pwd; grep Seccomp: /proc/self/status; exit 4",
+    ),
+  ).toMatchObject({
+    status: 4,
+    stdout: "7\nb\n/etc\nSeccomp:\t2\n",
+  });
+  expect(tsrunc("exec", "two", "nosuch").stderr).toContain(
+    "exec failed: unable to start container process: exec: ",
+  );
+  expect(tsrunc("pause", "two").status).toBe(0);
+  expect(state().status).toBe("paused");
+  expect(tsrunc("exec", "two", "true").stderr).toContain("cannot exec in a paused container");
+  expect(tsrunc("resume", "two").status).toBe(0);
+  expect(JSON.parse(tsrunc("ps", "--format", "json", "two").stdout)).toContain(state().pid);
+  expect(tsrunc("delete", "two").stderr).toContain("that is not stopped");
+  expect(tsrunc("kill", "two", "TERM").status).toBe(0);
+  await until(() => state().status === "stopped");
+  expect(tsrunc("kill", "two").stderr).toContain("container not running");
+  expect(tsrunc("delete", "two").status).toBe(0);
+  expect(tsrunc("delete", "--force", "two").status).toBe(0);
+}, 30_000);
+
+describe("under Debian's dockerd", () => {
+  let daemon: ReturnType<typeof Bun.spawn> | undefined;
+  const docker = (...args: string[]): Result => command(["docker", "-H", `unix://${base}/d.sock`, ...args]);
+  const OPTIONS = ["--network", "none", "--runtime", "tsrunc"];
+
+  beforeAll(async () => {
+    const at = (name: string) => join(base, name);
+    const words = ["dockerd", "--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("d.pid")];
+    words.push(
+      "-H",
+      `unix://${at("d.sock")}`,
+      "--bridge",
+      "none",
+      "--iptables=false",
+      "--add-runtime",
+      `tsrunc=${program()}`,
+    );
+    daemon = Bun.spawn(words, { stdout: "ignore", stderr: Bun.file(at("dockerd.log")) });
+    await until(() => docker("version").status === 0);
+    const packed = Bun.spawnSync(["tar", "-C", rootfs, "-c", "."], { maxBuffer: 1 << 28 }).stdout;
+    const load = Bun.spawnSync(["docker", "-H", `unix://${at("d.sock")}`, "import", "-", "busybox"], {
+      stdin: packed,
+    });
+    expect(load.exitCode).toBe(0);
+  }, 60_000);
+
+  afterAll(async () => {
+    daemon?.kill("SIGTERM");
+    await daemon?.exited;
+  });
+
+  test("attached, with its streams apart and its status", () => {
+    expect(
+      docker("run", "--rm", ...OPTIONS, "busybox", "sh", "-c", "echo out; echo err >&2; exit 5"),
+    ).toEqual({ status: 5, stdout: "out\n", stderr: "err\n" });
+  }, 30_000);
+
+  test("with a terminal", () => {
+    const { stdout } = command([
+      "script",
+      "-qec",
+      `docker -H unix://${base}/d.sock run --rm -it ${OPTIONS.join(" ")} busybox tty`,
+      "/dev/null",
+    ]);
+    expect(stdout).toContain("/dev/pts/0");
+  }, 30_000);
+
+  test("detached, with exec, its limits, a pause and a stop", () => {
+    const script = "trap 'exit 9' TERM; while :; do sleep 0.05; done";
+    expect(
+      docker(
+        "run",
+        "-d",
+        "--name",
+        "long",
+        ...OPTIONS,
+        "-m",
+        "64m",
+        "--pids-limit",
+        "50",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+      ).status,
+    ).toBe(0);
+    expect(docker("exec", "-u", "7", "long", "sh", "-c", "id -u; exit 3")).toMatchObject({
+      status: 3,
+      stdout: "7\n",
+    });
+    expect(docker("exec", "long", "nosuch").stdout + docker("exec", "long", "nosuch").stderr).toContain(
+      "executable file not found in $PATH",
+    );
+    expect(docker("pause", "long").status).toBe(0);
+    expect(docker("unpause", "long").status).toBe(0);
+    expect(docker("top", "long").stdout).toContain("trap");
+    expect(docker("stop", "long").status).toBe(0);
+    expect(docker("inspect", "-f", "{{.State.ExitCode}}", "long").stdout).toBe("9\n");
+    expect(docker("rm", "long").status).toBe(0);
+  }, 60_000);
+
+  test("a failure reaches the client", () => {
+    const { status, stderr } = docker("run", "--rm", ...OPTIONS, "busybox", "nosuch");
+    expect(status).toBe(127);
+    expect(stderr).toContain(
+      'OCI runtime create failed: runc create failed: unable to start container process: exec: "nosuch": executable file not found in $PATH',
+    );
+  }, 30_000);
+});
