@@ -16,7 +16,9 @@ export function runtimeSentence(cause: unknown, where: string): string {
   const message = messageOf(cause)
     .replace(/^(OCI runtime (create|exec) failed: |runc create failed: |exec failed: )+/, "")
     // Of what is looked up in $PATH, every try fails with an errno of its own: none of them is the reason.
-    .replace(/(executable file not found in \$PATH): no such file or directory$/, "$1");
+    .replace(/(executable file not found in \$PATH): no such file or directory$/, "$1")
+    // mount(2) says so when a folder meets a file; move_mount(2), for the same, that an argument is invalid.
+    .replace(/(error mounting ".*" to rootfs at ".*"): invalid argument$/, "$1: not a directory");
   return message.startsWith(START_PREFIX) ? message : START_PREFIX + where + message;
 }
 
