@@ -86,6 +86,7 @@ export class Supervisor {
 
   async #takeBack(record: LaunchRecord, unfinished: Unfinished | undefined): Promise<void> {
     const process = new SupervisedProcess(record, this.#context);
+    for (const folder of record.cgroups) this.#parents.add(dirname(folder));
     if (record.lost !== undefined || record.drained) {
       process.restoreExit(record.lost);
       this.#processes.set(record.id, process);
