@@ -314,6 +314,19 @@ test("the embedded image needs no registry", async () => {
   expect(await run(join(rootfs.lower[0]!, "hello"))).toContain("pid: ");
 });
 
+test("an image whose files were damaged hides no other, and can be removed", async () => {
+  using engine = fresh("damaged");
+  await engine.pull(`${registry.host}/app:v1`);
+  await engine.service.ensureEmbedded("hello");
+  await Bun.write(join(engine.dataRoot, "content/blobs/sha256", digest.slice(7)), "no JSON");
+  using again = new Engine(engine.dataRoot);
+  expect(again.service.list({})).toHaveLength(2);
+  expect(again.service.resolve("hello").config.Cmd).toEqual(["/hello"]);
+  expect(() => again.service.resolve(digest)).toThrow("was found but does not provide any platform");
+  await again.service.remove(digest, { force: false, prune: true });
+  expect(again.service.list({}).map(({ RepoTags }) => RepoTags)).toEqual([["hello:latest"]]);
+});
+
 test("an imported archive becomes an image with the changes asked for", async () => {
   using engine = fresh("import");
   const body = new Blob([tar({ name: "f", data: "1" }) as Uint8Array<ArrayBuffer>]).stream();

@@ -81,6 +81,9 @@ async function unpackAll(
   wanted: Platform | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  // What is malformed says how, here; later it would only be left out.
+  const document = store.manifest(target);
+  if (document?.kind === "manifest") store.config(document.config.digest);
   const complete = store.platforms(target).filter((one) => !one.attestation && store.available(one));
   const one = wanted && best(wanted, complete, ({ platform }) => platform);
   if (wanted !== undefined && one === undefined) {

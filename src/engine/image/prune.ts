@@ -2,9 +2,10 @@
 import { canonical, familiar, nameOf, parseReference, tagged } from "../../registry/client/reference.ts";
 import { EngineError } from "../errors.ts";
 import { boolFilter, imageFilter, PRUNE_FILTERS } from "./filters.ts";
+import { isIndex, isManifest } from "./manifest.ts";
 import { isDangling, type NamedImage } from "./names.ts";
 import type { RemoveContext } from "./remove.ts";
-import type { DeletedImage, ImageFilters, ImageUser } from "./types.ts";
+import type { DeletedImage, Descriptor, ImageFilters, ImageUser } from "./types.ts";
 
 export interface PruneReport {
   ImagesDeleted: DeletedImage[] | null;
@@ -37,21 +38,16 @@ export function prune({ store, users, event }: RemoveContext, filters: ImageFilt
     event("untag", image.target.digest, shown);
     deleted.push({ Untagged: shown });
     if (store.names.byDigest(image.target.digest).length > 0) continue;
-    for (const { digest } of documents(store.blobs(image.target), store)) deleted.push({ Deleted: digest });
+    for (const { digest } of documents(store.blobs(image.target))) deleted.push({ Deleted: digest });
     event("delete", image.target.digest, shown);
   }
   const freed = chosen.size > 0 ? store.collect() : 0;
   return { ImagesDeleted: deleted.length > 0 ? deleted : null, SpaceReclaimed: freed };
 }
 
-function* documents(
-  blobs: Iterable<import("./types.ts").Descriptor>,
-  store: RemoveContext["store"],
-): Generator<{ digest: string }> {
-  for (const blob of blobs) {
-    if (!/\.(index|manifest|manifest\.list)\.v[0-9]+\+json$/.test(blob.mediaType)) continue;
-    if (store.manifest(blob) !== undefined) yield blob;
-  }
+/** Indexes and manifests, by their own word. */
+function* documents(blobs: Iterable<Descriptor>): Generator<Descriptor> {
+  for (const blob of blobs) if (isIndex(blob.mediaType) || isManifest(blob.mediaType)) yield blob;
 }
 
 /** Takes out the names that containers were created by; returns the images that were asked for by digest. */

@@ -69,12 +69,12 @@ export class ImageStore {
 
   /** The platforms of an image; what cannot be read is left out. */
   platforms(target: Descriptor, depth = 0): PlatformImage[] {
-    const document = this.manifest(target);
+    const document = readable(() => this.manifest(target));
     if (document?.kind === "index") {
       if (depth >= DEPTH_MAX) return [];
       return document.manifests.flatMap((child) => this.platforms(child, depth + 1));
     }
-    const config = document && this.config(document.config.digest);
+    const config = document && readable(() => this.config(document.config.digest));
     const platform = target.platform ?? (config?.os ? config : undefined);
     // An index that is not here cannot be told from a manifest but by its type.
     if (document === undefined && isIndex(target.mediaType)) return [];
@@ -107,19 +107,11 @@ export class ImageStore {
   *blobs(target: Descriptor, depth = 0): Generator<Descriptor> {
     if (!this.content.has(target.digest)) return;
     yield target;
-    const document = depth < DEPTH_MAX ? this.#tryManifest(target) : undefined;
+    const document = depth < DEPTH_MAX ? readable(() => this.manifest(target)) : undefined;
     if (document?.kind === "index") {
       for (const child of document.manifests) yield* this.blobs(child, depth + 1);
     } else if (document !== undefined) {
       for (const one of [document.config, ...document.layers]) if (this.content.has(one.digest)) yield one;
-    }
-  }
-
-  #tryManifest(target: Descriptor): ImageManifest | ImageIndex | undefined {
-    try {
-      return this.manifest(target);
-    } catch {
-      return undefined;
     }
   }
 
@@ -150,6 +142,15 @@ export class ImageStore {
       freed += this.content.remove(digest);
     }
     return freed;
+  }
+}
+
+/** One image that is damaged must not hide the others. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
 

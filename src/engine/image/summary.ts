@@ -88,7 +88,9 @@ export function summarize(
   const manifests = platforms.map((one) => manifestSummary(store, one, users));
   const config = bestOf(platforms)?.config;
   const { tags, digests } = namesOf(images);
-  const index = store.manifest(target)?.kind === "index" ? (store.content.size(target.digest) ?? 0) : 0;
+  // An index is content, too, beside that of its platforms.
+  const lone = platforms.some(({ descriptor }) => descriptor.digest === target.digest);
+  const index = lone ? 0 : (store.content.size(target.digest) ?? 0);
   return {
     Containers: users.filter(({ imageId }) => imageId === target.digest).length,
     Created: epoch(config?.created),
