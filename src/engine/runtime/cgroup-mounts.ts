@@ -4,7 +4,7 @@
  */
 import { MOUNT_ATTR } from "../../ffi/mount.ts";
 import { type Cgroup, isUnified, unifiedFolder } from "./cgroup-layout.ts";
-import { baseName, cleanPath, type Inside, makeFolders } from "./inside.ts";
+import { baseName, cleanPath, type Inside, openInside } from "./inside.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import type { Mounter } from "./mounts.ts";
 import type { Mount } from "./spec.ts";
@@ -37,20 +37,27 @@ export function addCgroupMount(
   }
   const data = [{ key: "mode", value: "755" }];
   mounter.at(target, { type: "tmpfs", source: "tmpfs", data, attributes: GUARDED }, label);
+  openFolder(at, target, label);
   for (const folder of options.cgroup) {
     if (folder.version !== 1) continue;
     const name = baseName(folder.mountpoint);
-    const below = `${target}/${name}`;
     if (options.namespaced && !options.bindOnly) {
-      mounter.at(
-        below,
+      mounter.below(
+        name,
         { type: "cgroup", source: "cgroup", data: hierarchyData(folder.controllers), attributes },
         label,
       );
-    } else mounter.bindAt(folder.path, below, attributes, label);
-    if (name.includes(",")) linkControllers(at, target, name, label);
+    } else mounter.bindAt(folder.path, `${target}/${name}`, attributes, label);
+    if (name.includes(",")) {
+      openFolder(at, target, label);
+      linkControllers(at, name, label);
+    }
   }
 }
+
+const openFolder = (at: Inside, target: string, label: string): void => {
+  openInside(at, target, { label, flags: ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], fd: at.folder });
+};
 
 const hierarchyData = (controllers: readonly string[]) =>
   controllers.flatMap((controller) => {
@@ -59,8 +66,7 @@ const hierarchyData = (controllers: readonly string[]) =>
   });
 
 /** `cpu` → `cpu,cpuacct`: programs look for either. */
-function linkControllers(at: Inside, target: string, name: string, label: string): void {
-  makeFolders(at, target, label);
+function linkControllers(at: Inside, name: string, label: string): void {
   for (const controller of name.split(",")) {
     at.plan.call("symlinkat", [at.plan.string(name), at.folder, at.plan.string(controller)], { label });
   }

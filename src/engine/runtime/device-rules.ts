@@ -4,7 +4,7 @@
  * @source config-linux.md "Allowed Device list"; runc's default set
  */
 import { bpfInstructions, compileDeviceProgram } from "./device-program.ts";
-import { openHost, writeHost } from "./inside.ts";
+import { openHost, writeText } from "./inside.ts";
 import { named, type PlanBuilder } from "./plan.ts";
 import type { DeviceRule } from "./spec.ts";
 
@@ -56,21 +56,20 @@ export function ruleText(rule: DeviceRule): string {
     : `${rule.type} ${numberText(rule.major)}:${numberText(rule.minor)} ${rule.access || "rwm"}`;
 }
 
+/** A file stays open for the rules that follow each other. */
 export function writeDeviceRules(
   plan: PlanBuilder,
   fd: number,
   path: string,
   rules: readonly DeviceRule[],
 ): void {
+  let opened = "";
   for (const rule of rules) {
-    const file = rule.allow ? "devices.allow" : "devices.deny";
-    writeHost(
-      plan,
-      fd,
-      `${path}/${file}`,
-      ruleText(rule),
-      `failed to write ${JSON.stringify(ruleText(rule))} to ${path}/${file}`,
-    );
+    const file = `${path}/${rule.allow ? "devices.allow" : "devices.deny"}`;
+    const label = `failed to write ${JSON.stringify(ruleText(rule))} to ${file}`;
+    if (file !== opened) openHost(plan, file, ["O_WRONLY", "O_CLOEXEC"], { label, fd });
+    opened = file;
+    writeText(plan, fd, ruleText(rule), label);
   }
 }
 

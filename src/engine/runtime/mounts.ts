@@ -4,7 +4,7 @@
  * @source config.md "Mounts"; fsopen(2), open_tree(2), mount_setattr(2), move_mount(2)
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT } from "../../ffi/file.ts";
+import { AT, O } from "../../ffi/file.ts";
 import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TREE } from "../../ffi/mount.ts";
 import { EngineError } from "../errors.ts";
 import { cleanPath, type Inside, makeFile, openInside, openOrMakeFolder } from "./inside.ts";
@@ -18,6 +18,7 @@ const FS_CLOEXEC = flags(FSOPEN, "FSOPEN_CLOEXEC");
 const MOUNT_CLOEXEC = flags(FSOPEN, "FSMOUNT_CLOEXEC");
 const SET_FLAG = flags(FSCONFIG, "FSCONFIG_SET_FLAG");
 const SET_STRING = flags(FSCONFIG, "FSCONFIG_SET_STRING");
+const FOLDER = flags(O, "O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC");
 const CREATE = flags(FSCONFIG, "FSCONFIG_CMD_CREATE");
 const REC = MS.MS_REC as number;
 
@@ -247,6 +248,16 @@ export class Mounter {
     openOrMakeFolder(this.#at, target, label);
     newMount(this.#at.plan, file, this.#mount, label);
     attach(this.#at.plan, this.#mount, this.#at.target, label);
+  }
+
+  /** The same in a new folder of the folder that `at.folder` has open, which nobody else can reach yet. */
+  below(name: string, file: FileSystem, label: string): void {
+    const { plan, folder, target } = this.#at;
+    const text = plan.string(name);
+    plan.call("mkdirat", [folder, text, 0o755], { label });
+    plan.call("openat", [folder, text, FOLDER, 0], { label, fd: target });
+    newMount(plan, file, this.#mount, label);
+    attach(plan, this.#mount, target, label);
   }
 
   /** A bind mount of a folder of the host's with these attributes. */
