@@ -38,7 +38,7 @@ export const command: Command = {
     if (!flags.bool("no-stdin") && config.Tty && !isatty(0))
       throw new Failure("the input device is not a TTY");
     const exit = await waitFor(api, id, "not-running");
-    const { stream } = await import("./support/stream.ts");
+    const { rawFor, stream } = await import("./support/stream.ts");
     const forwarding =
       flags.bool("sig-proxy") && !config.Tty
         ? (await import("./support/signals.ts")).forwardSignals(api, id)
@@ -50,6 +50,7 @@ export const command: Command = {
     // It may have ended between the look and the attaching, and then nothing would ever come.
     checkState(await api.json<Inspected>("GET", `${path}/json`));
     const streaming = stream(connection, {
+      ...(await rawFor({ tty: config.Tty, stdin: stdin })),
       tty: config.Tty,
       stdin,
       stdout: true,

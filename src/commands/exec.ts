@@ -64,8 +64,15 @@ export const command: Command = {
     const connection = await api.upgrade(`/exec/${id}/start`, {
       body: { Detach: false, Tty: tty, ...(size ? { ConsoleSize: size } : {}) },
     });
-    const { stream } = await import("./support/stream.ts");
-    const streaming = stream(connection, { tty, stdin, stdout: true, stderr: true, detachKeys: keys });
+    const { rawFor, stream } = await import("./support/stream.ts");
+    const streaming = stream(connection, {
+      ...(await rawFor({ tty: tty, stdin: stdin })),
+      tty,
+      stdin,
+      stdout: true,
+      stderr: true,
+      detachKeys: keys,
+    });
     try {
       if (tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/exec/${id}`);
       if ((await streaming.ended) === "detached") return 0;

@@ -99,7 +99,7 @@ async function attachedRun(
   options: RunOptions,
 ): Promise<number> {
   const { keys, proxy, explain } = options;
-  const { stream } = await import("./support/stream.ts");
+  const { rawFor, stream } = await import("./support/stream.ts");
   const forwarding = proxy ? (await import("./support/signals.ts")).forwardSignals(api, id) : undefined;
   const query = {
     stream: 1,
@@ -114,6 +114,7 @@ async function attachedRun(
     waitFor(api, id, body.HostConfig.AutoRemove ? "removed" : "next-exit"),
   ]);
   const streaming = stream(connection, {
+    ...(await rawFor({ tty: body.Tty, stdin: body.AttachStdin })),
     tty: body.Tty,
     stdin: body.AttachStdin,
     stdout: body.AttachStdout,

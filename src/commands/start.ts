@@ -48,7 +48,7 @@ async function attached({ args, flags, client }: Context): Promise<number> {
     HostConfig: { AutoRemove: boolean };
   }>("GET", `/containers/${pathWord(args[0] as string)}/json`);
   const { Id: id, Config: config } = container;
-  const { stream } = await import("./support/stream.ts");
+  const { rawFor, stream } = await import("./support/stream.ts");
   const forwarding = config.Tty ? undefined : (await import("./support/signals.ts")).forwardSignals(api, id);
   const stdin = flags.bool("interactive") && config.OpenStdin;
   const keys = flags.string("detach-keys");
@@ -57,6 +57,7 @@ async function attached({ args, flags, client }: Context): Promise<number> {
   });
   const exit = await waitFor(api, id, container.HostConfig.AutoRemove ? "removed" : "next-exit");
   const streaming = stream(connection, {
+    ...(await rawFor({ tty: config.Tty, stdin: stdin })),
     tty: config.Tty,
     stdin,
     stdout: true,

@@ -38,8 +38,8 @@ export function splitFormat(format: string, table: string): { isTable: boolean; 
   if (format === "" || format === "table") return { isTable: true, source: table };
   if (format === "json" || format === "{{json .}}") return { isTable: false, source: "{{json .}}" };
   if (format.startsWith("table ") || format.startsWith("table\t"))
-    return { isTable: true, source: unescaped(format.slice(5).trim()) };
-  return { isTable: false, source: unescaped(format.trim()) };
+    return { isTable: true, source: unescaped(format.slice(5).replace(/^ +| +$/g, "")) };
+  return { isTable: false, source: unescaped(format.replace(/^ +| +$/g, "")) };
 }
 
 export function renderListing(listing: Listing): string {

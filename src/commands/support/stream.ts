@@ -12,6 +12,8 @@ export interface StreamOptions {
   readonly stdout: boolean;
   readonly stderr: boolean;
   readonly detachKeys: string;
+  /** Makes a terminal raw; given when standard input is one that should be. */
+  readonly raw?: (fd: number) => () => void;
 }
 
 export interface Streaming {
@@ -21,19 +23,24 @@ export interface Streaming {
   restore(): void;
 }
 
+/** Loaded only where there is a terminal: it brings the foreign function interface with it. */
+export async function rawFor(options: { tty: boolean; stdin: boolean }): Promise<Pick<StreamOptions, "raw">> {
+  if (!options.tty || !options.stdin || !isatty(0)) return {};
+  return { raw: (await import("../../ffi/terminal.ts")).makeRaw };
+}
+
 export function stream(connection: Upgraded, options: StreamOptions): Streaming {
   const detached = Promise.withResolvers<"detached">();
-  const raw = options.stdin && options.tty && isatty(0);
   const watch =
     options.tty && options.stdin ? new DetachWatch(parseDetachKeys(options.detachKeys)) : undefined;
   let restore = (): void => {};
   if (options.stdin) {
-    const input = raw ? new ReadStream(0) : createReadStream("", { fd: 0, autoClose: false });
-    if (raw) {
-      (input as ReadStream).setRawMode(true);
+    const input = options.raw ? new ReadStream(0) : createReadStream("", { fd: 0, autoClose: false });
+    if (options.raw) {
+      const undo = options.raw(0);
       restore = () => {
         restore = () => {};
-        (input as ReadStream).setRawMode(false);
+        undo();
       };
     }
     input.on("data", (chunk) => {
