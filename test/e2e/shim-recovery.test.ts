@@ -142,6 +142,27 @@ describe("a shim of another build", () => {
   }, 60_000);
 });
 
+describe("a shim that is a service", () => {
+  test("is started again by its manager, not by the daemon", async () => {
+    shim.close();
+    process.kill(harness.shimPid(), "SIGTERM");
+    await until(() => harness.shimPid() === 0, "the end of the first shim");
+    const main = new URL("../../src/main.ts", import.meta.url).pathname;
+    const start = () =>
+      Bun.spawn([process.execPath, main, "ts-shim", "--exec-root", harness.execRoot, "--stay"]);
+    const first = start();
+    await until(() => existsSync(join(harness.execRoot, "shim.sock")), "the service");
+    shim = await harness.connect();
+    const id = await harness.launch(shim, ["sleep", "1000"]);
+    first.kill("SIGKILL");
+    await first.exited;
+    await Bun.sleep(100);
+    const second = start();
+    expect((await shim.list()).map((each) => each.id)).toEqual([id]);
+    expect(harness.pids("ts-shim", harness.execRoot)).toEqual([second.pid]);
+  }, 20_000);
+});
+
 describe("a killed keeper", () => {
   const kinds: [string, LaunchOptions][] = [
     ["with a pid namespace", {}],

@@ -10,7 +10,7 @@ import { EngineError } from "../errors.ts";
 import { buildId } from "./build.ts";
 import { Connection, ConnectionLost, openSocket } from "./connection.ts";
 import type { AttachHello, Method, Methods, Notice } from "./protocol.ts";
-import { startShim } from "./start.ts";
+import { shimExists, startShim } from "./start.ts";
 import type { AttachOptions, Exit, ShimClient } from "./types.ts";
 
 export interface ConnectOptions {
@@ -23,6 +23,8 @@ export interface ConnectOptions {
 /** A shim that starts takes back all containers before it answers. */
 const START_TIMEOUT_MS = 20_000;
 const RETRY_MS = 10;
+/** How long a service manager has to start the next shim, before the daemon does it. */
+const SERVICE_PATIENCE_MS = 700;
 
 export async function connectShim(options: ConnectOptions): Promise<ShimClient> {
   const client = new Client(options);
@@ -39,6 +41,8 @@ class Client implements ShimClient {
   readonly #onConnect: (() => void)[] = [];
   #connection: Promise<Connection>;
   #closed = false;
+  /** The shim was a service: its manager starts the next. */
+  #service = false;
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -130,6 +134,7 @@ class Client implements ShimClient {
   /** To a shim of our build, in the end. */
   async #connect(): Promise<Connection> {
     const deadline = performance.now() + START_TIMEOUT_MS;
+    let serviceUntil = this.#service ? performance.now() + SERVICE_PATIENCE_MS : 0;
     let started: { exited(): string | undefined } | undefined;
     let startedAt = 0;
     for (;;) {
@@ -138,13 +143,18 @@ class Client implements ShimClient {
         const connection = await this.#open();
         if (connection !== undefined) return connection;
         started = undefined;
+        if (this.#service) serviceUntil = performance.now() + SERVICE_PATIENCE_MS;
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code;
         const absent = code === "ENOENT" || code === "ECONNREFUSED" || error instanceof ConnectionLost;
         if (!absent) throw error;
       }
       // One that did not come up is tried again, not too often; why is told once the time is over.
-      if (started === undefined || (started.exited() !== undefined && performance.now() - startedAt > 200)) {
+      const waits = performance.now() < serviceUntil || shimExists(this.#options.execRoot);
+      if (
+        !waits &&
+        (started === undefined || (started.exited() !== undefined && performance.now() - startedAt > 200))
+      ) {
         if (performance.now() > deadline) break;
         startedAt = performance.now();
         started = startShim(this.#options);
@@ -169,7 +179,9 @@ class Client implements ShimClient {
         if (ours) this.#reconnect();
       },
     });
-    if ((await connection.peer).build !== this.#build) {
+    const peer = await connection.peer;
+    this.#service = peer.stays === true;
+    if (peer.build !== this.#build) {
       await connection.request("handOver", {}).catch(() => {});
       await Promise.race([gone.promise, sleep(5000)]);
       connection.close();

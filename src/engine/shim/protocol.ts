@@ -20,7 +20,13 @@ import type { AttachOptions, ExecLaunchRequest, Exit, Launched, LaunchRequest, S
 export const PROTOCOL_VERSION = 1;
 
 export interface Hello {
-  hello: { protocol: number; build: string; pid: number };
+  hello: {
+    protocol: number;
+    build: string;
+    pid: number;
+    /** The shim's: a service manager starts another when it ends, so the client need not, at once. */
+    stays?: boolean;
+  };
 }
 
 export interface AttachHello {

@@ -35,7 +35,8 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
   process.umask(0o077);
   mkdirSync(execRoot, { recursive: true, mode: 0o700 });
   requireShortPath(execRoot);
-  const lock = await takeLock(execRoot);
+  // A service waits for its turn: its manager would only start it again.
+  const lock = await takeLock(execRoot, stay ? Number.POSITIVE_INFINITY : LOCK_PATIENCE_MS);
   const path = join(execRoot, "shim.sock");
   const cgroup = stay ? undefined : leaveService(execRoot);
   surviveMemoryShortage();
@@ -59,7 +60,13 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
       server.tell({ event: "warning", message });
     },
   });
-  const server = new ShimServer(supervisor, { path, build, spillFolder: SPILL_FOLDER, onHandOver: leave });
+  const server = new ShimServer(supervisor, {
+    path,
+    build,
+    stays: stay,
+    spillFolder: SPILL_FOLDER,
+    onHandOver: leave,
+  });
   process.on("SIGTERM", leave);
   process.on("SIGINT", leave);
   process.on("SIGHUP", () => {});
@@ -90,9 +97,9 @@ function requireShortPath(execRoot: string): void {
 }
 
 /** The fd of the lock, which nobody inherits; it is free when this process is gone, however that comes. */
-async function takeLock(execRoot: string): Promise<number> {
+async function takeLock(execRoot: string, patienceMs: number): Promise<number> {
   const fd = openSync(join(execRoot, "shim.lock"), "a", 0o600);
-  const deadline = performance.now() + LOCK_PATIENCE_MS;
+  const deadline = performance.now() + patienceMs;
   while (!tryLock(fd)) {
     if (performance.now() > deadline) {
       closeSync(fd);

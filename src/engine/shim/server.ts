@@ -19,6 +19,8 @@ import type { Supervisor } from "./supervisor.ts";
 export interface ServerOptions {
   path: string;
   build: string;
+  /** A service manager starts another when this one ends. */
+  stays: boolean;
   /** A disk's folder for what slow clients have not taken. */
   spillFolder: string;
   /** Asked by a client of another build: ends the process, once the answer is sent. */
@@ -135,8 +137,8 @@ export class ShimServer {
     if (hello.attach === undefined) {
       socket.data.kind = "control";
       this.#controls.add(socket);
-      const { build } = this.#options;
-      this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid } });
+      const { build, stays } = this.#options;
+      this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, stays } });
       return;
     }
     const { id, options } = hello.attach;

@@ -1,6 +1,7 @@
 /** Starts a shim that outlives whoever starts it. */
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { tryLock } from "../../ffi/poll.ts";
 
 export interface StartOptions {
   execRoot: string;
@@ -12,6 +13,21 @@ const self = (): string[] =>
   Bun.main.startsWith("/$bunfs/")
     ? [process.execPath, "ts-shim"]
     : [process.execPath, new URL("../../main.ts", import.meta.url).pathname, "ts-shim"];
+
+/** Is a shim there already, though it may not answer yet? Whoever holds the lock is one. */
+export function shimExists(execRoot: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(join(execRoot, "shim.lock"), "r");
+  } catch {
+    return false;
+  }
+  try {
+    return !tryLock(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** `exited` says why it ended, if it did. */
 export function startShim({ execRoot, program }: StartOptions): { exited(): string | undefined } {
