@@ -37,7 +37,7 @@ export function addCgroupMount(
   }
   const data = [{ key: "mode", value: "755" }];
   mounter.at(target, { type: "tmpfs", source: "tmpfs", data, attributes: GUARDED }, label);
-  openFolder(at, target, label);
+  openInside(at, target, { label, flags: ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], fd: at.folder });
   for (const folder of options.cgroup) {
     if (folder.version !== 1) continue;
     const name = baseName(folder.mountpoint);
@@ -47,17 +47,10 @@ export function addCgroupMount(
         { type: "cgroup", source: "cgroup", data: hierarchyData(folder.controllers), attributes },
         label,
       );
-    } else mounter.bindAt(folder.path, `${target}/${name}`, attributes, label);
-    if (name.includes(",")) {
-      openFolder(at, target, label);
-      linkControllers(at, name, label);
-    }
+    } else mounter.bindBelow(name, folder.path, attributes, label);
+    if (name.includes(",")) linkControllers(at, name, label);
   }
 }
-
-const openFolder = (at: Inside, target: string, label: string): void => {
-  openInside(at, target, { label, flags: ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], fd: at.folder });
-};
 
 const hierarchyData = (controllers: readonly string[]) =>
   controllers.flatMap((controller) => {

@@ -252,12 +252,25 @@ export class Mounter {
 
   /** The same in a new folder of the folder that `at.folder` has open, which nobody else can reach yet. */
   below(name: string, file: FileSystem, label: string): void {
+    this.#newFolder(name, label);
+    newMount(this.#at.plan, file, this.#mount, label);
+    attach(this.#at.plan, this.#mount, this.#at.target, label);
+  }
+
+  /** A bind mount of a folder of the host's, in such a new folder. */
+  bindBelow(name: string, source: string, attributes: number, label: string): void {
+    const { plan, target } = this.#at;
+    this.#newFolder(name, label);
+    cloneTree(plan, AT.AT_FDCWD, source, { fd: this.#mount, recursive: true, label });
+    setAttributes(plan, this.#mount, { set: attributes, clear: 0 }, { label });
+    attach(plan, this.#mount, target, label);
+  }
+
+  #newFolder(name: string, label: string): void {
     const { plan, folder, target } = this.#at;
     const text = plan.string(name);
     plan.call("mkdirat", [folder, text, 0o755], { label });
     plan.call("openat", [folder, text, FOLDER, 0], { label, fd: target });
-    newMount(plan, file, this.#mount, label);
-    attach(plan, this.#mount, target, label);
   }
 
   /** A bind mount of a folder of the host's with these attributes. */
