@@ -1,0 +1,17 @@
+/** Takes out of an answer what differs from run to run: ids, times, addresses and the machine's own figures. */
+
+const MASKS: readonly [RegExp, string][] = [
+  [/\r/g, ""],
+  [/sha256:[0-9a-f]{12,64}/g, "<DIGEST>"],
+  [/\b[0-9a-f]{64}\b/g, "<ID>"],
+  [/\b[0-9a-f]{12}\b/g, "<SHORT>"],
+  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, "<TIME>"],
+  [/\b(About |Less than )?(an?|\d+) (second|minute|hour)s?( ago)?/g, "<AGO>"],
+  [/unix:\/\/\S+\.sock/g, "<SOCKET>"],
+  [/\/\S*\/compare-[^/\s:"]+/g, "<FOLDER>"],
+  [/(lowerdir|upperdir|workdir)=[^,\s]+/g, "$1=<LAYER>"],
+  [/(reclaimed space: )\S+/gi, "$1<SIZE>"],
+];
+
+export const mask = (text: string): string =>
+  MASKS.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text);

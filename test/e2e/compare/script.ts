@@ -1,0 +1,47 @@
+/** Runs the script of docker commands against one daemon by the real client. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mask } from "./mask.ts";
+
+export interface Answer {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+export const COMMANDS: readonly string[] = readFileSync(join(import.meta.dir, "commands.txt"), "utf8")
+  .split("\n")
+  .filter((line) => line !== "" && !line.startsWith("#"));
+
+/** @returns one masked answer for each command, in order. */
+export async function runScript(socket: string): Promise<Answer[]> {
+  const folder = mkdtempSync(join(tmpdir(), "compare-"));
+  try {
+    mkdirSync(join(folder, "shared"));
+    writeFileSync(join(folder, "shared/file"), "shared\n");
+    writeFileSync(join(folder, "env.list"), "# comment\nFROM=file\nB\n");
+    const answers: Answer[] = [];
+    for (const command of COMMANDS) answers.push(await runOne(command, folder, socket));
+    return answers;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runOne(command: string, folder: string, socket: string): Promise<Answer> {
+  const child = Bun.spawn(["timeout", "-k", "2", "40", "bash", "-c", command], {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH ?? "",
+      HOME: folder,
+      LC_ALL: "C",
+      B: "given",
+      DOCKER_HOST: `unix://${socket}`,
+      DOCKER_CLI_HINTS: "false",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { status: await child.exited, stdout: mask(stdout), stderr: mask(stderr) };
+}

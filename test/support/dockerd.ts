@@ -1,0 +1,61 @@
+/** Debian's dockerd as a peer: own roots, own socket, no bridge, no firewall. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./daemon.ts";
+
+export class Dockerd implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), "dockerd-"));
+  readonly socket = join(this.folder, "api.sock");
+  #process: Bun.Subprocess | undefined;
+
+  async start(...args: string[]): Promise<this> {
+    const log = join(this.folder, "log");
+    const child = Bun.spawn(
+      [
+        ...[
+          "dockerd",
+          "-H",
+          `unix://${this.socket}`,
+          "--bridge=none",
+          "--iptables=false",
+          "--ip6tables=false",
+        ],
+        ...["--data-root", join(this.folder, "data"), "--exec-root", join(this.folder, "exec")],
+        ...["--pidfile", join(this.folder, "pid"), ...args],
+      ],
+      {
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+        stdio: ["ignore", Bun.file(log), Bun.file(log)],
+      },
+    );
+    this.#process = child;
+    await until(
+      () => child.exitCode !== null || readFileSync(log, "utf8").includes("API listen on"),
+      "dockerd to listen",
+      60_000,
+    );
+    if (child.exitCode !== null) throw new Error(`dockerd ended: ${readFileSync(log, "utf8")}`);
+    return this;
+  }
+
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const docker = (...words: string[]) => Bun.spawnSync(["docker", "-H", `unix://${this.socket}`, ...words]);
+    if (this.#process && this.#process.exitCode === null) {
+      const ids = docker("ps", "-aq").stdout.toString().split("\n").filter(Boolean);
+      if (ids.length > 0) docker("rm", "-f", "-v", ...ids);
+      this.#process.kill();
+      await this.#process.exited;
+    }
+    // It leaves the host's network namespace mounted under its exec root.
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
+      const target = line.split(" ")[4];
+      if (target?.startsWith(`${this.folder}/`)) Bun.spawnSync(["umount", "-l", target]);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
