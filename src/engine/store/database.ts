@@ -22,16 +22,25 @@ export function openDatabase(path: string, schemas: readonly Schema[]): Database
   db.run("PRAGMA synchronous = NORMAL");
   db.run("PRAGMA foreign_keys = ON");
   db.run("PRAGMA busy_timeout = 5000");
-  db.run("CREATE TABLE IF NOT EXISTS schema_version (noun TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT");
+  db.run(
+    "CREATE TABLE IF NOT EXISTS schema_version (noun TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT",
+  );
   for (const { noun, statements } of schemas) {
-    const row = db.query<{ version: number }, [string]>("SELECT version FROM schema_version WHERE noun = ?").get(noun);
+    const row = db
+      .query<{ version: number }, [string]>("SELECT version FROM schema_version WHERE noun = ?")
+      .get(noun);
     const from = row?.version ?? 0;
     if (from > statements.length) {
-      throw new Error(`${path} was written by a newer tsd (${noun} is at ${from}, this build knows ${statements.length})`);
+      throw new Error(
+        `${path} was written by a newer tsd (${noun} is at ${from}, this build knows ${statements.length})`,
+      );
     }
     db.transaction(() => {
       for (const statement of statements.slice(from)) db.run(statement);
-      db.run("INSERT OR REPLACE INTO schema_version (noun, version) VALUES (?, ?)", [noun, statements.length]);
+      db.run("INSERT OR REPLACE INTO schema_version (noun, version) VALUES (?, ?)", [
+        noun,
+        statements.length,
+      ]);
     })();
   }
   return db;
