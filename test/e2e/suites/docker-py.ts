@@ -1,0 +1,60 @@
+/** Runs docker-py's tests against one private daemon: `docker-py.ts CHECKOUT tsd|dockerd PYTHON`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../../support/busybox.ts";
+import { Daemon } from "../../support/daemon.ts";
+import { Dockerd } from "../../support/dockerd.ts";
+
+const [checkout, peer, python] = process.argv.slice(2) as [string, string, string];
+process.env.TSD ??= join(import.meta.dir, "../../../dist/tsd");
+
+const wanted = /^TEST_IMG = ['"](.+)['"]/m.exec(
+  readFileSync(join(checkout, "tests/integration/base.py"), "utf8"),
+)?.[1];
+if (!wanted) throw new Error(`${checkout} does not name the image of its tests`);
+
+async function run(socket: string, folder: string): Promise<number> {
+  const archive = join(folder, "image.tar");
+  writeBusyboxArchive(archive, [wanted!, "busybox:latest", "alpine:latest"]);
+  const load = Bun.spawnSync(["docker", "-H", `unix://${socket}`, "load", "-q", "-i", archive]);
+  if (!load.success) throw new Error(`docker load: ${load.stderr}`);
+  const tests = ["api_container_test", "api_exec_test", "models_containers_test"];
+  const report = process.env.REPORT ? [`--junitxml=${process.env.REPORT}`] : [];
+  const pytest = Bun.spawn(
+    [
+      ...[
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--timeout=60",
+        "--tb=line",
+        "-rfEs",
+        ...report,
+      ],
+      ...tests.map((name) => `tests/integration/${name}.py`),
+    ],
+    {
+      cwd: checkout,
+      env: {
+        PATH: process.env.PATH ?? "",
+        HOME: folder,
+        DOCKER_HOST: `unix://${socket}`,
+        PYTHONPATH: checkout,
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
+      stdio: ["ignore", "inherit", "inherit"],
+    },
+  );
+  return await pytest.exited;
+}
+
+if (peer === "dockerd") {
+  await using daemon = await new Dockerd().start();
+  process.exitCode = await run(daemon.socket, daemon.folder);
+} else {
+  await using daemon = await new Daemon().start();
+  process.exitCode = await run(daemon.socket, daemon.folder);
+}
