@@ -30,6 +30,7 @@ export function writeBusyboxArchive(file: string, names: readonly string[] = ["b
       "root",
       "sys",
       "tmp",
+      "var/opt",
       "var/spool/mail",
       "home/app",
       "usr/sbin",
@@ -44,7 +45,7 @@ export function writeBusyboxArchive(file: string, names: readonly string[] = ["b
     }
     writeFileSync(
       join(root, "etc/passwd"),
-      "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n",
+      "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\npostgres:x:70:70::/var/lib/postgresql:/bin/sh\n",
     );
     writeFileSync(join(root, "etc/group"), "root:x:0:\nwheel:x:10:app\nwww-data:x:33:\napp:x:1000:\n");
     const archive = (from: string, to: string, ...what: string[]) => {
