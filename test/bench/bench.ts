@@ -1,0 +1,288 @@
+/** Measures pairs, alternating, and holds each ratio of medians against its budget. */
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { join } from "node:path";
+import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { Daemon, proportionalMemory } from "../support/daemon.ts";
+import { Dockerd } from "../support/dockerd.ts";
+
+const TSD = join(import.meta.dir, "../../dist/tsd");
+process.env.TSD = TSD;
+
+interface Row {
+  what: string;
+  peer: number;
+  ours: number;
+  unit: "ms" | "KiB";
+  budget: number;
+}
+const rows: Row[] = [];
+
+function time(...command: string[]): number {
+  const begin = performance.now();
+  const done = Bun.spawnSync(command, { stdout: "ignore", stderr: "pipe" });
+  if (!done.success) throw new Error(`${command.join(" ")}: ${done.stderr}`);
+  return performance.now() - begin;
+}
+const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+
+/** Both sides in turn, so that a noisy moment hits both; the first of each only warms up. */
+function compare(what: string, budget: number, peer: () => number, ours: () => number, times = 9): void {
+  const [theirs, mine]: [number[], number[]] = [[], []];
+  for (let n = 0; n <= times; n++) {
+    const [a, b] = [peer(), ours()];
+    if (n > 0) {
+      theirs.push(a);
+      mine.push(b);
+    }
+  }
+  rows.push({ what, peer: median(theirs), ours: median(mine), unit: "ms", budget });
+}
+
+/** Every process whose command line or executable lies below, or names, the folder; and their children. */
+function family(root: number, folder: string): number[] {
+  const parents = new Map<number, number>();
+  const named: number[] = [];
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (!pid) continue;
+    try {
+      parents.set(
+        pid,
+        Number(
+          readFileSync(`/proc/${pid}/stat`, "utf8")
+            .replace(/^.*\) /, "")
+            .split(" ")[1],
+        ),
+      );
+      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(folder)) named.push(pid);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const all = new Set([root, ...named]);
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const [pid, parent] of parents) {
+      if (!all.has(pid) && all.has(parent)) {
+        all.add(pid);
+        grown = true;
+      }
+    }
+  }
+  return [...all].filter((pid) => pid !== process.pid);
+}
+
+const isWorkload = (pid: number) => /^sleep\0/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+const stackMemory = (root: number, folder: string) =>
+  family(root, folder)
+    .filter((pid) => !isWorkload(pid))
+    .reduce((sum, pid) => sum + (proportionalMemory(pid) || 0), 0);
+
+const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
+try {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  for (const name of ["tsd", "tsrunc", "ts-shim", "ts-init"]) symlinkSync(TSD, join(bin, name));
+  Bun.spawnSync(["sync"]);
+
+  // Start-up of each personality, against an empty program that Bun compiled.
+  writeFileSync(join(folder, "empty.ts"), "export {};\n");
+  Bun.spawnSync([
+    process.execPath,
+    "build",
+    "--compile",
+    "--minify",
+    "--bytecode",
+    "--format=esm",
+    join(folder, "empty.ts"),
+    "--outfile",
+    join(folder, "empty"),
+  ]);
+  const empty = () => time(join(folder, "empty"));
+  compare(
+    "`tsrunc --version` / an empty program",
+    1.5,
+    empty,
+    () => time(join(bin, "tsrunc"), "--version"),
+    15,
+  );
+  compare("`tsd --version` / an empty program", 2, empty, () => time(join(bin, "tsd"), "--version"), 15);
+  compare(
+    "`ts-shim --version` / an empty program",
+    2,
+    empty,
+    () => time(join(bin, "ts-shim"), "--version"),
+    15,
+  );
+
+  // One bundle for both runtimes.
+  const bundle = join(folder, "bundle");
+  mkdirSync(join(bundle, "rootfs/bin"), { recursive: true });
+  for (const each of ["proc", "dev", "sys"]) mkdirSync(join(bundle, "rootfs", each));
+  cpSync("/bin/busybox", join(bundle, "rootfs/bin/busybox"));
+  Bun.spawnSync(["runc", "spec"], { cwd: bundle });
+  const spec = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8"));
+  spec.process.terminal = false;
+  spec.process.args = ["/bin/busybox", "true"];
+  // Docker's default profile, for the capabilities that the bundle has.
+  spec.linux.seccomp = defaultSeccomp(spec.process.capabilities.bounding);
+  writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
+  let run = 0;
+  const runtime = (program: string) => () =>
+    time(
+      program,
+      "--root",
+      join(folder, "state"),
+      "run",
+      "--bundle",
+      bundle,
+      `bench-${process.pid}-${run++}`,
+    );
+  compare("`tsrunc run` / `runc run`, one bundle", 0.35, runtime("runc"), runtime(join(bin, "tsrunc")), 15);
+
+  await using peer = await new Dockerd().start();
+  await using daemon = await new Daemon().start();
+  const archive = join(folder, "busybox.tar");
+  writeBusyboxArchive(archive);
+  const theirs = (...words: string[]) => time("docker", "-H", `unix://${peer.socket}`, ...words);
+  const ours = (...words: string[]) => time("docker", "-H", `unix://${daemon.socket}`, ...words);
+  const tsd = (...words: string[]) => time(join(bin, "tsd"), "-H", `unix://${daemon.socket}`, ...words);
+  theirs("load", "-q", "-i", archive);
+  ours("load", "-q", "-i", archive);
+
+  const rest = (pid: number, where: string) => stackMemory(pid, where);
+  const once = ["run", "--rm", "--network", "none", "busybox", "true"];
+  compare(
+    "`docker run --rm --network none`",
+    1 / 8,
+    () => theirs(...once),
+    () => ours(...once),
+  );
+  compare(
+    "`tsd run` / `docker run`",
+    1 / 15,
+    () => theirs(...once),
+    () => tsd(...once),
+  );
+  compare(
+    "`tsd ps` / `docker ps`, our daemon",
+    1,
+    () => ours("ps"),
+    () => tsd("ps"),
+    15,
+  );
+  rows.push({
+    what: "memory of all at rest",
+    peer: rest(peer.pid, peer.folder),
+    ours: rest(daemon.pid, daemon.folder),
+    unit: "KiB",
+    budget: 1 / 2,
+  });
+
+  const kept = ["run", "-d", "--network", "none", "--name", "kept", "busybox", "sleep", "3600"];
+  theirs(...kept);
+  ours(...kept);
+  compare(
+    "`docker exec c true`",
+    0.45,
+    () => theirs("exec", "kept", "true"),
+    () => ours("exec", "kept", "true"),
+  );
+
+  const before = { peer: rest(peer.pid, peer.folder), ours: rest(daemon.pid, daemon.folder) };
+  const twenty = async (socket: string): Promise<number> => {
+    const begin = performance.now();
+    const all = Array.from(
+      { length: 20 },
+      (_, n) =>
+        Bun.spawn(
+          [
+            "docker",
+            "-H",
+            `unix://${socket}`,
+            "run",
+            "-d",
+            "--network",
+            "none",
+            "--name",
+            `many${n}`,
+            "busybox",
+            "sleep",
+            "3600",
+          ],
+          { stdio: ["ignore", "ignore", "inherit"] },
+        ).exited,
+    );
+    if ((await Promise.all(all)).some((status) => status !== 0))
+      throw new Error("one of 20 containers did not start");
+    return performance.now() - begin;
+  };
+  rows.push({
+    what: "20 `docker run -d` at once",
+    peer: await twenty(peer.socket),
+    ours: await twenty(daemon.socket),
+    unit: "ms",
+    budget: 1 / 6,
+  });
+  await Bun.sleep(2000);
+  const each = (after: number, start: number) => (after - start) / 20;
+  rows.push({
+    what: "memory of one of 20 idle containers",
+    peer: each(rest(peer.pid, peer.folder), before.peer),
+    ours: each(rest(daemon.pid, daemon.folder), before.ours),
+    unit: "KiB",
+    budget: 1 / 8,
+  });
+  const names = Array.from({ length: 20 }, (_, n) => `many${n}`);
+  rows.push({
+    what: "`docker rm -f` of the 20",
+    peer: theirs("rm", "-f", ...names),
+    ours: ours("rm", "-f", ...names),
+    unit: "ms",
+    budget: 1 / 3,
+  });
+
+  const lines = [
+    "run",
+    "--rm",
+    "--network",
+    "none",
+    "busybox",
+    "sh",
+    "-c",
+    "yes 'a line of eighty characters, as logs have them, printed again and again and so on' | head -n 1000000",
+  ];
+  compare(
+    "1,000,000 lines attached",
+    1 / 2,
+    () => theirs(...lines),
+    () => ours(...lines),
+    1,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+const table = [
+  "| what | peer | tsd | ratio | budget | |",
+  "| --- | --- | --- | --- | --- | --- |",
+  ...rows.map(({ what, peer, ours, unit, budget }) => {
+    const ratio = ours / peer;
+    return `| ${what} | ${peer.toFixed(1)} ${unit} | ${ours.toFixed(1)} ${unit} | ${ratio.toFixed(3)} | ${budget.toFixed(3)} | ${ratio <= budget ? "" : "ABOVE"} |`;
+  }),
+].join("\n");
+const machine = `${new Date().toISOString().slice(0, 10)}, Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model}`;
+console.log(`${machine}\n\n${table}`);
+writeFileSync(join(import.meta.dir, "RESULTS.md"), `# npm run bench\n\n${machine}\n\n${table}\n`);
+if (rows.some(({ peer, ours, budget }) => ours / peer > budget)) process.exitCode = 1;
