@@ -58,7 +58,8 @@ function mountOf(container: Container, path: string): MountPoint | undefined {
  */
 function open(ctx: ContainerContext, container: Container, path: string): Place {
   const absolute = cleanPath(`/${path}`);
-  if (isRunning(container.state)) return { root: openRunningRoot(container.state.pid), path: absolute };
+  if (isRunning(container.state))
+    return { root: openRunningRoot(container.state.pid, container.id), path: absolute };
   const mount = mountOf(container, absolute);
   if (
     mount !== undefined &&

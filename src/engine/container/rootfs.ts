@@ -2,9 +2,10 @@
  * A container's root file system as the engine sees it from outside. Everything in it is the container's to change,
  * while we look too: paths are resolved by the kernel below a descriptor of the root, never as paths of the host.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
 import { close, ERRNO, FsError, O, openAt, openInRoot } from "../../ffi/fs.ts";
+import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 
 /** Bigger than any real passwd or group file: this is read into memory. */
@@ -25,8 +26,20 @@ export function openStoppedRoot(rootfs: Rootfs): number {
  * The root of a running one, as its first process has it: with all of the container's mounts. What that process
  * made of its root (chroot) is only ever its own container's.
  */
-export function openRunningRoot(pid: number): number {
-  return openDirectory(`/proc/${pid}/root`);
+export function openRunningRoot(pid: number, id: string): number {
+  const root = openDirectory(`/proc/${pid}/root`);
+  if (isProcessOf(pid, id)) return root;
+  close(root);
+  throw new EngineError("conflict", `container ${id} is not running`);
+}
+
+/** False when the process is gone, and its number perhaps another's, of the host's even. */
+export function isProcessOf(pid: number, id: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "latin1").includes(id);
+  } catch {
+    return false;
+  }
 }
 
 /** A small file below `root`; "" when it is missing or no regular file. */

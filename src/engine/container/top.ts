@@ -1,7 +1,8 @@
 /** GET /containers/NAME/top: the host's ps, and of its lines those of the container's processes. */
 import { readdirSync, readFileSync } from "node:fs";
 import { EngineError } from "../errors.ts";
-import { type ContainerContext, emit, requireRunning } from "./context.ts";
+import { type ContainerContext, emit, notRunning, requireRunning } from "./context.ts";
+import { isProcessOf } from "./rootfs.ts";
 
 export interface Top {
   Titles: string[];
@@ -89,7 +90,10 @@ export async function top(ctx: ContainerContext, name: string, psArgs: readonly 
   checkArgs(args);
   const container = ctx.store.find(name);
   requireRunning(container);
-  const pids = processesOf(container.state.pid);
+  const { pid } = container.state;
+  const pids = processesOf(pid);
+  // It may have ended just now, and its number be another's.
+  if (!isProcessOf(pid, container.id)) throw notRunning(container);
   // -q makes it quick, but some columns and other ps do not go with it.
   let result = await ps([...args, `-q${pids.join(",")}`]);
   if (!result.ok) result = await ps(args);
