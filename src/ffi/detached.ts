@@ -6,6 +6,7 @@
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { close, FsError, O } from "./fs.ts";
 import { FSCONFIG, FSOPEN } from "./mount.ts";
+import { overlayTakesLayers } from "./overlay.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
 const { i32, i64 } = FFIType;
@@ -78,11 +79,9 @@ export function mountOverlay(layers: OverlayLayers): number {
     const context = fsopen("overlay");
     held.push(context);
     const paths = layers.lower.map(short);
-    try {
+    if (overlayTakesLayers()) {
       for (const path of paths) set(context, "lowerdir+", path);
-    } catch (error) {
-      // Before 6.5.
-      if (!(error instanceof FsError) || error.errno !== 22) throw error;
+    } else {
       set(context, "lowerdir", paths.join(":"));
     }
     set(context, "upperdir", short(layers.upper));

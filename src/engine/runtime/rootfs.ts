@@ -9,7 +9,8 @@ import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 import { openHost } from "./inside.ts";
 import { propagationOf } from "./mount-options.ts";
-import { attach, cloneTree, newMount, setAttributes } from "./mounts.ts";
+import { attach, cloneTree, setAttributes } from "./mounts.ts";
+import { makeOverlay } from "./overlay.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
 
 export interface RootOptions {
@@ -48,20 +49,7 @@ function makeRoot(plan: PlanBuilder, fd: number, rootfs: Rootfs): void {
     });
     return;
   }
-  newMount(plan, overlayFileSystem(rootfs), fd, "error preparing rootfs: mount overlay");
-}
-
-/** `lowerdir+` (6.5) takes one layer at a time: a single string ends at 255 bytes. */
-export function overlayFileSystem(rootfs: Extract<Rootfs, { kind: "overlay" }>) {
-  const data: { key: string; value?: string }[] = rootfs.lower.map((value) => ({ key: "lowerdir+", value }));
-  data.push({ key: "upperdir", value: rootfs.upper }, { key: "workdir", value: rootfs.work });
-  for (const option of rootfs.options ?? []) {
-    const equals = option.indexOf("=");
-    data.push(
-      equals < 0 ? { key: option } : { key: option.slice(0, equals), value: option.slice(equals + 1) },
-    );
-  }
-  return { type: "overlay", source: "overlay", data, attributes: 0 };
+  makeOverlay(plan, fd, rootfs);
 }
 
 /** Makes the mount at `fd` the root, and lets go of the old one. */
