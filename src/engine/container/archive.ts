@@ -5,11 +5,11 @@
  */
 import { fstatSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import { TarError } from "../../archive/entry.ts";
+import { extract as unpack } from "../../archive/extract.ts";
+import { TarReader } from "../../archive/read.ts";
 import { close, ERRNO, FsError, O, openInRoot, readlinkAt } from "../../ffi/fs.ts";
 import type { ByteStream, PathStat } from "../api/engine.ts";
-import { TarError } from "../archive/entry.ts";
-import { extract as unpack } from "../archive/extract.ts";
-import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";

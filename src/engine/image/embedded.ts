@@ -2,8 +2,9 @@
  * The image inside the binary: `hello`, one static program. Made in the store when somebody first asks for it, with
  * the same digests on every machine; until then it is not even loaded.
  */
+
+import { header, padding, trailer } from "../../archive/write.ts";
 import { canonical, parseReference, tagged } from "../../registry/client/reference.ts";
-import { header, padding, trailer } from "../archive/write.ts";
 import { digestOf, MEDIA } from "./manifest.ts";
 import { HOST } from "./platform.ts";
 import type { ImageStore } from "./store.ts";

@@ -4,6 +4,7 @@
  * @source OCI image-spec, image-layout.md
  */
 import { createReadStream } from "node:fs";
+import { header, padding, trailer } from "../../archive/write.ts";
 import {
   canonical,
   familiar,
@@ -13,7 +14,6 @@ import {
   type Reference,
   tagged,
 } from "../../registry/client/reference.ts";
-import { header, padding, trailer } from "../archive/write.ts";
 import { EngineError } from "../errors.ts";
 import { choosePlatform, find, isPrefixOf, noSuchImage } from "./lookup.ts";
 import { digestOf, MEDIA } from "./manifest.ts";
