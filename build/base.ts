@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { overwriteNames } from "./environment.ts";
+import { ignoreEngineSwitches, overwriteNames } from "./environment.ts";
 import { hostTarget, type Target } from "./target.ts";
 
 const root = join(import.meta.dir, "..");
@@ -65,6 +65,7 @@ export function prepareBase(target: Target): string {
     if (count === 0)
       throw new Error(`${target.base} does not hold ${name}: build/environment.ts is out of date`);
   }
+  ignoreEngineSwitches(file, target.arch);
   mkdirSync(cache, { recursive: true });
   const path = join(cache, `base-${target.arch}-${target.libc}`);
   const fresh = `${path}.${process.pid}`;

@@ -1,8 +1,7 @@
 /**
  * Bun obeys names in its environment that bring other people's code, or their choices, into a program that runs as
  * root. In the base executable each of them is overwritten, at the same length, so that nothing reads it.
- * `NODE_OPTIONS` and `BUN_JSC_*` are not here: Bun 1.4.5 does not read the first, and the second only tunes the
- * engine; the check of the finished file covers both.
+ * `NODE_OPTIONS` is not here: Bun 1.4.5 does not read it; the check of the finished file covers it all the same.
  */
 
 /** Read by native code only: overwritten with NULs, which no variable's name can hold. */
@@ -23,7 +22,17 @@ const RENAMED: Readonly<Record<string, string>> = {
   NODE_CHANNEL_FD: "_no_channel_fd_",
   NODE_UNIQUE_ID: "_no_unique_id_",
   NODE_TLS_REJECT_UNAUTHORIZED: "_no_tls_reject_unauthorized_",
+  disallow_os_alloc: "=_no_such_option_", // mimalloc's, with which no program starts
 };
+
+/**
+ * All other names of Bun's own, as native code holds them: whole strings behind a NUL. Among them are
+ * `BUN_FEATURE_FLAG_NO_ORPHANS`, which kills children, and `BUN_TRACE`, which writes a file.
+ */
+const OTHERS = /\x00BUN_[A-Z]{2}/g;
+const PREFIX = "\0\0\0\0\0";
+/** The version of Bun's exported symbols and an exported plugin's name are no variables. */
+const SYMBOLS = /^(BUN_\d|BUN_PLUGIN_NAME)/;
 
 /**
  * Overwrites the names in `file`, in place.
@@ -46,5 +55,47 @@ export function overwriteNames(file: Buffer): Map<string, number> {
     }
     found.set(name, count);
   }
+  let others = 0;
+  // Latin-1, so that a character is a byte.
+  for (const { index } of file.toString("latin1").matchAll(OTHERS)) {
+    if (SYMBOLS.test(file.toString("latin1", index + 1, index + 20))) continue;
+    file.write(PREFIX, index, "latin1");
+    others++;
+  }
+  found.set("BUN_*", others);
   return found;
+}
+
+/** Each letter of `BUN_JSC_` against a byte of a variable's name: an instruction, and a jump away when it is another. */
+const PREFIX_LETTERS = [..."BUN_JSC_"];
+const LETTER_CODE: Readonly<Record<"amd64" | "arm64", (letter: string, at: number) => string>> = {
+  // cmpb $letter, at(%r14); jne
+  amd64: (letter, at) => `\\x41\\x80${at === 0 ? "\\x3e" : `\\x7e\\x0${at}`}${letter}\\x75[^]`,
+  // cmp w10, #letter; b.ne; and the load of the next
+  arm64: (letter) => {
+    const cmp = (0x7100_015f | (letter.charCodeAt(0) << 10)) >>> 0;
+    const bytes = [0, 8, 16, 24].map(
+      (shift) => `\\x${((cmp >>> shift) & 255).toString(16).padStart(2, "0")}`,
+    );
+    return `${bytes.join("")}[^]{3}\\x54[^]{0,4}?`;
+  },
+};
+
+/**
+ * `BUN_JSC_…` sets the JavaScript engine's switches: `functionOverrides` brings a file's code, `useJIT=0` takes
+ * dlopen away, an unknown one ends the program. The prefix is compared letter by letter, in code: the first jump to
+ * the next variable, taken when the letter is not B, becomes one that is always taken.
+ */
+export function ignoreEngineSwitches(file: Buffer, arch: "amd64" | "arm64"): void {
+  const code = new RegExp(PREFIX_LETTERS.map(LETTER_CODE[arch]).join(""), "g");
+  const found = [...file.toString("latin1").matchAll(code)];
+  if (found.length !== 1)
+    throw new Error(`BUN_JSC_ is compared at ${found.length} places: build/environment.ts is out of date`);
+  const jump = found[0]!.index + 4;
+  if (arch === "amd64") file[jump] = 0xeb;
+  else {
+    // b.ne has its distance in bits 5 to 23, in words; b in bits 0 to 25.
+    const distance = (file.readInt32LE(jump) << 8) >> 13;
+    file.writeUInt32LE((0x1400_0000 | (distance & 0x3ff_ffff)) >>> 0, jump);
+  }
 }
