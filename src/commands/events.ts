@@ -51,7 +51,23 @@ async function shower(format: string): Promise<(line: string) => string> {
   } catch (error) {
     throw new Failure(`Error parsing format: ${messageOf(error)}`, 64);
   }
-  return (line) => execute(template, JSON.parse(line));
+  const [{ typed }, { SYSTEM_TYPES }] = [
+    await import("./support/template/typed.ts"),
+    await import("./support/template/types/system.ts"),
+  ];
+  return (line) => {
+    const message = JSON.parse(line) as Omit<Message, "timeNano"> & { timeNano?: number | bigint };
+    const nano = NANO.exec(line)?.[1];
+    if (nano) message.timeNano = BigInt(nano);
+    try {
+      return execute(template, typed(SYSTEM_TYPES, "events.Message", message));
+    } catch (error) {
+      throw new Failure(
+        `Error parsing format: ${messageOf(error).replace(" in type events.", " in type *events.")}`,
+        64,
+      );
+    }
+  };
 }
 
 function plain(line: string): string {

@@ -1,10 +1,12 @@
 /** `info`: the daemon and its machine. */
+import { NEWEST } from "../engine/api/client.ts";
 import { VERSION } from "../version.ts";
 import type { Command, GlobalOptions } from "./support/command.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { string } from "./support/flags.ts";
 import { err, out } from "./support/output.ts";
 import { bytesSize } from "./support/units.ts";
+import { goArch } from "./version.ts";
 
 // biome-ignore format: one field of the API on each line would be a page of nothing
 interface Info {
@@ -39,6 +41,10 @@ export const command: Command = {
     const ClientInfo = {
       Debug: global.debug,
       Version: VERSION,
+      DefaultAPIVersion: NEWEST,
+      GoVersion: `bun${Bun.version}`,
+      Os: process.platform,
+      Arch: goArch(),
       Context: contextName(global),
       Plugins: [],
       Warnings: null,
@@ -47,6 +53,7 @@ export const command: Command = {
     if (format !== "") {
       const data = { ...info, ...(problem ? { ServerErrors: [messageOf(problem)] } : {}), ClientInfo };
       (await import("./support/one.ts")).printOne(format, data, "system.dockerInfo");
+      if (problem) throw new Failure(messageOf(problem));
       return 0;
     }
     out(

@@ -4,6 +4,7 @@ import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
 import { FORMAT_FLAG, inspectAll } from "./support/inspect.ts";
+import { err } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
 
 const TYPES = [
@@ -25,14 +26,20 @@ const PLACES: readonly (readonly [string, (name: string) => string])[] = [
   ["image", (name) => `/images/${name}/json`],
   ["network", (name) => `/networks/${name}`],
   ["volume", (name) => `/volumes/${name}`],
+  ["service", (name) => `/services/${name}`],
+  ["task", (name) => `/tasks/${name}`],
+  ["node", (name) => `/nodes/${name}`],
+  ["plugin", (name) => `/plugins/${name}/json`],
+  ["secret", (name) => `/secrets/${name}`],
+  ["config", (name) => `/configs/${name}`],
 ];
 
 const fetchText = async (api: ApiClient, path: string, size: boolean): Promise<string> =>
   (await api.request("GET", path, { query: { size } })).body.text();
 
-/** What the daemon cannot do yet is no reason to stop looking. */
+/** What the daemon cannot do, or has no swarm for, is no reason to stop looking. */
 const absent = (error: unknown): boolean =>
-  error instanceof ApiError && (error.status === 404 || error.status === 501);
+  error instanceof ApiError && (error.status === 404 || error.status === 501 || error.status === 503);
 
 export const command: Command = {
   use: "[OPTIONS] NAME|ID [NAME|ID...]",
@@ -58,7 +65,9 @@ export const command: Command = {
       for (const [kind, path] of PLACES) {
         if (type !== "" && kind !== type) continue;
         try {
-          return await fetchText(api, path(pathWord(name)), size && kind === "container");
+          const json = await fetchText(api, path(pathWord(name)), size && kind === "container");
+          if (size && kind !== "container") err(`WARNING: --size ignored for ${kind}\n`);
+          return { json, ...(kind === "container" || kind === "image" ? { kind } : {}) };
         } catch (error) {
           if (type !== "" || !absent(error)) throw error;
         }

@@ -1,5 +1,4 @@
 /** `version`: what this client and the daemon are. */
-import { release } from "node:os";
 import { NEWEST } from "../engine/api/client.ts";
 import { VERSION } from "../version.ts";
 import type { Command } from "./support/command.ts";
@@ -24,7 +23,8 @@ interface Server {
   BuildTime?: string;
 }
 
-const goArch = (): string => ({ x64: "amd64" })[process.arch as "x64"] ?? process.arch;
+/** The processor's name as Docker's users know it. */
+export const goArch = (): string => ({ x64: "amd64" })[process.arch as "x64"] ?? process.arch;
 
 /** A build's time reads like a log's; one that is no time is shown as it is. */
 const built = (text: string | undefined): string =>
@@ -61,14 +61,17 @@ export const command: Command = {
       Context: contextName(global),
     };
     const format = flags.string("format");
-    if (format === "") out(text(Client, server));
-    else
-      (await import("./support/one.ts")).printOne(
-        format,
-        { Client, Server: server ?? null },
-        "system.versionInfo",
-      );
-    if (problem) throw new Failure(messageOf(problem));
+    try {
+      if (format === "") out(text(Client, server));
+      else {
+        const { printOne } = await import("./support/one.ts");
+        printOne(format, { Client, Server: server ?? null }, "system.versionInfo", "version");
+      }
+    } catch (error) {
+      // A template that fails for want of a daemon: the daemon is what to complain about.
+      problem ??= error;
+    }
+    if (problem) throw problem instanceof Failure ? problem : new Failure(messageOf(problem));
   },
 };
 
@@ -76,13 +79,16 @@ function text(client: Record<string, string>, server: Server | undefined): strin
   const downgraded =
     client.ApiVersion === client.DefaultAPIVersion ? "" : ` (downgraded from ${client.DefaultAPIVersion})`;
   let result = "Client:\n";
-  result +=
-    line(1, "Version", client.Version as string) +
-    line(1, "API version", `${client.ApiVersion}${downgraded}`);
-  result +=
-    line(1, "Runtime version", client.GoVersion as string) +
-    line(1, "OS/Arch", `${client.Os}/${client.Arch}`);
-  result += line(1, "Kernel version", release()) + line(1, "Context", client.Context as string);
+  const shown = [
+    ["Version", client.Version],
+    ["API version", `${client.ApiVersion}${downgraded}`],
+    ["Go version", client.GoVersion],
+    ["Git commit", client.GitCommit],
+    ["Built", ""],
+    ["OS/Arch", `${client.Os}/${client.Arch}`],
+    ["Context", client.Context],
+  ];
+  for (const [name, value] of shown) result += line(1, name as string, value as string);
   if (!server) return result;
   result += `\nServer:${server.Platform?.Name ? ` ${server.Platform.Name}` : ""}\n`;
   const engine = {

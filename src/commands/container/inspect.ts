@@ -12,8 +12,9 @@ export const command: Command = {
   async run({ args, flags, client }) {
     const api = await client();
     const query = { size: flags.bool("size") };
-    return inspectAll(args, flags.string("format"), async (name) =>
-      (await api.request("GET", `/containers/${pathWord(name)}/json`, { query })).body.text(),
-    );
+    return inspectAll(args, flags.string("format"), async (name) => ({
+      json: await (await api.request("GET", `/containers/${pathWord(name)}/json`, { query })).body.text(),
+      kind: "container",
+    }));
   },
 };

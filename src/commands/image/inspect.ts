@@ -15,8 +15,9 @@ export const command: Command = {
     const api = await client();
     const platform = flags.string("platform");
     const query = { platform: platform ? JSON.stringify(platformJson(platform)) : undefined };
-    return inspectAll(args, flags.string("format"), async (name) =>
-      (await api.request("GET", `/images/${pathWord(name)}/json`, { query })).body.text(),
-    );
+    return inspectAll(args, flags.string("format"), async (name) => ({
+      json: await (await api.request("GET", `/images/${pathWord(name)}/json`, { query })).body.text(),
+      kind: "image",
+    }));
   },
 };

@@ -44,12 +44,37 @@ export function indentJson(text: string): string {
   return result;
 }
 
-/** Gives the JSON text of what a name means. */
-export type Fetch = (name: string) => Promise<string>;
+export interface Found {
+  readonly json: string;
+  /** What Docker's client has a type for; anything else is taken as it came. */
+  readonly kind?: "container" | "image";
+}
+
+/** Finds what a name means. */
+export type Fetch = (name: string) => Promise<Found>;
+
+/** First as the type, whose fields all exist; then, for what the type does not know, as the JSON that came. */
+async function shaped(template: Template, { json, kind }: Found): Promise<string> {
+  const raw = JSON.parse(json);
+  if (kind) {
+    const { typed } = await import("./template/typed.ts");
+    const { CONTAINER, CONTAINER_TYPES } = await import("./template/types/container.ts");
+    const { IMAGE, IMAGE_TYPES } = await import("./template/types/image.ts");
+    try {
+      return execute(
+        template,
+        kind === "container" ? typed(CONTAINER_TYPES, CONTAINER, raw) : typed(IMAGE_TYPES, IMAGE, raw),
+      );
+    } catch {
+      // The complaint about the JSON is the one that Docker's client shows.
+    }
+  }
+  return execute(template, raw, { strict: true });
+}
 
 export async function inspectAll(names: readonly string[], format: string, fetch: Fetch): Promise<number> {
   const errors: string[] = [];
-  const found: string[] = [];
+  const found: Found[] = [];
   let template: Template | undefined;
   if (format !== "" && format !== "json") {
     try {
@@ -68,9 +93,9 @@ export async function inspectAll(names: readonly string[], format: string, fetch
   }
   if (template) {
     let text = "";
-    for (const json of found) {
+    for (const each of found) {
       try {
-        text += `${execute(template, JSON.parse(json), { strict: true })}\n`;
+        text += `${await shaped(template, each)}\n`;
       } catch (error) {
         out(`${text}\n`);
         throw new Failure(`template parsing error: ${messageOf(error)}`);
@@ -78,8 +103,8 @@ export async function inspectAll(names: readonly string[], format: string, fetch
     }
     out(text || "\n");
   } else if (format === "json")
-    out(found.length > 0 ? `[${found.map((json) => json.trim()).join(",")}]\n` : "[]\n");
-  else out(found.length > 0 ? `${indentJson(`[${found.join(",")}]`)}\n` : "[]\n");
+    out(found.length > 0 ? `[${found.map(({ json }) => json.trim()).join(",")}]\n` : "[]\n");
+  else out(found.length > 0 ? `${indentJson(`[${found.map(({ json }) => json).join(",")}]`)}\n` : "[]\n");
   if (errors.length === 0) return 0;
   err(`${errors.join("\n")}\n`);
   return 1;

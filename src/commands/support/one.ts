@@ -3,23 +3,25 @@ import { Failure, messageOf } from "./failure.ts";
 import { out } from "./output.ts";
 import { execute } from "./template/execute.ts";
 import { parseTemplate } from "./template/parse.ts";
-import { TYPE } from "./template/values.ts";
+import { encode, typed } from "./template/typed.ts";
+import { SYSTEM_TYPES } from "./template/types/system.ts";
 
-/** Prints the thing as JSON or by a template; `type` is its name in complaints. */
-export function printOne(format: string, data: object, type: string): void {
+/** Prints the thing, a struct of that type, as JSON or by a template, which has that name in complaints. */
+export function printOne(format: string, data: object, type: string, name = ""): void {
+  const struct = typed(SYSTEM_TYPES, type, data);
   if (format === "json" || format === "{{json .}}") {
-    out(`${JSON.stringify(data)}\n`);
+    out(`${encode(struct)}\n`);
     return;
   }
   let template: ReturnType<typeof parseTemplate>;
   try {
-    template = parseTemplate("", format);
+    template = parseTemplate(name, format);
   } catch (error) {
     throw new Failure(`template parsing error: ${messageOf(error)}`, 64);
   }
   let text = "";
   try {
-    text = execute(template, { ...data, [TYPE]: type });
+    text = execute(template, struct);
   } finally {
     out(`${text}\n`);
   }

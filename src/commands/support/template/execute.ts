@@ -1,5 +1,4 @@
 /** Runs a parsed template over a value. */
-import { LISTS, MAPS, OPTIONAL, RENAMED } from "./fields.ts";
 import { FUNCTIONS } from "./functions.ts";
 import { lineOf, TemplateError } from "./lex.ts";
 import {
@@ -12,7 +11,7 @@ import {
   type Template,
 } from "./nodes.ts";
 import { goQuote } from "./quote.ts";
-import { format, isMap, isRecord, MISSING, NIL_LIST, TYPE, truth } from "./values.ts";
+import { format, isMap, isRecord, MISSING, TYPE, truth } from "./values.ts";
 
 export interface ExecuteOptions {
   /** A missing key of a map is an error, not `<no value>`. */
@@ -23,13 +22,6 @@ export function execute(template: Template, data: unknown, options: ExecuteOptio
   const run = new Execution(template, options.strict ?? false);
   run.walk(template.root, data, [["$", data]], template.name);
   return run.output;
-}
-
-/** Where a value was taken from. */
-interface Parent {
-  readonly name: string;
-  readonly record: boolean;
-  readonly top: boolean;
 }
 
 type Scope = [string, unknown][];
@@ -246,13 +238,12 @@ class Execution {
     let value: unknown = dot;
     if (operand.kind === "variable") value = scope.findLast(([name]) => name === operand.name)?.[1];
     else if (operand.kind === "chain") value = this.#operand(operand.base, dot, scope);
-    let parent: Parent = { name: "", record: false, top: true };
+    let inRecord = false;
     operand.path.forEach((name, at) => {
       const last = at === operand.path.length - 1;
       const record = isRecord(value);
-      value = this.#field(operand, value, name, last ? args : [], parent);
-      // `Config` is a map only inside `LogConfig`.
-      parent = { name, record, top: name === "Config" && at === 0 };
+      value = this.#field(operand, value, name, last ? args : [], inRecord);
+      inRecord = record;
     });
     if (operand.path.length === 0 && args.length > 0) {
       this.#fail(operand.pos, show(operand), `can't give argument to non-function ${show(operand)}`);
@@ -260,7 +251,13 @@ class Execution {
     return value;
   }
 
-  #field(operand: Operand, value: unknown, name: string, args: (() => unknown)[], parent: Parent): unknown {
+  #field(
+    operand: Operand,
+    value: unknown,
+    name: string,
+    args: (() => unknown)[],
+    inRecord: boolean,
+  ): unknown {
     const fail = (message: string): never => this.#fail(operand.pos, show(operand), message);
     if (value === null || value === undefined || value === MISSING) {
       return fail(`nil pointer evaluating interface {}.${name}`);
@@ -279,15 +276,10 @@ class Execution {
     }
     if (isMap(value)) {
       if (args.length > 0) return fail(`${name} is not a method but has arguments`);
-      if (Object.hasOwn(value, name)) return value[name] === null && LISTS.has(name) ? NIL_LIST : value[name];
-      if (!this.#strict || (MAPS.has(parent.name) && !parent.top)) return MISSING;
-      if (OPTIONAL.has(name)) return null;
-      const other = RENAMED[name];
-      return other !== undefined && Object.hasOwn(value, other)
-        ? value[other]
-        : fail(`map has no entry for key ${goQuote(name)}`);
+      if (Object.hasOwn(value, name)) return value[name];
+      return this.#strict ? fail(`map has no entry for key ${goQuote(name)}`) : MISSING;
     }
-    return fail(`can't evaluate field ${name} in type ${parent.record ? typeof value : "interface {}"}`);
+    return fail(`can't evaluate field ${name} in type ${inRecord ? typeof value : "interface {}"}`);
   }
 
   #fail(pos: number, context: string, message: string): never {

@@ -103,7 +103,7 @@ export const FUNCTIONS: Record<string, Callable> = {
     return value.slice(from, to);
   }),
   print: fn(0, MANY, sprint),
-  println: fn(0, MANY, (...values: unknown[]) => `${values.map(format).join(" ")}\n`),
+  println: fn(0, MANY, (...values: unknown[]) => `${values.map((value) => format(value)).join(" ")}\n`),
   printf: fn(1, MANY, (layout: unknown, ...values: unknown[]) => printf(text(layout), values)),
   html: fn(0, MANY, (...values: unknown[]) =>
     sprint(...values).replace(/[&<>"']/g, (c) => HTML[c] as string),
@@ -116,7 +116,7 @@ export const FUNCTIONS: Record<string, Callable> = {
   json: fn(1, 1, toJson),
   split: fn(2, 2, (value: unknown, by: unknown) => text(value).split(text(by))),
   join: fn(2, 2, (values: unknown, by: unknown) =>
-    absent(values) ? "" : (values as unknown[]).map(format).join(text(by)),
+    absent(values) ? "" : (values as unknown[]).map((value) => format(value)).join(text(by)),
   ),
   title: fn(1, 1, (value: unknown) =>
     text(value).replace(

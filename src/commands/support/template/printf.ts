@@ -1,6 +1,6 @@
 /** Go's Sprintf, for the verbs that templates use. */
 import { goQuote } from "./quote.ts";
-import { format } from "./values.ts";
+import { format, isRecord, POINTER, TEXT } from "./values.ts";
 
 const typeName = (value: unknown): string =>
   typeof value === "number"
@@ -44,7 +44,8 @@ function convert(verb: string, value: unknown, flags: string, precision: number 
   const plus = (text: string): string => (flags.includes("+") && !text.startsWith("-") ? `+${text}` : text);
   switch (verb) {
     case "v":
-      return value === null || value === undefined ? "<nil>" : format(value);
+      if (isRecord(value) && value[POINTER] && value[TEXT] === undefined) return `&${format(value)}`;
+      return format(value);
     case "s": {
       if (typeof value === "number" || typeof value === "boolean" || value === null) return bad();
       const text = format(value);

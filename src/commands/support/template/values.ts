@@ -5,9 +5,21 @@
 
 /** Names the type in error messages. */
 export const TYPE = Symbol("type");
+/** On a record that is held by a pointer: inside another value only its address would show. */
+export const POINTER = Symbol("pointer");
+/** On a record whose type says itself how it is printed. */
+export const TEXT = Symbol("text");
+/** On a record that has its own JSON. */
+export const AS_JSON = Symbol("json");
+/** On a record: its fields that are pointers to plain values. */
+export const POINTERS = Symbol("pointers");
 
 export interface GoRecord {
   readonly [TYPE]: string;
+  readonly [POINTER]?: boolean;
+  readonly [TEXT]?: string;
+  readonly [POINTERS]?: ReadonlySet<string>;
+  readonly [AS_JSON]?: () => string;
 }
 
 export const isRecord = (value: unknown): value is GoRecord & Record<string, unknown> =>
@@ -19,27 +31,37 @@ export const isMap = (value: unknown): value is Record<string, unknown> =>
 /** Nothing at all: what a missing key gives. */
 export const MISSING = Symbol("missing");
 
-/** A list that was never made: shown as an empty one, but null in JSON. */
+/** A list and a map that were never made: shown as empty ones, but null in JSON. */
 export const NIL_LIST: readonly unknown[] = Object.freeze([]);
+export const NIL_MAP: Readonly<Record<string, unknown>> = Object.freeze({});
+
+/** Go prints where a pointer points to; nothing can depend on the number. */
+const ADDRESS = "0xc000000000";
 
 /** Go's `%v`. */
-export function format(value: unknown): string {
+export function format(value: unknown, inside = false): string {
   if (value === null || value === undefined) return "<nil>";
   if (value === MISSING) return "<no value>";
   if (typeof value === "number") return number(value);
-  if (Array.isArray(value)) return `[${value.map(format).join(" ")}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => format(item, true)).join(" ")}]`;
   if (isMap(value)) {
     return `map[${Object.keys(value)
       .sort()
-      .map((key) => `${key}:${format(value[key])}`)
+      .map((key) => `${key}:${format(value[key], true)}`)
       .join(" ")}]`;
   }
-  if (isRecord(value)) {
-    return `{${Object.keys(value)
-      .map((key) => format(value[key]))
-      .join(" ")}}`;
-  }
+  if (isRecord(value)) return record(value, inside);
   return String(value);
+}
+
+function record(value: GoRecord & Record<string, unknown>, inside: boolean): string {
+  if (value[TEXT] !== undefined) return value[TEXT];
+  if (inside && value[POINTER]) return ADDRESS;
+  const pointers = value[POINTERS];
+  const fields = Object.keys(value).filter((key) => typeof value[key] !== "function");
+  return `{${fields
+    .map((key) => (pointers?.has(key) && value[key] !== null ? ADDRESS : format(value[key], true)))
+    .join(" ")}}`;
 }
 
 function number(value: number): string {
@@ -58,8 +80,11 @@ const HTML: Record<string, string> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u
 
 /** JSON as Go's encoder writes it for a record: names in order, without spaces, and safe to put into a page. */
 export function toJson(value: unknown): string {
-  if (value === MISSING || value === undefined || value === NIL_LIST) return "null";
+  if (value === MISSING || value === undefined || value === NIL_LIST || value === NIL_MAP) return "null";
+  if (typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return `[${value.map(toJson).join(",")}]`;
   if (!isRecord(value)) return JSON.stringify(value);
+  if (value[AS_JSON]) return value[AS_JSON]();
   const names = Object.keys(value).filter((name) => typeof value[name] !== "function");
   const fields = names.sort().map((name) => `${JSON.stringify(name)}:${toJson(value[name])}`);
   return `{${fields.join(",")}}`.replace(/[<>&]/g, (c) => HTML[c] as string);
