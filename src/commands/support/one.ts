@@ -3,14 +3,15 @@ import { Failure, messageOf } from "./failure.ts";
 import { out } from "./output.ts";
 import { execute } from "./template/execute.ts";
 import { parseTemplate } from "./template/parse.ts";
-import { encode, typed } from "./template/typed.ts";
+import { typed } from "./template/typed.ts";
 import { SYSTEM_TYPES } from "./template/types/system.ts";
+import { toJson } from "./template/values.ts";
 
 /** Prints the thing, a struct of that type, as JSON or by a template, which has that name in complaints. */
 export function printOne(format: string, data: object, type: string, name = ""): void {
   const struct = typed(SYSTEM_TYPES, type, data);
   if (format === "json" || format === "{{json .}}") {
-    out(`${encode(struct)}\n`);
+    out(`${toJson(struct)}\n`);
     return;
   }
   let template: ReturnType<typeof parseTemplate>;

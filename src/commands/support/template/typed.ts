@@ -6,7 +6,17 @@
  * empty, a `-` always, and a `+` before it embeds the struct of that name. Types are `s` (a string, the default), `n`,
  * `b`, `time`, `any`, the name of a struct, and of each of these `*T`, `[]T` and `{}T` for pointers, lists and maps.
  */
-import { AS_JSON, type GoRecord, NIL_LIST, NIL_MAP, POINTER, POINTERS, TEXT, TYPE } from "./values.ts";
+import {
+  AS_JSON,
+  type GoRecord,
+  NIL_LIST,
+  NIL_MAP,
+  POINTER,
+  POINTERS,
+  TEXT,
+  TYPE,
+  toJson,
+} from "./values.ts";
 
 /** Tables of structs by their Go name, with the package: `container.State`. */
 export type Types = Readonly<Record<string, string>>;
@@ -144,18 +154,6 @@ function jsonFields(record: Record<string, unknown>, types: Types, fields: reado
         ? []
         : jsonFields(member as Record<string, unknown>, types, fieldsOf(types, type.replace(/^\*/, "")));
     if (omit === "always" || (omit === "empty" && empty(type, member))) return [];
-    return [`${JSON.stringify(json)}:${encode(member)}`];
+    return [`${JSON.stringify(json)}:${toJson(member)}`];
   });
-}
-
-/** Maps in the order of their keys, as Go writes them. */
-export function encode(value: unknown): string {
-  if (value === NIL_LIST || value === NIL_MAP || value === undefined) return "null";
-  if (typeof value === "bigint") return String(value);
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(encode).join(",")}]`;
-  const own = (value as GoRecord)[AS_JSON];
-  if (own) return own();
-  const entries = Object.entries(value).toSorted((a, b) => (a[0] < b[0] ? -1 : 1));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${encode(item)}`).join(",")}}`;
 }

@@ -78,12 +78,16 @@ export function truth(value: unknown): boolean {
 
 const HTML: Record<string, string> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u0026" };
 
-/** JSON as Go's encoder writes it for a record: names in order, without spaces, and safe to put into a page. */
+/** JSON as Go's encoder writes it: maps in the order of their keys; records safe to put into a page. */
 export function toJson(value: unknown): string {
   if (value === MISSING || value === undefined || value === NIL_LIST || value === NIL_MAP) return "null";
   if (typeof value === "bigint") return String(value);
   if (Array.isArray(value)) return `[${value.map(toJson).join(",")}]`;
-  if (!isRecord(value)) return JSON.stringify(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (!isRecord(value)) {
+    const entries = Object.entries(value).toSorted((a, b) => (a[0] < b[0] ? -1 : 1));
+    return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${toJson(item)}`).join(",")}}`;
+  }
   if (value[AS_JSON]) return value[AS_JSON]();
   const names = Object.keys(value).filter((name) => typeof value[name] !== "function");
   const fields = names.sort().map((name) => `${JSON.stringify(name)}:${toJson(value[name])}`);
