@@ -13,10 +13,10 @@ interface Inspected {
 }
 
 function checkState({ State: state }: Inspected): void {
-  if (!state.Running) throw new Failure("cannot attach to a stopped container, start it first");
-  if (state.Paused) throw new Failure("cannot attach to a paused container, unpause it first");
+  if (!state.Running) throw new Failure("You cannot attach to a stopped container, start it first");
+  if (state.Paused) throw new Failure("You cannot attach to a paused container, unpause it first");
   if (state.Restarting)
-    throw new Failure("cannot attach to a restarting container, wait until it is running");
+    throw new Failure("You cannot attach to a restarting container, wait until it is running");
 }
 
 export const command: Command = {

@@ -1,9 +1,9 @@
 /** `history`: the steps that an image was built by. */
 
-import { platformJson } from "./rmi.ts";
 import type { Command } from "./support/command.ts";
 import { bool, string } from "./support/flags.ts";
 import { printListing, type Row } from "./support/format.ts";
+import { parsePlatform } from "./support/image/platform.ts";
 import { out } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
 import { TYPE } from "./support/template/values.ts";
@@ -41,7 +41,9 @@ export const command: Command = {
   async run({ args, flags, client }) {
     const api = await client();
     const platform = flags.string("platform");
-    const query = { platform: platform ? JSON.stringify(platformJson(platform)) : undefined };
+    const query = {
+      platform: platform ? JSON.stringify(parsePlatform(platform, "invalid platform")) : undefined,
+    };
     const steps = await api.json<Step[]>("GET", `/images/${pathWord(args[0] as string)}/history`, { query });
     const full = flags.bool("no-trunc");
     const human = flags.bool("human");

@@ -1,10 +1,10 @@
 /** `load`: images from a tar archive. */
 import { createReadStream, statSync } from "node:fs";
 import { isatty } from "node:tty";
-import { platformJson } from "./rmi.ts";
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, list, string } from "./support/flags.ts";
+import { platformQuery } from "./support/image/platform.ts";
 import { showProgress } from "./support/image/progress.ts";
 
 export const command: Command = {
@@ -26,15 +26,10 @@ export const command: Command = {
       input === ""
         ? createReadStream("", { fd: 0, autoClose: false, highWaterMark: 1 << 18 })
         : createReadStream(input, { highWaterMark: 1 << 18 });
-    const platforms = flags.list("platform").map(platformJson);
+    const platforms = platformQuery("platform", flags.list("platform"));
     // The daemon is only quiet where bars would not be seen.
     const quiet = flags.bool("quiet") || !isatty(1);
-    const query = {
-      quiet: quiet ? 1 : 0,
-      platform: platforms.length > 0 ? JSON.stringify(platforms) : undefined,
-    };
-    const answer = await api.request("POST", "/images/load", {
-      query,
+    const answer = await api.request("POST", `/images/load?quiet=${quiet ? 1 : 0}${platforms}`, {
       body: source as AsyncIterable<Uint8Array>,
       headers: { "Content-Type": "application/x-tar" },
     });

@@ -2,7 +2,7 @@
 import type { Command } from "./support/command.ts";
 import type { ContainerSummary } from "./support/container/row.ts";
 import { bool, filter, filterQuery, int, string } from "./support/flags.ts";
-import { out } from "./support/output.ts";
+import { err, out } from "./support/output.ts";
 import { shortId } from "./support/units.ts";
 
 const TABLE = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
@@ -39,9 +39,11 @@ export const command: Command = {
       size,
       filters: filterQuery(flags.list("filter")),
     };
+    if (quiet && flags.has("format"))
+      err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
     const containers = await api.json<ContainerSummary[]>("GET", "/containers/json", { query });
     const full = flags.bool("no-trunc");
-    if (quiet && (format === "" || format === "table")) {
+    if (quiet) {
       out(containers.map(({ Id }) => `${full ? Id : shortId(Id)}\n`).join(""));
       return;
     }

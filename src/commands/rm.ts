@@ -22,7 +22,7 @@ export const command: Command = {
       args,
       async (given) => {
         const name = given.replace(/^\/+|\/+$/g, "");
-        if (name === "") throw new Error("Container name cannot be empty");
+        if (name === "") throw new Error("container name cannot be empty");
         try {
           await api.send("DELETE", `/containers/${pathWord(name)}`, { query });
         } catch (error) {

@@ -3,6 +3,7 @@ import { ApiError } from "../engine/api/client.ts";
 import type { Command } from "./support/command.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { bool, list } from "./support/flags.ts";
+import { platformQuery } from "./support/image/platform.ts";
 import { err, out } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
 
@@ -18,20 +19,15 @@ export const command: Command = {
   async run({ args, flags, client }) {
     const api = await client();
     const force = flags.bool("force");
-    const platforms = flags.list("platform").map(platformJson);
-    const query = {
-      force,
-      noprune: flags.bool("no-prune"),
-      platforms: platforms.length > 0 ? JSON.stringify(platforms) : undefined,
-    };
+    const noPrune = flags.bool("no-prune") ? "&noprune=1" : "";
+    const query = `?force=${force ? 1 : 0}${noPrune}${platformQuery("platforms", flags.list("platform"))}`;
     const errors: string[] = [];
     let fatal = false;
     for (const name of args) {
       try {
         const gone = await api.json<{ Deleted?: string; Untagged?: string }[]>(
           "DELETE",
-          `/images/${pathWord(name)}`,
-          { query },
+          `/images/${pathWord(name)}${query}`,
         );
         for (const item of gone)
           out(item.Deleted ? `Deleted: ${item.Deleted}\n` : `Untagged: ${item.Untagged}\n`);
@@ -45,10 +41,3 @@ export const command: Command = {
     err(`${errors.join("\n")}\n`);
   },
 };
-
-/** `linux/arm64/v8` as the API's JSON. */
-export function platformJson(word: string): { os: string; architecture: string; variant?: string } {
-  const [os, architecture, variant] = word.split("/");
-  if (!os || !architecture) throw new Failure(`invalid platform: ${word}`);
-  return { os, architecture, ...(variant ? { variant } : {}) };
-}

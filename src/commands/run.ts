@@ -75,8 +75,9 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
   const created = await createContainer(api, body, flags, global).catch(rethrow(explain));
   await warmed;
   if (!attached) {
-    await api.send("POST", `/containers/${created.Id}/start`).catch(rethrow(explain));
+    // The id first: a container that does not start is there all the same.
     out(`${created.Id}\n`);
+    await api.send("POST", `/containers/${created.Id}/start`).catch(rethrow(explain));
     return 0;
   }
   return attachedRun(api, created.Id, body, {

@@ -1,9 +1,9 @@
 /** `save`: images as a tar archive. */
 import { isatty } from "node:tty";
-import { platformJson } from "./rmi.ts";
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { list, string } from "./support/flags.ts";
+import { platformQuery } from "./support/image/platform.ts";
 import { writeAll } from "./support/output.ts";
 import { checkOutputPath, saveTo } from "./support/output-file.ts";
 
@@ -21,10 +21,9 @@ export const command: Command = {
       throw new Failure("cowardly refusing to save to a terminal. Use the -o flag or redirect");
     if (output !== "") checkOutputPath(output);
     const api = await client();
-    const platforms = flags.list("platform").map(platformJson);
+    const platforms = platformQuery("platform", flags.list("platform"));
     const names = args.map((name) => `names=${encodeURIComponent(name)}`).join("&");
-    const platform = platforms.length > 0 ? `&platform=${encodeURIComponent(JSON.stringify(platforms))}` : "";
-    const answer = await api.request("GET", `/images/get?${names}${platform}`);
+    const answer = await api.request("GET", `/images/get?${names}${platforms}`);
     if (output === "") await answer.body.each((bytes) => writeAll(1, bytes));
     else await saveTo(answer.body, output);
   },

@@ -1,8 +1,8 @@
 /** `image inspect`. */
 
-import { platformJson } from "../rmi.ts";
 import type { Command } from "../support/command.ts";
 import { string } from "../support/flags.ts";
+import { parsePlatform } from "../support/image/platform.ts";
 import { FORMAT_FLAG, inspectAll } from "../support/inspect.ts";
 import { pathWord } from "../support/path-word.ts";
 
@@ -14,7 +14,9 @@ export const command: Command = {
   async run({ args, flags, client }) {
     const api = await client();
     const platform = flags.string("platform");
-    const query = { platform: platform ? JSON.stringify(platformJson(platform)) : undefined };
+    const query = {
+      platform: platform ? JSON.stringify(parsePlatform(platform, "invalid platform")) : undefined,
+    };
     return inspectAll(args, flags.string("format"), async (name) => ({
       json: await (await api.request("GET", `/images/${pathWord(name)}/json`, { query })).body.text(),
       kind: "image",

@@ -55,11 +55,14 @@ export function renderListing(listing: Listing): string {
     throw new Failure(`failed to parse template: ${messageOf(error)}`);
   }
   let text = "";
+  // Docker's client has other words for what it finds out on the first row than for what it tries before.
+  let complaint = "failed to execute template";
   try {
     if (listing.sample) execute(template, listing.sample);
+    complaint = "template parsing error";
     for (const row of listing.rows) text += `${execute(template, row)}\n`;
   } catch (error) {
-    throw new Failure(`failed to execute template: ${messageOf(error)}`);
+    throw new Failure(`${complaint}: ${messageOf(error)}`);
   }
   if (!isTable) return text;
   return `${align(`${execute(headerTemplate(source), listing.headers)}\n${text}`)}`;

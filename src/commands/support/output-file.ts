@@ -12,8 +12,7 @@ export function checkOutputPath(path: string): void {
   }
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && (found.isCharacterDevice() || found.isBlockDevice())) throw new Failure(`got a device`);
-  if (found?.isDirectory())
-    throw new Failure(`failed to save image: invalid output path: ${JSON.stringify(path)} must be a file`);
+  if (found?.isDirectory()) throw new Failure("failed to save image: cannot write to a directory");
 }
 
 export async function saveTo(body: Body, path: string): Promise<void> {

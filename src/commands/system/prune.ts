@@ -29,7 +29,10 @@ export const command: Command = {
     what.push(all ? "all build cache" : "unused build cache");
     let warning = `WARNING! This will remove:\n${what.map((item) => `  - ${item}\n`).join("")}`;
     if (filters.length > 0)
-      warning += `\n  Items to be pruned will be filtered with:\n${filters.map(([name, value]) => `  - ${name}=${value}\n`).join("")}`;
+      warning += `\n  Items to be pruned will be filtered with:\n${filters
+        .map(([name, value]) => `  - ${name}=${value}\n`)
+        .toSorted()
+        .join("")}`;
     if (!flags.bool("force") && !confirm(`${warning}\nAre you sure you want to continue?`)) return;
     const api = await client();
     const query = filterQuery(filters);

@@ -1,7 +1,7 @@
 /** A bundle's `config.json`, and what runc adds to it. */
-import { readFileSync, realpathSync } from "node:fs";
-import { resolve } from "node:path";
 import type { Process, Spec } from "../../engine/runtime/spec.ts";
+import { absolute, readText, readTextIn } from "../../ffi/host.ts";
+import type { SystemError } from "../../ffi/libc.ts";
 
 export interface Bundle {
   folder: string;
@@ -12,18 +12,18 @@ export interface Bundle {
 }
 
 export function readBundle(path: string | undefined): Bundle {
-  const folder = resolve(path ?? ".");
+  const folder = absolute(path ?? ".");
   let text: string;
   try {
-    text = readFileSync(`${folder}/config.json`, "utf8");
+    text = readText(`${folder}/config.json`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+    if ((error as SystemError).code === "ENOENT")
       throw new Error("JSON specification file config.json not found");
     throw error;
   }
   const spec = JSON.parse(text) as Spec;
   if (!spec.root?.path) throw new Error("Root must be specified");
-  const rootfs = resolve(folder, spec.root.path);
+  const rootfs = absolute(spec.root.path, folder);
   checkProcess(spec.process);
   return { folder, text, spec, rootfs };
 }
@@ -50,10 +50,7 @@ export function withHome(process: Process, rootfs: string): Process {
 
 function homeOf(uid: number, rootfs: string): string {
   try {
-    // A link in the image could lead to a file of the host's.
-    const path = realpathSync(`${rootfs}/etc/passwd`);
-    if (!path.startsWith(`${realpathSync(rootfs)}/`)) return "/";
-    for (const line of readFileSync(path, "utf8").split("\n")) {
+    for (const line of readTextIn(rootfs, "etc/passwd").split("\n")) {
       const fields = line.split(":");
       if (fields[2] === String(uid)) return fields[5] || "/";
     }

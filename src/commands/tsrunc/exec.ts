@@ -1,8 +1,8 @@
 /** `tsrunc exec ID COMMAND…`: another process in a running container. */
-import { readFileSync } from "node:fs";
 import { compileExec } from "../../engine/runtime/exec.ts";
 import type { CapabilitySets, Process, Spec } from "../../engine/runtime/spec.ts";
 import { startStage } from "../../engine/runtime/stage.ts";
+import { readText } from "../../ffi/host.ts";
 import { closeFd } from "../../ffi/libc.ts";
 import type { Verb } from "../tsrunc.ts";
 import { checkProcess, withHome } from "./bundle.ts";
@@ -93,7 +93,7 @@ async function exec(id: string, words: string[], flags: Flags, store: StateStore
 /** A whole process of a file, or the container's own with what the flags change. */
 function processOf(spec: Spec, words: string[], flags: Flags): Process {
   const file = flags.value("process");
-  if (file) return JSON.parse(readFileSync(file, "utf8")) as Process;
+  if (file) return JSON.parse(readText(file)) as Process;
   if (words.length === 0) throw new Error("process args cannot be empty");
   const base = spec.process ?? { cwd: "/" };
   const { selinuxLabel, apparmorProfile } = base;

@@ -2,7 +2,6 @@
  * Hooks that run in the host's namespaces: before the container's root changes, after its start, after its end.
  * @source config.md "POSIX-platform Hooks"
  */
-import { spawnSync } from "node:child_process";
 import type { Hook, Hooks, State } from "../../engine/runtime/spec.ts";
 
 export const BEFORE_START = ["prestart", "createRuntime"] as const;
@@ -27,18 +26,18 @@ export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, 
       ]),
     );
     const [argv0 = hook.path, ...args] = hook.args ?? [];
-    const result = spawnSync(hook.path, args, {
+    const result = Bun.spawnSync([hook.path, ...args], {
       argv0,
       env,
-      input: JSON.stringify(state),
+      stdin: new TextEncoder().encode(JSON.stringify(state)),
+      stdout: "pipe",
+      stderr: "pipe",
       ...(hook.timeout && { timeout: hook.timeout * 1000, killSignal: "SIGKILL" as const }),
     });
-    if (result.error || result.status !== 0) {
-      const reason =
-        result.error?.message ??
-        (result.signal ? `signal: ${result.signal}` : `exit status ${result.status}`);
+    if (!result.success) {
+      const reason = result.signalCode ? `signal: ${result.signalCode}` : `exit status ${result.exitCode}`;
       throw new Error(
-        `error running ${kind} hook #${i}: ${reason}, stdout: ${result.stdout ?? ""}, stderr: ${result.stderr ?? ""}`,
+        `error running ${kind} hook #${i}: ${reason}, stdout: ${result.stdout}, stderr: ${result.stderr}`,
       );
     }
   });

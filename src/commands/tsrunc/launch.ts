@@ -2,13 +2,12 @@
  * `create` and `run`: from a bundle to a container that is created, or runs. What is left behind by a failure is
  * removed here.
  */
-import { renameSync, writeFileSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import { EngineError } from "../../engine/errors.ts";
 import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../engine/runtime/container.ts";
 import { startFailure } from "../../engine/runtime/failure.ts";
 import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
+import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import type { Context } from "../tsrunc.ts";
 import { type Bundle, readBundle, withHome } from "./bundle.ts";
@@ -136,12 +135,8 @@ function makeFifo(path: string): void {
   check(sys("mknodat", -100, cstring(path), FIFO, 0), `make the exec fifo ${path}`);
 }
 
-/** Whole or not at all: its reader polls for it. */
-export function writePidFile(path: string, pid: number): void {
-  const hidden = `${dirname(path)}/.${basename(path)}`;
-  writeFileSync(hidden, String(pid));
-  renameSync(hidden, path);
-}
+/** Its reader polls for it. */
+export const writePidFile = (path: string, pid: number): void => replaceFile(absolute(path), String(pid));
 
 /** Ends what is left of the container, and forgets it. */
 export async function removeContainer(store: StateStore, id: string, cgroup: Cgroup): Promise<void> {

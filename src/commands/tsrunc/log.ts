@@ -1,5 +1,5 @@
 /** Errors and warnings as runc logs them: containerd reads the JSON lines of `--log` for the reason of a failure. */
-import { appendFileSync } from "node:fs";
+import { appendText } from "../../ffi/host.ts";
 
 export class Log {
   readonly #file: string | undefined;
@@ -30,7 +30,7 @@ export class Log {
       return;
     }
     try {
-      appendFileSync(this.#file, `${line}\n`, { mode: 0o644 });
+      appendText(this.#file, `${line}\n`);
     } catch (error) {
       console.error(`cannot write the log file: ${(error as Error).message}`);
     }

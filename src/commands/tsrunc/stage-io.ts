@@ -1,15 +1,15 @@
 /** The stage's side of tsrunc: the streams that it inherits, what it tells, and terminals. */
-import { fstatSync } from "node:fs";
 import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE } from "../../engine/runtime/frame.ts";
 import type { ProcessIo } from "../../engine/runtime/io.ts";
 import { SYNC } from "../../engine/runtime/keeper-steps.ts";
 import { STAGE_FD } from "../../engine/runtime/plan.ts";
 import type { Process } from "../../engine/runtime/spec.ts";
 import type { Stage } from "../../engine/runtime/stage.ts";
+import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
 import type { Flags } from "./flags.ts";
 
-const NULL_DEVICE = 0x103;
+const NULL_DEVICE = { major: 1, minor: 3 };
 
 /** Streams that become the user's, and those that are the host's /dev/null, which never may. */
 export function inheritedStreams(process: Process): { own: number[]; null: number[] } {
@@ -17,9 +17,11 @@ export function inheritedStreams(process: Process): { own: number[]; null: numbe
   const uid = process.user?.uid ?? 0;
   for (const fd of [0, 1, 2]) {
     try {
-      const stat = fstatSync(fd);
-      if (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE) inherited.null.push(fd);
-      else if (stat.uid !== uid) inherited.own.push(fd);
+      const status = statusOf(fd);
+      const { major, minor } = status.device;
+      if (isCharacterDevice(status) && major === NULL_DEVICE.major && minor === NULL_DEVICE.minor)
+        inherited.null.push(fd);
+      else if (status.uid !== uid) inherited.own.push(fd);
     } catch {
       // Closed: the stage gets none either.
     }

@@ -1,7 +1,7 @@
 /** `tsrunc start ID`: lets a created container execute its command. */
-import { rmSync } from "node:fs";
 import type { Hooks } from "../../engine/runtime/spec.ts";
 import { O } from "../../ffi/file.ts";
+import { removeFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
@@ -15,7 +15,7 @@ export function startCreated(store: StateStore, state: ContainerState, hooks: Ho
   if (opened < 0) throw new Error("cannot start a container that has stopped");
   check(sys("write", opened, new Uint8Array([48]), 1), "write exec fifo");
   closeFd(opened);
-  rmSync(path, { force: true });
+  removeFile(path);
   runHooks("poststart", hooks?.poststart, ociState(state, "running"));
 }
 

@@ -1,9 +1,19 @@
 /**
  * What tsrunc remembers of a container: a folder per container below the root, with its specification and its state.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Cgroup } from "../../engine/runtime/cgroup-layout.ts";
 import type { Spec, State } from "../../engine/runtime/spec.ts";
+import {
+  exists,
+  makeFolder,
+  makeFolders,
+  readText,
+  removeFile,
+  removeFolder,
+  replaceFile,
+  writeFile,
+} from "../../ffi/host.ts";
+import type { SystemError } from "../../ffi/libc.ts";
 
 export interface ContainerState {
   id: string;
@@ -49,54 +59,49 @@ export class StateStore {
   reserve(id: string, spec: string): void {
     const folder = this.folder(id);
     try {
-      mkdirSync(folder, { mode: 0o700 });
+      makeFolder(folder, 0o700);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST")
-        throw new Error("container with given ID already exists");
-      mkdirSync(folder, { mode: 0o700, recursive: true });
+      if ((error as SystemError).code === "EEXIST") throw new Error("container with given ID already exists");
+      makeFolders(folder, 0o700);
     }
-    writeFileSync(`${folder}/config.json`, spec, { mode: 0o600 });
+    writeFile(`${folder}/config.json`, spec, 0o600);
   }
 
   save(state: ContainerState): void {
-    const path = `${this.folder(state.id)}/state.json`;
-    writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    replaceFile(`${this.folder(state.id)}/state.json`, JSON.stringify(state), 0o600);
   }
 
   load(id: string): ContainerState {
     try {
-      return JSON.parse(readFileSync(`${this.folder(id)}/state.json`, "utf8")) as ContainerState;
+      return JSON.parse(readText(`${this.folder(id)}/state.json`)) as ContainerState;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") throw new Error("container does not exist");
+      if ((error as SystemError).code === "ENOENT") throw new Error("container does not exist");
       throw error;
     }
   }
 
   spec(id: string): Spec {
-    return JSON.parse(readFileSync(`${this.folder(id)}/config.json`, "utf8")) as Spec;
+    return JSON.parse(readText(`${this.folder(id)}/config.json`)) as Spec;
   }
 
-  list(): ContainerState[] {
-    let names: string[];
-    try {
-      names = readdirSync(this.#root);
-    } catch {
-      return [];
-    }
+  /** Of these names in the root, those that are containers. */
+  among(names: readonly string[]): ContainerState[] {
     return names
-      .filter((name) => NAME.test(name) && existsSync(`${this.#root}/${name}/state.json`))
+      .filter((name) => NAME.test(name) && exists(`${this.#root}/${name}/state.json`))
       .map((name) => this.load(name));
   }
 
   remove(id: string): void {
-    rmSync(this.folder(id), { recursive: true, force: true });
+    const folder = this.folder(id);
+    for (const name of ["state.json", ".state.json", "exec.fifo", "config.json"])
+      removeFile(`${folder}/${name}`);
+    removeFolder(folder);
   }
 
   status(state: ContainerState): Status {
     const now = processStart(state.pid);
     if (now === undefined || now.startTime !== state.startTime || now.dead) return "stopped";
-    if (existsSync(this.fifo(state.id))) return "created";
+    if (exists(this.fifo(state.id))) return "created";
     return isFrozen(state.cgroup) ? "paused" : "running";
   }
 }
@@ -105,7 +110,7 @@ export class StateStore {
 export function processStart(pid: number): { startTime: string; dead: boolean } | undefined {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    text = readText(`/proc/${pid}/stat`);
   } catch {
     return undefined;
   }
@@ -116,9 +121,8 @@ export function processStart(pid: number): { startTime: string; dead: boolean } 
 function isFrozen(cgroup: Cgroup): boolean {
   for (const { version, controllers, path } of cgroup) {
     try {
-      if (controllers.includes("freezer"))
-        return readFileSync(`${path}/freezer.state`, "utf8").trim() !== "THAWED";
-      if (version === 2 && readFileSync(`${path}/cgroup.events`, "utf8").includes("frozen 1")) return true;
+      if (controllers.includes("freezer")) return readText(`${path}/freezer.state`).trim() !== "THAWED";
+      if (version === 2 && readText(`${path}/cgroup.events`).includes("frozen 1")) return true;
     } catch {
       return false;
     }

@@ -1,6 +1,7 @@
 /** Turns parsed flags into the body of the create request. */
 import { readFileSync } from "node:fs";
-import { Failure, messageOf } from "../failure.ts";
+import { scanValue } from "../../../engine/api/json/syntax.ts";
+import { Failure } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { isCdiName, parseDevice } from "./devices.ts";
 import { readPairs } from "./files.ts";
@@ -48,11 +49,10 @@ function securityOptions(words: readonly string[]): string[] {
         `opening seccomp profile (${value}) failed: open ${value}: no such file or directory`,
       );
     }
-    try {
-      return `seccomp=${JSON.stringify(JSON.parse(text))}`;
-    } catch (error) {
-      throw new Failure(`compacting json for seccomp profile (${value}) failed: ${messageOf(error)}`);
-    }
+    const scanned = scanValue(text);
+    if (!scanned.ok)
+      throw new Failure(`compacting json for seccomp profile (${value}) failed: ${scanned.message}`);
+    return `seccomp=${JSON.stringify(JSON.parse(text))}`;
   });
 }
 

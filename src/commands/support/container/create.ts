@@ -1,8 +1,8 @@
 /** Creating a container the way `run` and `create` do: with a pull when the image is missing. */
-import { existsSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { type ApiClient, ApiError } from "../../../engine/api/client.ts";
 import type { GlobalOptions } from "../command.ts";
-import { Failure } from "../failure.ts";
+import { Failure, reasonOf } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { parseReference } from "../image/reference.ts";
 import { err } from "../output.ts";
@@ -26,44 +26,61 @@ export async function createContainer(
   global: GlobalOptions,
 ): Promise<Created> {
   const cidfile = flags.string("cidfile");
-  if (cidfile !== "" && existsSync(cidfile)) {
-    throw new Failure(
-      `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
-    );
-  }
   const pull = flags.string("pull");
   const platform = flags.string("platform");
+  if (platform !== "") {
+    const { parsePlatform } = await import("../image/platform.ts");
+    parsePlatform(platform, "error parsing specified platform");
+  }
+  // Made before the container is, so that there is none when the file cannot be.
+  const file = cidfile === "" ? undefined : openIdFile(cidfile);
   const pullImage = async (): Promise<void> => {
     const { pullInto } = await import("../image/pull.ts");
     await pullInto(client, withTag(body.Image), { platform, fd: 2, quiet: flags.bool("quiet"), global });
   };
-  checkImage(body.Image);
-  if (pull === "always") await pullImage();
   const create = (): Promise<Created> =>
     client.json<Created>("POST", "/containers/create", {
       query: { name: flags.string("name"), platform },
       body,
     });
+  const make = async (): Promise<Created> => {
+    checkImage(body.Image);
+    if (pull === "always") await pullImage();
+    try {
+      return await create();
+    } catch (error) {
+      const missing = error instanceof ApiError && error.status === 404;
+      if (!missing || pull !== "missing") throw error;
+      if (!flags.bool("quiet")) err(`Unable to find image '${withTag(body.Image)}' locally\n`);
+      await pullImage();
+      return await create();
+    }
+  };
   let created: Created;
   try {
-    created = await create();
+    created = await make();
+    if (file !== undefined) writeSync(file, created.Id);
   } catch (error) {
-    const missing = error instanceof ApiError && error.status === 404;
-    if (!missing || pull !== "missing") throw error;
-    if (!flags.bool("quiet")) err(`Unable to find image '${withTag(body.Image)}' locally\n`);
-    await pullImage();
-    created = await create();
+    if (file !== undefined) unlinkSync(cidfile);
+    throw error;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
   for (const warning of created.Warnings ?? []) err(`WARNING: ${warning}\n`);
-  if (cidfile !== "") {
-    try {
-      writeFileSync(cidfile, created.Id, { flag: "wx", mode: 0o644 });
-    } catch (error) {
-      if (existsSync(cidfile)) unlinkSync(cidfile);
-      throw new Failure(`failed to write the container ID to the file: ${(error as Error).message}`);
-    }
-  }
   return created;
+}
+
+function openIdFile(path: string): number {
+  if (existsSync(path)) {
+    throw new Failure(
+      `container ID file found, make sure the other container isn't running or delete ${path}`,
+    );
+  }
+  try {
+    return openSync(path, "wx", 0o644);
+  } catch (error) {
+    throw new Failure(`failed to create the container ID file: open ${path}: ${reasonOf(error)}`);
+  }
 }
 
 /** A name that cannot be one is not worth a request; an id is taken as it is. */

@@ -1,21 +1,34 @@
 /** Files of `NAME=value` lines: `--env-file` and `--label-file`. */
 import { readFileSync } from "node:fs";
-import { Failure } from "../failure.ts";
+import { Failure, reasonOf } from "../failure.ts";
 
-function read(path: string): string {
+function read(path: string): Uint8Array {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (error) {
-    const { code } = error as { code?: string };
-    const reason =
-      code === "ENOENT"
-        ? "no such file or directory"
-        : code === "EACCES"
-          ? "permission denied"
-          : code === "EISDIR"
-            ? "is a directory"
-            : code;
-    throw new Failure(code === "EISDIR" ? `read ${path}: ${reason}` : `open ${path}: ${reason}`);
+    // Go opens a folder without complaint, and reads nothing from it.
+    if ((error as { code?: string }).code === "EISDIR")
+      throw new Failure(`invalid env file (${path}): read ${path}: is a directory`);
+    throw new Failure(`open ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** UTF-8, or the complaint that names the line that is not. */
+function decode(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    for (let start = 0, line = 1; start <= bytes.length; line += 1) {
+      const found = bytes.indexOf(10, start);
+      const end = found < 0 ? bytes.length : found;
+      const part = bytes.subarray(start, end);
+      if (Buffer.from(part).toString().includes("\uFFFD"))
+        throw new Failure(
+          `invalid env file (${path}): invalid utf8 bytes at line ${line}: [${part.join(" ")}]`,
+        );
+      start = end + 1;
+    }
+    throw new Failure(`invalid env file (${path}): invalid utf8 bytes`);
   }
 }
 
@@ -25,8 +38,7 @@ export function readPairs(
   lookup: ((name: string) => string | undefined) | undefined,
 ): string[] {
   const pairs: string[] = [];
-  const text = read(path).replace(/^\uFEFF/, "");
-  if (text.includes("\uFFFD")) throw new Failure(`invalid utf8 bytes in ${path}`);
+  const text = decode(path, read(path));
   for (const raw of text.split("\n")) {
     const line = raw.replace(/\r$/, "").trimStart();
     if (line === "" || line.startsWith("#")) continue;
@@ -41,7 +53,6 @@ export function readPairs(
     }
     const value = lookup?.(line.trim());
     if (value !== undefined) pairs.push(`${name.trim()}=${value}`);
-    else if (!lookup) pairs.push(name.trim());
   }
   return pairs;
 }

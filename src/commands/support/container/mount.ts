@@ -42,7 +42,7 @@ function entry(map: Record<string, string> | undefined, word: string): Record<st
 
 export function parseMount(word: string): MountSpec {
   const mount: MountSpec = { Type: "volume" };
-  if (word.trim() === "") throw new Error("value is empty");
+  if (word.trim() === "") throw new Error("EOF");
   for (const field of parseCsv(word.trim())) {
     const at = field.indexOf("=");
     const name = at < 0 ? field : field.slice(0, at);
@@ -138,7 +138,7 @@ function apply(mount: MountSpec, key: string, value: string, given: string | und
       mount.TmpfsOptions = { ...mount.TmpfsOptions, Mode: Number.parseInt(value, 8) };
       return;
     default:
-      throw new Error(`unknown option '${key}' in '${field}'`);
+      throw new Error(`unexpected key '${key}' in '${field}'`);
   }
 }
 
@@ -175,7 +175,8 @@ export type VolumeWord = { kind: "anonymous"; target: string } | { kind: "bind";
 export function parseVolume(word: string): VolumeWord {
   if (word === "") throw new Error("invalid empty volume spec");
   const parts = word.split(":");
-  if (parts.length === 1) return { kind: "anonymous", target: word };
+  // Docker takes so short a word for a drive's letter.
+  if (parts.length === 1 || word.length <= 2) return { kind: "anonymous", target: word };
   const source = parts[0] as string;
   // The daemon has its own words for this.
   if (parts.length > 3) return { kind: "bind", bind: word };

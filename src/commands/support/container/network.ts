@@ -40,6 +40,11 @@ export function parseNetwork(word: string): NetworkWord {
   return network;
 }
 
+/** 6, 8 or 20 bytes, apart by `:`, `-`, or in pairs by `.`. */
+const isMac = (word: string): boolean =>
+  /^[0-9a-f]{2}(?:(?::[0-9a-f]{2})+|(?:-[0-9a-f]{2})+)$|^[0-9a-f]{4}(?:\.[0-9a-f]{4})+$/i.test(word) &&
+  [6, 8, 20].includes(word.replace(/[^0-9a-f]/gi, "").length / 2);
+
 const userDefined = (name: string): boolean =>
   !["default", "bridge", "host", "none"].includes(name) && !name.startsWith("container:");
 
@@ -60,16 +65,20 @@ export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record
   }
   if (flags.has("ip")) first.ip = flags.string("ip");
   if (flags.has("ip6")) first.ip6 = flags.string("ip6");
-  if (flags.has("mac-address")) first.mac = flags.string("mac-address");
+  if (flags.has("mac-address")) {
+    const mac = flags.string("mac-address").trim();
+    if (mac !== "" && !isMac(mac)) throw new Failure(`${mac} is not a valid mac address`);
+    first.mac = mac;
+  }
   first.linkLocal.push(...flags.list("link-local-ip"));
   const links = flags.list("link");
   const result: Record<string, object> = {};
+  if (words.some(({ target }) => userDefined(target)) && !words.every(({ target }) => userDefined(target))) {
+    throw new Failure(
+      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    );
+  }
   for (const word of words) {
-    if (words.length > 1 && !userDefined(word.target)) {
-      throw new Failure(
-        `conflicting options: cannot attach both user-defined and non-user-defined network-modes`,
-      );
-    }
     if (Object.hasOwn(result, word.target))
       throw new Failure(`network ${JSON.stringify(word.target)} is specified multiple times`);
     const address = word.ip || word.ip6 || word.linkLocal.length > 0;

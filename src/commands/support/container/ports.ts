@@ -69,8 +69,11 @@ export function parseExpose(word: string): string[] {
   try {
     ends = range(ports, "port");
   } catch (error) {
+    const high = ports.split("-").find((end) => Number(end) > 65535);
     const reason = /^\d+(-\d+)?$/.test(ports)
-      ? (error as Error).message
+      ? high === undefined
+        ? (error as Error).message
+        : `strconv.ParseUint: parsing ${JSON.stringify(high)}: value out of range`
       : `strconv.ParseUint: parsing ${JSON.stringify(ports)}: invalid syntax`;
     throw new Failure(`invalid range format for --expose: ${word}, error: ${reason}`);
   }

@@ -3,7 +3,7 @@
 import type { Row } from "../format.ts";
 import { align } from "../table.ts";
 import { goQuote } from "../template/quote.ts";
-import { TYPE } from "../template/values.ts";
+import { AS_JSON, TEXT, TYPE } from "../template/values.ts";
 import { goTime } from "../time.ts";
 import { ellipsis, humanDuration, humanSize, shortId } from "../units.ts";
 
@@ -22,7 +22,24 @@ export interface ContainerSummary {
   readonly SizeRw?: number;
   readonly SizeRootFs?: number;
   readonly Mounts?: readonly { Name?: string; Source: string; Driver?: string }[] | null;
+  readonly ImageManifestDescriptor?: { platform?: Platform | null } | null;
   readonly NetworkSettings?: { Networks?: Record<string, unknown> | null } | null;
+}
+
+interface Platform {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+}
+
+/** Shown in one word, and in JSON as it came. */
+function platform(value: Platform | null | undefined): Record<string | symbol, unknown> | null {
+  if (!value) return null;
+  return {
+    [TYPE]: "*formatter.Platform",
+    [TEXT]: [value.os, value.architecture, value.variant].filter(Boolean).join("/"),
+    [AS_JSON]: () => JSON.stringify(value),
+  };
 }
 
 export interface Port {
@@ -153,7 +170,7 @@ export function containerRow(container: ContainerSummary, full: boolean): Row {
       .join(","),
     LocalVolumes: String(mounts.filter(({ Driver }) => Driver === "local").length),
     Networks: Object.keys(container.NetworkSettings?.Networks ?? {}).join(","),
-    Platform: null,
+    Platform: platform(container.ImageManifestDescriptor?.platform),
   };
 }
 
