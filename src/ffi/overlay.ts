@@ -3,10 +3,10 @@
  * joins all of them to one string of options, and complains only when the mount is made.
  * @source kernel fs/overlayfs/params.c, fs/fs_context.c (legacy_parse_param)
  */
-import { release } from "node:os";
+import { readText } from "./host.ts";
 
 /** Whether layers can be given one by one, by `lowerdir+`, instead of in one string. */
-export function overlayTakesLayers(kernel = release()): boolean {
+export function overlayTakesLayers(kernel = readText("/proc/sys/kernel/osrelease")): boolean {
   const [major = 0, minor = 0] = kernel.split(".", 2).map((part) => Number.parseInt(part, 10));
   return major > 6 || (major === 6 && minor >= 5);
 }

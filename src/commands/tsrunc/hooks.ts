@@ -26,19 +26,36 @@ export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, 
       ]),
     );
     const [argv0 = hook.path, ...args] = hook.args ?? [];
-    const result = Bun.spawnSync([hook.path, ...args], {
+    const { failure, stdout, stderr } = run([hook.path, ...args], {
       argv0,
       env,
       stdin: new TextEncoder().encode(JSON.stringify(state)),
-      stdout: "pipe",
-      stderr: "pipe",
       ...(hook.timeout && { timeout: hook.timeout * 1000, killSignal: "SIGKILL" as const }),
     });
-    if (!result.success) {
-      const reason = result.signalCode ? `signal: ${result.signalCode}` : `exit status ${result.exitCode}`;
-      throw new Error(
-        `error running ${kind} hook #${i}: ${reason}, stdout: ${result.stdout}, stderr: ${result.stderr}`,
-      );
+    if (failure !== undefined) {
+      throw new Error(`error running ${kind} hook #${i}: ${failure}, stdout: ${stdout}, stderr: ${stderr}`);
     }
   });
+}
+
+interface HookOptions {
+  argv0: string;
+  env: Record<string, string>;
+  stdin: Uint8Array;
+  timeout?: number;
+  killSignal?: "SIGKILL";
+}
+
+/** `failure` says why it was none: no such file, a signal, a status. */
+function run(words: string[], options: HookOptions): { failure?: string; stdout: string; stderr: string } {
+  let result: Bun.SyncSubprocess<"pipe", "pipe">;
+  try {
+    result = Bun.spawnSync(words, { ...options, stdout: "pipe", stderr: "pipe" });
+  } catch (error) {
+    return { failure: (error as Error).message, stdout: "", stderr: "" };
+  }
+  const output = { stdout: result.stdout.toString(), stderr: result.stderr.toString() };
+  if (result.success) return output;
+  const failure = result.signalCode ? `signal: ${result.signalCode}` : `exit status ${result.exitCode}`;
+  return { failure, ...output };
 }

@@ -3,7 +3,7 @@
  * one), or version 2 alone; and which folders a container's are.
  * @source cgroups(7); proc_pid_mountinfo(5)
  */
-import { readFileSync } from "node:fs";
+import { readText } from "../../ffi/host.ts";
 import { cleanPath } from "./inside.ts";
 
 export interface Hierarchy {
@@ -38,8 +38,8 @@ export const isUnified = (layout: CgroupLayout | Cgroup): boolean => {
 };
 
 export function detectCgroups(
-  mountinfo: string = readFileSync("/proc/self/mountinfo", "utf8"),
-  own: string = readFileSync("/proc/self/cgroup", "utf8"),
+  mountinfo: string = readText("/proc/self/mountinfo"),
+  own: string = readText("/proc/self/cgroup"),
 ): CgroupLayout {
   const ownPaths = parseOwn(own);
   const hierarchies: Hierarchy[] = [];
