@@ -5,7 +5,7 @@ import type { Arity, Command, Context, GlobalOptions } from "./command.ts";
 import { Failure, messageOf, UsageError } from "./failure.ts";
 import { bool, type Flag, list, type ParsedFlags, parseFlags, string } from "./flags.ts";
 import { err, out } from "./output.ts";
-import { GROUPS, resolveVerb, VERBS } from "./verbs.ts";
+import { GROUPS, notYet, resolveVerb, VERBS } from "./verbs.ts";
 
 const ROOT_FLAGS: readonly Flag[] = [
   string("config", undefined, "Location of client config files"),
@@ -24,6 +24,10 @@ const ROOT_FLAGS: readonly Flag[] = [
   bool("tlsverify", undefined, "Use TLS and verify the daemon"),
   bool("version", "v", "Print version information and quit"),
 ];
+
+type Print = (text: string) => void;
+
+const LEVELS = new Set(["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"]);
 
 /** Runs one command line; gives the exit status. */
 export async function run(program: string, args: string[]): Promise<number> {
@@ -54,20 +58,27 @@ async function dispatch(program: string, args: string[]): Promise<number> {
     out(versionLine(program));
     return 0;
   }
-  if (root.help || words.length === 0) return showRootHelp(program);
+  const level = root.flags.string("log-level");
+  if (!LEVELS.has(level.toLowerCase())) throw new Failure(`Unable to parse logging level: ${level}`);
+  if (root.help) return showRootHelp(program, out);
+  // Asked for nothing, it explains itself where a script does not take it for an answer.
+  if (words.length === 0) return showRootHelp(program, err);
   if (words[0] === "help")
-    return words.length === 1 ? showRootHelp(program) : helpOn(program, words.slice(1));
+    return words.length === 1 ? showRootHelp(program, out) : helpOn(program, words.slice(1));
   const global = globalOptions(root.flags);
   if (words[0] === "install" || words[0] === "uninstall") return plainProgram(words[0], words.slice(1));
   const found = resolveVerb(words);
   if (!found) return unknownWord(program, words);
-  if ("group" in found) return showGroupHelp(program, found.group);
+  if ("group" in found) return showGroupHelp(program, found.group, words.length > 1 ? out : err);
   const command = await found.load();
   return runCommand(program, found.path, found.name, command, words.slice(found.used), global);
 }
 
 async function helpOn(program: string, words: string[]): Promise<number> {
-  if (!resolveVerb(words)) throw new Failure(`unknown help topic: ${words.join(" ")}`);
+  const found = resolveVerb(words);
+  const known = !found ? 0 : "group" in found ? 1 : found.used;
+  if (known < words.length)
+    throw new Failure(`unknown help topic: ${words.slice(known === 0 ? 0 : known).join(" ")}`);
   return dispatch(program, [...words, "--help"]);
 }
 
@@ -169,20 +180,20 @@ async function helpWidth(): Promise<number> {
   return terminalSize()?.[1] ?? 80;
 }
 
-async function showRootHelp(program: string): Promise<number> {
+async function showRootHelp(program: string, print: Print): Promise<number> {
   const { rootHelp } = await import("./help.ts");
   const { helpSections } = await import("./verbs.ts");
-  out(rootHelp(program, helpSections(), ROOT_FLAGS, (await helpWidth()) - 1));
+  print(rootHelp(program, helpSections(), ROOT_FLAGS, (await helpWidth()) - 1));
   return 0;
 }
 
-async function showGroupHelp(program: string, name: string): Promise<number> {
+async function showGroupHelp(program: string, name: string, print: Print): Promise<number> {
   const { groupHelp } = await import("./help.ts");
   const group = GROUPS[name] as (typeof GROUPS)[string];
   const entries = Object.entries(group.words).map(
     ([word, verb]) => [word, (VERBS[verb] as { short: string }).short] as const,
   );
-  out(
+  print(
     groupHelp(
       program,
       name,
@@ -194,6 +205,9 @@ async function showGroupHelp(program: string, name: string): Promise<number> {
 }
 
 async function unknownWord(program: string, words: string[]): Promise<number> {
+  const later = notYet(words);
+  if (later !== undefined)
+    throw new Failure(`${program}: '${program} ${later}' is not available yet: this version cannot do it`);
   const { nearest } = await import("./nearest.ts");
   const group = GROUPS[words[0] as string];
   const path = group ? `${program} ${words[0]}` : program;

@@ -204,6 +204,14 @@ function long(
   if (!flag) {
     if (name !== "help") throw new UsageError(`unknown flag: --${name}`);
     result.help = true;
+    if (equals < 0) return at;
+    try {
+      result.help = parseBool(body.slice(equals + 1));
+    } catch (error) {
+      throw new UsageError(
+        `invalid argument ${goQuote(body.slice(equals + 1))} for "--help" flag: ${messageOf(error)}`,
+      );
+    }
     return at;
   }
   if (equals >= 0) assign(result.flags, flag, body.slice(equals + 1));

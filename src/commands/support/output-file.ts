@@ -5,14 +5,14 @@ import type { Body } from "../../engine/api/client.ts";
 import { Failure } from "./failure.ts";
 import { writeAll } from "./output.ts";
 
-export function checkOutputPath(path: string): void {
+export function checkOutputPath(path: string, failed = "failed to save image"): void {
   const folder = dirname(path);
   if (folder !== "" && folder !== "." && !statSync(folder, { throwIfNoEntry: false })) {
-    throw new Failure(`failed to save image: invalid output path: stat ${folder}: no such file or directory`);
+    throw new Failure(`${failed}: invalid output path: stat ${folder}: no such file or directory`);
   }
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found && (found.isCharacterDevice() || found.isBlockDevice())) throw new Failure(`got a device`);
-  if (found?.isDirectory()) throw new Failure("failed to save image: cannot write to a directory");
+  if (found?.isDirectory()) throw new Failure(`${failed}: cannot write to a directory`);
 }
 
 export async function saveTo(body: Body, path: string): Promise<void> {

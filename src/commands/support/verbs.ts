@@ -28,14 +28,18 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   attach: verb("Attach this terminal to a running container", () => import("../attach.ts")),
   cp: verb("Copy files between a container and this machine", () => import("../cp.ts")),
   create: verb("Create a new container", () => import("../create.ts")),
+  diff: verb("Show what a container has changed in its file system", () => import("../diff.ts")),
   events: verb("Follow the daemon's events", () => import("../events.ts")),
+  export: verb("Write a container's file system as a tar archive", () => import("../export.ts")),
   history: verb("Show the history of an image", () => import("../history.ts")),
+  import: verb("Make an image of the files in a tar archive", () => import("../import.ts")),
   inspect: verb("Show everything known about containers and images", () => import("../inspect.ts")),
   kill: verb("Kill one or more running containers", () => import("../kill.ts")),
   load: verb("Load images from a tar archive or STDIN", () => import("../load.ts")),
   logs: verb("Show the logs of a container", () => import("../logs.ts")),
   pause: verb("Pause all processes of one or more containers", () => import("../pause.ts")),
   port: verb("List port mappings of a container", () => import("../port.ts")),
+  push: verb("Upload an image to a registry", () => import("../push.ts")),
   rename: verb("Rename a container", () => import("../rename.ts")),
   restart: verb("Restart one or more containers", () => import("../restart.ts")),
   rm: verb("Remove one or more containers", () => import("../rm.ts")),
@@ -76,7 +80,9 @@ export const GROUPS: Readonly<Record<string, Group>> = {
         "attach",
         "cp",
         "create",
+        "diff",
         "exec",
+        "export",
         "kill",
         "logs",
         "pause",
@@ -96,7 +102,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   image: {
     short: "Manage images",
     words: {
-      ...same("history", "load", "pull", "save", "tag"),
+      ...same("history", "import", "load", "pull", "push", "save", "tag"),
       ls: "images",
       rm: "rmi",
       inspect: "image inspect",
@@ -110,6 +116,25 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     aliases: {},
   },
 };
+
+const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+
+/** Docker's words that mean something here only later: saying so is better than not to know them. */
+const NOT_YET: Readonly<Record<string, ReadonlySet<string>>> = {
+  "": words(
+    "build builder buildx checkpoint commit compose config context login logout manifest network node plugin search secret service stack stats swarm trust update volume",
+  ),
+  container: words("commit stats update"),
+  image: words("build"),
+  system: words("dial-stdio"),
+};
+
+/** The words of a command of Docker's that is still to come. */
+export function notYet(given: readonly string[]): string | undefined {
+  const [first = "", second = ""] = given;
+  if (NOT_YET[""]?.has(first)) return first;
+  return first !== "" && NOT_YET[first]?.has(second) ? `${first} ${second}` : undefined;
+}
 
 export type Resolved =
   | { group: string }

@@ -25,6 +25,21 @@ export function bar(current: number, total: number, columns: number): string {
   return current > total ? `${picture}${size.padStart(8)}` : picture + numbers;
 }
 
+const failureOf = ({ errorDetail, error }: Progress): Failure | undefined => {
+  const message = errorDetail?.message ?? error;
+  if (message === undefined) return undefined;
+  return new Failure(errorDetail?.code === 401 ? "authentication is required" : message);
+};
+
+/** Shows nothing: being quiet is about progress, not about failing. */
+export async function watchFailure(body: Body): Promise<void> {
+  let failure: Failure | undefined;
+  await body.eachLine((line) => {
+    failure ??= failureOf(JSON.parse(line) as Progress);
+  });
+  if (failure) throw failure;
+}
+
 export async function showProgress(body: Body, fd: number): Promise<void> {
   const terminal = isatty(fd);
   const columns = terminal ? ((await import("../terminal.ts")).terminalSize()?.[1] ?? 200) : 0;
@@ -35,11 +50,8 @@ export async function showProgress(body: Body, fd: number): Promise<void> {
   let failure: Failure | undefined;
   await body.eachLine((line) => {
     const message = JSON.parse(line) as Progress;
-    const error = message.errorDetail?.message ?? message.error;
-    if (error !== undefined) {
-      failure ??= new Failure(message.errorDetail?.code === 401 ? "authentication is required" : error);
-      return;
-    }
+    failure ??= failureOf(message);
+    if (failure) return;
     if (message.aux !== undefined && message.status === undefined) return;
     const { current = 0, total = 0 } = message.progressDetail ?? {};
     const counting = current > 0 || total > 0;

@@ -2,7 +2,7 @@
 import type { ApiClient } from "../../../engine/api/client.ts";
 import type { GlobalOptions } from "../command.ts";
 import { type ConfigFile, readConfig } from "../connect.ts";
-import { showProgress } from "./progress.ts";
+import { showProgress, watchFailure } from "./progress.ts";
 import { parseReference, registryOf } from "./reference.ts";
 
 export interface PullOptions {
@@ -69,13 +69,5 @@ export async function pullInto(api: ApiClient, image: string, options: PullOptio
     ...(auth ? { headers: { "X-Registry-Auth": auth } } : {}),
   });
   if (!options.quiet) return showProgress(answer.body, options.fd);
-  // Quiet is about progress, not about failing.
-  const { Failure } = await import("../failure.ts");
-  let failure: Error | undefined;
-  await answer.body.eachLine((line) => {
-    const { errorDetail, error } = JSON.parse(line) as { errorDetail?: { message: string }; error?: string };
-    const message = errorDetail?.message ?? error;
-    if (message !== undefined) failure ??= new Failure(message);
-  });
-  if (failure) throw failure;
+  await watchFailure(answer.body);
 }
