@@ -17,26 +17,21 @@ export async function progressReply(
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
   });
+  let started = options.always200 ?? false;
   const send = (message: ProgressMessage) => {
+    started = true;
     queue.push(`${JSON.stringify(message)}\r\n`);
     begin();
   };
-  let started = options.always200 ?? false;
   const done = work(send).then(
     () => queue.end(),
     (error: unknown) => {
       if (!started) throw error;
       const message = messageOf(error);
-      send({ errorDetail: { message }, error: message });
+      send({ error: message, errorDetail: { message } });
       queue.end();
     },
   );
-  await Promise.race([
-    begun.then(() => {
-      started = true;
-    }),
-    done,
-  ]);
-  started = true;
+  await Promise.race([begun, done]);
   return streaming(queue, { "content-type": "application/json" });
 }

@@ -26,13 +26,15 @@ export async function attach(
       })
     : undefined;
   const { stdin, stdout, stderr, stream } = request;
-  const socket = stream
-    ? await ctx.shim.attach(
-        container.id,
-        { stdin: stdin && OpenStdin, stdout, stderr },
-        tty ? "pty" : "pipes",
-      )
-    : undefined;
+  // Attached to none of the three, it is over at once: nothing could ever come.
+  const socket =
+    stream && (stdin || stdout || stderr)
+      ? await ctx.shim.attach(
+          container.id,
+          { stdin: stdin && OpenStdin, stdout, stderr },
+          tty ? "pty" : "pipes",
+        )
+      : undefined;
   emit(ctx, container, "attach");
   return { tty, past, socket, detached: () => emit(ctx, container, "detach") };
 }

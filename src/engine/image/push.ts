@@ -3,6 +3,7 @@ import type { RegistryOptions } from "../../registry/client/endpoint.ts";
 import { RegistryError } from "../../registry/client/errors.ts";
 import {
   canonical,
+  familiar,
   familiarName,
   isNameOnly,
   nameOf,
@@ -38,7 +39,7 @@ export async function push(context: PushContext, request: Request, sink: Progres
   if (targets.length === 0) throw missing(reference);
   for (const target of targets) {
     const image = store.names.get(canonical(target));
-    if (image === undefined) throw missing(target);
+    if (image === undefined) throw new EngineError("notFound", `tag does not exist: ${familiar(target)}`);
     using lease = store.lease();
     const blobs = [...store.blobs(image.target)];
     lease.add(...blobs.map(({ digest }) => digest));
