@@ -11,13 +11,11 @@ import { EngineError } from "../errors.ts";
 import type { ExecContext } from "./context.ts";
 import type { Exec } from "./exec.ts";
 
-export function requireActive(container: Container): void {
+/** `name` is how the caller named it: the sentence says the same. */
+export function requireActive(container: Container, name: string = container.id): void {
   requireRunning(container);
   if (container.state.status === "paused") {
-    throw new EngineError(
-      "conflict",
-      `Container ${container.id} is paused, unpause the container before exec`,
-    );
+    throw new EngineError("conflict", `Container ${name} is paused, unpause the container before exec`);
   }
 }
 
@@ -25,7 +23,7 @@ export function create(ctx: ExecContext, name: string, body: ExecCreateBody): { 
   const container = ctx.store.find(name);
   const command = body.Cmd ?? [];
   if (command.length === 0) throw new EngineError("invalid", "No exec command specified");
-  requireActive(container);
+  requireActive(container, name);
   const { config } = container.record;
   if (body.User) checkUser(ctx, container, body.User);
   const exec: Exec = {

@@ -74,7 +74,7 @@ test("what cannot be executed gives the status and words that the client looks f
 
 test("refusals in Docker's words", async () => {
   using rig = new Rig();
-  const id = await running(rig);
+  await running(rig);
   expect(await refusal(rig.execs.create("c1", { Cmd: [] }))).toEqual([
     "invalid",
     "No exec command specified",
@@ -87,7 +87,7 @@ test("refusals in Docker's words", async () => {
   await rig.containers.pause("c1");
   expect(await refusal(rig.execs.create("c1", { Cmd: ["true"] }))).toEqual([
     "conflict",
-    `Container ${id} is paused, unpause the container before exec`,
+    "Container c1 is paused, unpause the container before exec",
   ]);
 });
 
