@@ -21,7 +21,7 @@ import { historyOf, inspection, manifestSummary, summarize } from "./summary.ts"
 import { tag } from "./tag.ts";
 import type { ImageService, ImageServiceOptions, ImageSummary, ResolvedImage } from "./types.ts";
 import { Unpacker } from "./unpacker.ts";
-import { diskUsage } from "./usage.ts";
+import { diskUsage, placedUsage } from "./usage.ts";
 
 /** The database must have {@link imageSchema}. */
 export function createImageService(options: ImageServiceOptions): ImageService {
@@ -102,8 +102,9 @@ export function createImageService(options: ImageServiceOptions): ImageService {
     async usage(containerId) {
       const below = store.snapshots.below(containerId);
       if (below === undefined) return { rw: 0, rootfs: 0 };
-      const rw = await diskUsage(below.upper);
-      return { rw, rootfs: rw + below.lower };
+      const all = await diskUsage(below.upper);
+      const placed = await placedUsage(below.upper);
+      return { rw: all - placed, rootfs: all + below.lower };
     },
 
     pull: async (request, progress) => {
