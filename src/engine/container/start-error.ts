@@ -23,7 +23,12 @@ export function runtimeSentence(cause: unknown, where: string): string {
 }
 
 /** A failure of the shim or runtime, in Docker's frame. */
-export function launchError(cause: unknown): { error: EngineError; exitCode: number } {
+export function launchError(cause: unknown, workingDir = ""): { error: EngineError; exitCode: number } {
+  // Docker makes this folder itself, before its runtime is asked.
+  if (workingDir !== "" && messageOf(cause).endsWith(`mkdir ${workingDir}: not a directory`)) {
+    const message = `Cannot mkdir: ${workingDir} is not a directory`;
+    return { error: new EngineError("internal", message, { cause }), exitCode: UNKNOWN };
+  }
   const message = CREATE_PREFIX + runtimeSentence(cause, "error during container init: ");
   const { kind, exitCode, suffix } = classify(message, codeOf(cause));
   return { error: new EngineError(kind, message + suffix, { cause }), exitCode };

@@ -60,7 +60,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   try {
     launched = await ctx.shim.launch(request);
   } catch (cause) {
-    return fail(ctx, container, launchError(cause));
+    return fail(ctx, container, launchError(cause, container.record.config.WorkingDir));
   }
   started(ctx, container, launched);
 }

@@ -38,18 +38,29 @@ function networkChecks(h: HostConfig, networking: NetworkingConfig | null | unde
   ];
 }
 
+/** Most often somebody who meant a folder: that is a mistake whether or not there are named volumes. */
+function checkVolumeName(name: string): void {
+  const reason =
+    name.length === 1
+      ? "volume name is too short, names should be at least two alphanumeric characters"
+      : `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) return;
+  throw new EngineError("invalid", `create ${name}: ${reason}`);
+}
+
 function storageChecks(h: HostConfig): Check[] {
   const volumes = h.Mounts?.filter((mount) => mount.Type === "volume") ?? [];
   // A bad word is reported where binds are parsed, in its turn.
-  const named = (h.Binds ?? []).some((bind) => {
+  const names = (h.Binds ?? []).flatMap((bind) => {
     try {
-      return parseBind(bind).name !== undefined;
+      return parseBind(bind).name ?? [];
     } catch {
-      return false;
+      return [];
     }
   });
+  names.forEach(checkVolumeName);
   return [
-    ["-v NAME:PATH (named volumes)", named],
+    ["-v NAME:PATH (named volumes)", some(names)],
     ["--mount type=volume,source=NAME", volumes.some((mount) => mount.Source)],
     [
       "--mount volume-driver, volume-opt",

@@ -30,6 +30,15 @@ test("a folder mounted on a file is asked about", () => {
   ]);
 });
 
+test("a working directory that is a file is named as Docker does", () => {
+  const { error, exitCode } = launchError(new Error("mkdir /etc/passwd: not a directory"), "/etc/passwd");
+  expect([exitCode, error.kind, error.message]).toEqual([
+    128,
+    "internal",
+    "Cannot mkdir: /etc/passwd is not a directory",
+  ]);
+});
+
 test("what is said already is not said twice", () => {
   const whole = `${PREFIX}boom`.replace(
     "failed to create task for container: failed to create shim task: ",
