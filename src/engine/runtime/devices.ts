@@ -4,6 +4,7 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT, S } from "../../ffi/file.ts";
+import { exists } from "../../ffi/host.ts";
 import { EngineError } from "../errors.ts";
 import {
   baseName,
@@ -35,12 +36,15 @@ export const DEFAULT_DEVICES: readonly Device[] = [
   everybody("/dev/tty", 5, 0),
 ];
 
+const KCORE = "/proc/kcore";
+
+/** The last only where the kernel has /proc/kcore: runc checks so, too. */
 const LINKS: readonly (readonly [string, string])[] = [
   ["/proc/self/fd", "fd"],
   ["/proc/self/fd/0", "stdin"],
   ["/proc/self/fd/1", "stdout"],
   ["/proc/self/fd/2", "stderr"],
-  ["/proc/kcore", "core"],
+  [KCORE, "core"],
 ];
 
 const TYPES: Record<string, number> = { c: S.S_IFCHR, u: S.S_IFCHR, b: S.S_IFBLK, p: S.S_IFIFO };
@@ -117,6 +121,7 @@ export function addDeviceLinks(at: Inside): void {
   const label = "error setting up /dev symlinks";
   openDeviceFolder(at, "/dev", label);
   for (const [to, name] of LINKS) {
+    if (to === KCORE && !exists(KCORE)) continue;
     plan.call("symlinkat", [plan.string(to), folder, plan.string(name)], { label, tolerate: [ERRNO.EEXIST] });
   }
   const ptmx = plan.string("ptmx");
