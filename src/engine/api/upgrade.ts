@@ -101,6 +101,8 @@ async function join(client: Duplex, opened: Opened): Promise<void> {
   });
   socket.on("end", () => finish(client));
   socket.on("close", () => finish(client));
+  // A process that ended without a word: the end came before anybody listened, and comes once.
+  if (socket.readableEnded) finish(client);
   await ended;
 }
 
