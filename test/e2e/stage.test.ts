@@ -284,7 +284,7 @@ describe("--init", () => {
     const argv = ["/sbin/docker-init", "--", "sh", "-c", "…"];
     const executeInit = prepareInit(b, { argv, env: ["PATH=/bin"], command });
     pivotRoot(b, root);
-    executeInit(ready.write);
+    executeInit.execute(ready.write);
     return b.build();
   }
 

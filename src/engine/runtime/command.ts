@@ -4,9 +4,11 @@
  */
 import { EngineError } from "../errors.ts";
 import { execute, lookUpCommand } from "./executable.ts";
+import type { ExecuteInit } from "./init-plan.ts";
 import { named, type PlanBuilder } from "./plan.ts";
 import {
   becomeUser,
+  closeAllBut,
   setNoNewPrivileges,
   setPriorities,
   setRlimits,
@@ -24,7 +26,7 @@ export interface CommandOptions {
   /** Where the label of the next execve is written, if there is one. */
   labelFile: number;
   /** Of `prepareInit`: becomes a pid 1 that reaps, above the command. */
-  init?: (ready?: number) => void;
+  init?: ExecuteInit;
   preserve?: { count: number; first: number };
   /** Wait here before the execve. */
   gate?: number;
@@ -42,6 +44,7 @@ export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
   setRlimits(plan, process.rlimits ?? []);
   // Without no-new-privileges a filter needs CAP_SYS_ADMIN; with it, it goes in as late as can be.
   if (linux.seccomp && !process.noNewPrivileges) installSeccomp(plan, linux.seccomp);
+  closeAllBut(plan, neededFds(options));
   becomeUser(plan, { process, own });
   // With an init the container has started before its command is looked for, as with docker-init
   const command = init ? undefined : lookUpCommand(plan, process);
@@ -49,7 +52,16 @@ export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
   if (gate !== undefined) waitAtGate(plan, gate, alive);
   if (preserve) passOn(plan, preserve);
   if (command) execute(plan, command);
-  else init?.(alive);
+  else init?.execute(alive);
+}
+
+/** What the last steps still need; none of it is a folder. */
+function neededFds({ init, gate, alive, preserve }: CommandOptions): number[] {
+  const fds = [...(init?.fds ?? [])];
+  if (gate !== undefined) fds.push(gate);
+  if (alive !== undefined) fds.push(alive);
+  for (let i = 0; i < (preserve?.count ?? 0); i++) fds.push(preserve!.first + i);
+  return fds;
 }
 
 /** Nobody can be told of a failure from here on, but on the container's own stderr. */

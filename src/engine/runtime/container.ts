@@ -13,7 +13,7 @@ import { runCommand } from "./command.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
 import { candidates } from "./executable.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./hidden-paths.ts";
-import { executeOrTell, prepareInit } from "./init-plan.ts";
+import { type ExecuteInit, executeOrTell, prepareInit } from "./init-plan.ts";
 import {
   cleanPath,
   type Inside,
@@ -233,7 +233,7 @@ class ContainerCompiler {
   }
 
   /** Docker's name for it: what `ps` shows as pid 1. */
-  #prepareInit(): (ready?: number) => void {
+  #prepareInit(): ExecuteInit {
     const { args: argv = [], env = [] } = this.#process;
     return prepareInit(this.#plan, {
       argv: ["/sbin/docker-init", "--", ...argv],

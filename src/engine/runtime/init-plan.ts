@@ -31,13 +31,20 @@ export interface InitOptions {
 /** Where the nested plan has the `ready` pipe; its fds from 3 on are gone once the command runs. */
 const READY_FD = STAGE_FD.control;
 
+/** How a prepared init is executed. */
+export interface ExecuteInit {
+  /** What has to be open until then. */
+  readonly fds: readonly number[];
+  execute(ready?: number): void;
+}
+
 /**
- * Adds the steps that need the host's /proc and `memfd_create`: before `pivot_root`. The function that it returns
+ * Adds the steps that need the host's /proc and `memfd_create`: before `pivot_root`. The `execute` that it returns
  * adds the last steps, in place of `execve`: after seccomp, and after `close_range`. The fd `ready`, if given, stays
  * open until the command has been executed or that has failed: the write end of a pipe whose end of file its
  * reader waits for, with a CHECK after it.
  */
-export function prepareInit(b: PlanBuilder, options: InitOptions): (ready?: number) => void {
+export function prepareInit(b: PlanBuilder, options: InitOptions): ExecuteInit {
   const plan = initPlan(options);
   b.nest(plan);
   const bytes = encodePlan(plan, { nested: true });
@@ -56,7 +63,7 @@ export function prepareInit(b: PlanBuilder, options: InitOptions): (ready?: numb
   const seals = flags(F, "F_SEAL_SEAL", "F_SEAL_SHRINK", "F_SEAL_GROW", "F_SEAL_WRITE");
   b.call("fcntl", [memory, named("F_ADD_SEALS", F.F_ADD_SEALS), seals], { label: "seal the plan of init" });
 
-  return (ready) => {
+  const execute = (ready?: number): void => {
     b.call("dup3", [memory, STAGE_FD.plan, 0], { label: "hand the plan to init" });
     // Init tells of its steps in the same status page
     b.call("fcntl", [STAGE_FD.status, named("F_SETFD", F.F_SETFD), 0], {
@@ -74,6 +81,7 @@ export function prepareInit(b: PlanBuilder, options: InitOptions): (ready?: numb
       },
     );
   };
+  return { fds: [STAGE_FD.status, program, memory], execute };
 }
 
 /** What pid 1 does. */

@@ -4,7 +4,6 @@
  * @source config.md "Process"; runc's finalizeNamespace
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { CLOSE_RANGE } from "../../ffi/file.ts";
 import { PR, RLIM_INFINITY, RLIMIT } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { dropBoundingSet, setCapabilities } from "./capabilities.ts";
@@ -133,13 +132,29 @@ export interface BecomeOptions {
   own: readonly number[];
 }
 
+const LAST_FD = 0xffff_ffff;
+
+/**
+ * Closes every fd above 2 but these, before anything of the container's choosing is looked up. Close-on-exec would be
+ * too late: while execve resolves the command and its interpreter, `/proc/self/fd/N` still leads wherever a folder
+ * of the host's is open (CVE-2024-21626).
+ */
+export function closeAllBut(plan: PlanBuilder, kept: readonly number[]): void {
+  let from = 3;
+  for (const fd of [...new Set(kept)].sort((a, b) => a - b)) {
+    if (fd > from) closeFds(plan, from, fd - 1);
+    from = Math.max(from, fd + 1);
+  }
+  closeFds(plan, from, LAST_FD);
+}
+
+const closeFds = (plan: PlanBuilder, first: number, last: number): void =>
+  plan.call("close_range", [first, last, 0], { label: "error closing exec fds" });
+
 /** Folder, user and capabilities; nothing privileged works after it. */
 export function becomeUser(plan: PlanBuilder, { process, own }: BecomeOptions): void {
   const user = process.user ?? { uid: 0, gid: 0 };
   const sets: CapabilitySets = process.capabilities ?? {};
-  plan.call("close_range", [3, 0xffff_ffff, flags(CLOSE_RANGE, "CLOSE_RANGE_CLOEXEC")], {
-    label: "error closing exec fds",
-  });
   const entered = enterFolder(plan, process.cwd);
   dropBoundingSet(plan, sets);
   plan.call("prctl", [flags(PR, "PR_SET_KEEPCAPS"), 1, 0, 0, 0], { label: "unable to set keep caps" });
