@@ -28,7 +28,7 @@ export const command: Command = {
     bool("no-stdin", undefined, "Do not attach STDIN"),
     bool("sig-proxy", undefined, "Hand received signals on to the process", { default: true }),
   ],
-  async run({ args, flags, client }) {
+  async run({ args, flags, client, global }) {
     const api = await client();
     const path = `/containers/${pathWord(args[0] as string)}`;
     const container = await api.json<Inspected>("GET", `${path}/json`);
@@ -43,7 +43,7 @@ export const command: Command = {
       flags.bool("sig-proxy") && !config.Tty
         ? (await import("./support/signals.ts")).forwardSignals(api, id)
         : undefined;
-    const keys = flags.string("detach-keys");
+    const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
     const connection = await api.upgrade(`/containers/${id}/attach`, {
       query: { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: keys },
     });

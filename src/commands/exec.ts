@@ -23,12 +23,12 @@ export const command: Command = {
     string("user", "u", "Username or UID (format: <name|uid>[:<group|gid>])"),
     string("workdir", "w", "Working folder inside the container"),
   ],
-  async run({ args, flags, client }) {
+  async run({ args, flags, client, global }) {
     const [name, ...words] = args as [string, ...string[]];
     const detached = flags.bool("detach");
     const tty = flags.bool("tty");
     const stdin = flags.bool("interactive") && !detached;
-    const keys = flags.string("detach-keys");
+    const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
     const environment = [
       ...flags.list("env-file").flatMap((path) => readPairs(path, (key) => process.env[key])),
       ...flags.list("env"),

@@ -81,7 +81,7 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
     return 0;
   }
   return attachedRun(api, created.Id, body, {
-    keys: flags.string("detach-keys"),
+    keys: (await import("./support/connect.ts")).detachKeysOf(flags, global),
     proxy: flags.bool("sig-proxy"),
     explain,
   });

@@ -39,7 +39,7 @@ export const command: Command = {
   },
 };
 
-async function attached({ args, flags, client }: Context): Promise<number> {
+async function attached({ args, flags, client, global }: Context): Promise<number> {
   if (args.length > 1) throw new Failure("you cannot start and attach multiple containers at once");
   const api = await client();
   const container = await api.json<{
@@ -51,7 +51,7 @@ async function attached({ args, flags, client }: Context): Promise<number> {
   const { rawFor, stream } = await import("./support/stream.ts");
   const forwarding = config.Tty ? undefined : (await import("./support/signals.ts")).forwardSignals(api, id);
   const stdin = flags.bool("interactive") && config.OpenStdin;
-  const keys = flags.string("detach-keys");
+  const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
   const connection = await api.upgrade(`/containers/${id}/attach`, {
     query: { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: keys },
   });

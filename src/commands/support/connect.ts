@@ -1,9 +1,12 @@
 /** Finds the daemon: `-H`, `DOCKER_HOST`, the docker context, then the socket that everyone expects. */
 import { existsSync, readFileSync } from "node:fs";
 import { ApiClient, type Endpoint } from "../../engine/api/client.ts";
+import { scanValue } from "../../engine/api/json/syntax.ts";
 import { VERSION } from "../../version.ts";
 import type { GlobalOptions } from "./command.ts";
-import { Failure } from "./failure.ts";
+import { Failure, reasonOf } from "./failure.ts";
+import type { ParsedFlags } from "./flags.ts";
+import { err } from "./output.ts";
 
 export const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
@@ -22,16 +25,35 @@ export interface ConfigFile {
 export const configFolder = (options: GlobalOptions): string =>
   options.config ?? process.env.DOCKER_CONFIG ?? `${process.env.HOME ?? "/root"}/.docker`;
 
+let warned = false;
+function warnOnce(text: string): void {
+  if (!warned) err(`${text}\n`);
+  warned = true;
+}
+
 export function readConfig(options: GlobalOptions): ConfigFile {
   const path = `${configFolder(options)}/config.json`;
   if (!existsSync(path)) return {};
+  let text: string;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as ConfigFile;
+    text = readFileSync(path, "utf8");
   } catch (error) {
-    console.error(`WARNING: Error loading config file: ${path}: ${(error as Error).message}`);
+    warnOnce(`WARNING: Error loading config file: open ${path}: ${reasonOf(error)}`);
+    return {};
+  }
+  try {
+    return JSON.parse(text) as ConfigFile;
+  } catch {
+    const scanned = scanValue(text);
+    const reason = scanned.ok ? "invalid character after top-level value" : scanned.message;
+    warnOnce(`WARNING: Error parsing config file (${path}): ${reason}`);
     return {};
   }
 }
+
+/** The keys that leave a terminal: the flag's, else the configured ones; empty means the daemon's default. */
+export const detachKeysOf = (flags: ParsedFlags, options: GlobalOptions): string =>
+  flags.string("detach-keys") || (readConfig(options).detachKeys ?? "");
 
 interface Target {
   host: string;
@@ -43,9 +65,9 @@ const pem = (path: string): string | undefined => (existsSync(path) ? readFileSy
 function readPem(path: string): string {
   try {
     return readFileSync(path, "utf8");
-  } catch {
+  } catch (error) {
     throw new Failure(
-      `Failed to initialize: unable to resolve docker endpoint: open ${path}: no such file or directory`,
+      `Failed to initialize: unable to resolve docker endpoint: open ${path}: ${reasonOf(error)}`,
     );
   }
 }
@@ -55,7 +77,8 @@ function flagTls(options: GlobalOptions): Target["tls"] {
   const verify = options.tlsVerify ?? (process.env.DOCKER_TLS_VERIFY ?? "") !== "";
   if (!verify && !options.tls && options.tlsVerify === undefined) return undefined;
   const folder = process.env.DOCKER_CERT_PATH || configFolder(options);
-  const ca = verify ? readPem(options.tlsCaCert ?? `${folder}/ca.pem`) : undefined;
+  // Read also where it is not used for verifying, as Docker's client does.
+  const ca = readPem(options.tlsCaCert ?? `${folder}/ca.pem`);
   const cert = options.tlsCert ? readPem(options.tlsCert) : pem(`${folder}/cert.pem`);
   const key = options.tlsKey ? readPem(options.tlsKey) : pem(`${folder}/key.pem`);
   return { verify, ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
@@ -106,17 +129,15 @@ export function resolveTarget(options: GlobalOptions): Target {
   const name = contextName(options);
   if (name !== "default") return contextTarget(options, name);
   const tls = flagTls(options);
-  const host = options.hosts[0] || process.env.DOCKER_HOST || (tls ? "tcp://localhost:2376" : DEFAULT_HOST);
+  const given = options.hosts.length > 0 ? options.hosts[0] : process.env.DOCKER_HOST;
+  const host = given || (tls ? "tcp://localhost:2376" : DEFAULT_HOST);
   return tls ? { host, tls } : { host };
 }
 
+const initializing = (reason: string): Failure => new Failure(`Failed to initialize: ${reason}`);
+
 /** Makes an address of what the user wrote: `tcp://:2375`, `unix://`, `localhost:2375`. */
 export function parseHost(text: string, tls: Target["tls"]): Endpoint {
-  const invalid = (): never => {
-    throw new Failure(
-      `Failed to initialize: unable to resolve docker endpoint: invalid bind address format: ${text}`,
-    );
-  };
   const host = text.trim();
   const at = host.indexOf("://");
   const scheme = at < 0 ? "tcp" : host.slice(0, at);
@@ -125,23 +146,44 @@ export function parseHost(text: string, tls: Target["tls"]): Endpoint {
     const unix = rest || "/var/run/docker.sock";
     return { display: `unix://${unix}`, unix };
   }
-  if (scheme === "ssh")
-    throw new Failure(`ssh is not a way to reach the daemon with this program yet: ${host}`);
-  if (scheme === "npipe" || scheme === "fd") throw new Failure(`protocol not available`);
-  if (scheme !== "tcp" && scheme !== "http" && scheme !== "https") return invalid();
-  const parts = /^(\[[^\]]*\]|[^:/]*)(?::(\d+))?(?:\/.*)?$/.exec(rest);
-  if (!parts) return invalid();
-  const name = (parts[1] as string).replace(/^\[|\]$/g, "") || "127.0.0.1";
-  const secure = tls ?? (scheme === "https" ? { verify: true } : undefined);
-  const port = Number(parts[2] ?? (secure ? 2376 : 2375));
-  return { display: at < 0 ? `tcp://${host}` : host, host: name, port, ...(secure ? { tls: secure } : {}) };
+  if (scheme === "ssh") return refuseSsh(host);
+  if (scheme === "npipe") throw initializing("protocol not available");
+  if (scheme === "fd") throw initializing(`unable to parse docker host \`${host}\``);
+  const parts = /^(\[[^\]]*\]|[^:/]*)(?::(\d+))?(\/.*)?$/.exec(rest);
+  if (scheme !== "tcp" || !parts)
+    throw initializing(`unable to resolve docker endpoint: invalid bind address format: ${host}`);
+  const name = parts[1] || "localhost";
+  const port = Number(parts[2] ?? (tls ? 2376 : 2375));
+  return {
+    display: `tcp://${name}:${port}${parts[3] ?? ""}`,
+    host: name.replace(/^\[|\]$/g, ""),
+    port,
+    ...(tls ? { tls } : {}),
+  };
+}
+
+/** Mistakes in the address are found first, in the words of Docker's client. */
+function refuseSsh(host: string): never {
+  const invalid = (reason: string): never => {
+    throw initializing(`ssh host connection is not valid: invalid SSH URL: ${reason}`);
+  };
+  const parts = /^ssh:\/\/(?:([^@/]*)@)?([^/?#]*)([^?#]*)(.*)$/.exec(host);
+  if (parts?.[1]?.includes(":")) invalid("plain-text password is not supported");
+  if (!parts?.[2]) invalid("hostname is empty");
+  if (parts?.[4]?.startsWith("?")) invalid("query parameters are not allowed");
+  if (parts?.[4]?.startsWith("#")) invalid("fragments are not allowed");
+  throw initializing(
+    `ssh is no way to reach the daemon with this version yet: forward its socket (ssh -L /tmp/daemon.sock:/var/run/docker.sock …) and use -H unix:///tmp/daemon.sock, instead of ${host}`,
+  );
 }
 
 export function connect(options: GlobalOptions): ApiClient {
   const target = resolveTarget(options);
+  const { HttpHeaders: headers } = readConfig(options);
   const version = process.env.DOCKER_API_VERSION;
   return new ApiClient(parseHost(target.host, target.tls), {
     userAgent: `tsd/${VERSION} (${process.platform})`,
+    ...(headers ? { headers } : {}),
     ...(version ? { version: version.replace(/^v/, "") } : {}),
   });
 }

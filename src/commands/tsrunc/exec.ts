@@ -6,6 +6,7 @@ import { readText } from "../../ffi/host.ts";
 import { closeFd } from "../../ffi/libc.ts";
 import type { Verb } from "../tsrunc.ts";
 import { checkProcess, withHome } from "./bundle.ts";
+import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
@@ -37,14 +38,15 @@ export const verb: Verb = {
   failureStatus: 255,
   async run([id = "", ...words], flags, context) {
     try {
-      return await exec(id, words, flags, new StateStore(context.root));
+      return await exec(id, words, flags, context.root);
     } catch (error) {
       throw new Error(`exec failed: ${asStartError(error, "exec").message}`, { cause: error });
     }
   },
 };
 
-async function exec(id: string, words: string[], flags: Flags, store: StateStore): Promise<number> {
+async function exec(id: string, words: string[], flags: Flags, root: string): Promise<number> {
+  const store = new StateStore(root);
   const state = store.load(id);
   const status = store.status(state);
   if (status === "stopped") throw new Error("cannot exec in a stopped container");
@@ -60,6 +62,7 @@ async function exec(id: string, words: string[], flags: Flags, store: StateStore
     spec,
     pid: state.pid,
     process,
+    filter: await filterOf(spec.linux?.seccomp, root),
     io: choice.io,
     cgroup: state.cgroup,
     detach,

@@ -2,6 +2,7 @@
 import { cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../engine/runtime/container.ts";
 import { explainPlan } from "../../engine/runtime/explain.ts";
+import { compileFilter } from "../../engine/runtime/seccomp.ts";
 import type { Verb } from "../tsrunc.ts";
 import { readBundle, withHome } from "./bundle.ts";
 
@@ -17,6 +18,7 @@ export const verb: Verb = {
       id: "ID",
       spec: { ...spec, process },
       rootfs: { kind: "path", path: rootfs },
+      filter: spec.linux?.seccomp && compileFilter(spec.linux.seccomp),
       io: process.terminal ? { kind: "pty", master: "keeper" } : { kind: "inherit" },
       cgroup: cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, "ID"),
     });

@@ -11,6 +11,7 @@ import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import type { Context } from "../tsrunc.ts";
 import { type Bundle, readBundle, withHome } from "./bundle.ts";
+import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
@@ -43,6 +44,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
   const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = await chooseIo(process, flags, gated);
   const hooks = wantsHooks(spec.hooks);
+  const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
   try {
     if (gated) makeFifo(store.fifo(id));
@@ -50,6 +52,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
       id,
       spec: { ...spec, process },
       rootfs: { kind: "path", path: bundle.rootfs },
+      filter,
       io: choice.io,
       cgroup,
       control: true,

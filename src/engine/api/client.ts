@@ -85,11 +85,18 @@ export class ApiClient {
   /** The version both sides speak. */
   version(): Promise<string> {
     if (this.#pinned !== undefined) return Promise.resolve(this.#pinned);
-    this.#negotiated ??= this.request("HEAD", "/_ping", { unversioned: true }).then((answer) => {
-      const theirs = answer.headers.get("api-version") ?? OLDEST;
-      this.#pinned = olderThan(theirs, NEWEST) ? theirs : NEWEST;
-      return this.#pinned;
-    });
+    this.#negotiated ??= this.request("HEAD", "/_ping", { unversioned: true }).then(
+      (answer) => {
+        const theirs = answer.headers.get("api-version") ?? OLDEST;
+        this.#pinned = olderThan(theirs, NEWEST) ? theirs : NEWEST;
+        return this.#pinned;
+      },
+      // The call itself will fail in the same way, and name what was asked for.
+      (error: unknown) => {
+        if (error instanceof ConnectionError) return NEWEST;
+        throw error;
+      },
+    );
     return this.#negotiated;
   }
 
@@ -189,13 +196,14 @@ export class ApiClient {
   #explain(error: unknown, method: string, target: string): unknown {
     if (error instanceof ApiError || error instanceof ConnectionError) return error;
     const { code, message } = error as { code?: string; message: string };
-    const display = this.endpoint.display;
-    if (code === "EACCES" && this.endpoint.unix !== undefined) {
-      const verb = method[0] + method.slice(1).toLowerCase();
-      const path = this.endpoint.unix;
+    const { display, unix, host, port, tls } = this.endpoint;
+    const verb = method[0] + method.slice(1).toLowerCase();
+    const place = unix === undefined ? `${host}:${port}` : encodeURIComponent(unix);
+    const what = `${verb} "${tls ? "https" : "http"}://${place}${target}"`;
+    if (code === "EACCES" && unix !== undefined) {
       return new ConnectionError(
         `permission denied while trying to connect to the Docker daemon socket at ${display}: ` +
-          `${verb} "http://${encodeURIComponent(path)}${target}": dial unix ${path}: connect: permission denied`,
+          `${what}: dial unix ${unix}: connect: permission denied`,
       );
     }
     if (
@@ -209,9 +217,9 @@ export class ApiClient {
         `Cannot connect to the Docker daemon at ${display}. Is the docker daemon running?`,
       );
     }
-    return new ConnectionError(
-      `error during connect: ${method[0]}${method.slice(1).toLowerCase()} "${display}${target}": ${message}`,
-    );
+    const reason =
+      code === "ENOTFOUND" ? `dial tcp: lookup ${host}: no such host` : message.replace(/^E[A-Z]+: /, "");
+    return new ConnectionError(`error during connect: ${what}: ${reason}`);
   }
 }
 
