@@ -38,9 +38,20 @@ function drain(fd: number, path: string): Uint8Array {
   }
 }
 
-export function readBytes(path: string, flags = 0): Uint8Array {
-  const fd = sys("openat", CWD, cstring(path), O.O_RDONLY | O.O_CLOEXEC | flags, 0);
+export function readBytes(path: string): Uint8Array {
+  const fd = sys("openat", CWD, cstring(path), O.O_RDONLY | O.O_CLOEXEC, 0);
   return drain(check(fd, `open ${path}`), path);
+}
+
+/** A file that only this user can have written; undefined when there is none, or another could have. */
+export function readOwn(path: string): Uint8Array | undefined {
+  const fd = sys("openat", CWD, cstring(path), O.O_RDONLY | O.O_NOFOLLOW | O.O_NONBLOCK | O.O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const { uid, mode } = statusOf(fd);
+  const own = uid === process.geteuid?.() && (mode & S.S_IFMT) === S.S_IFREG && (mode & 0o022) === 0;
+  if (own) return drain(fd, path);
+  closeFd(fd);
+  return undefined;
 }
 
 export const readText = (path: string): string => new TextDecoder().decode(readBytes(path));

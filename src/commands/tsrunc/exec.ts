@@ -1,9 +1,10 @@
 /** `tsrunc exec ID COMMAND…`: another process in a running container. */
 import { compileExec } from "../../engine/runtime/exec.ts";
+import { STAGE_FD } from "../../engine/runtime/plan.ts";
 import type { CapabilitySets, Process, Spec } from "../../engine/runtime/spec.ts";
 import { startStage } from "../../engine/runtime/stage.ts";
 import { readText } from "../../ffi/host.ts";
-import { closeFd } from "../../ffi/libc.ts";
+import { check, closeFd, sys } from "../../ffi/libc.ts";
 import type { Verb } from "../tsrunc.ts";
 import { checkProcess, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
@@ -11,7 +12,7 @@ import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
-import { StateStore } from "./state-store.ts";
+import { type ContainerState, StateStore } from "./state-store.ts";
 
 export const verb: Verb = {
   flags: {
@@ -57,10 +58,12 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   checkProcess(process);
   const detach = flags.on("detach");
   const choice = await chooseIo(process, flags, detach);
+  const pidfd = openProcess(state, store);
   const plan = compileExec({
     id,
     spec,
     pid: state.pid,
+    pidfd: STAGE_FD.firstPassed + choice.fds.length,
     process,
     filter: await filterOf(spec.linux?.seccomp, root),
     io: choice.io,
@@ -73,9 +76,10 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   });
   const stage = startStage(plan, {
     stdio: ["inherit", "inherit", "inherit"],
-    fds: choice.fds,
+    fds: [...choice.fds, pidfd],
     control: true,
   });
+  closeFd(pidfd);
   const pid = hearPid(stage);
   if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   if (detach || pid === 0) await stage.done;
@@ -91,6 +95,14 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   const result = await stage.done;
   await terminal?.close();
   return result;
+}
+
+/** Its number is its own for as long as it lives, which is asked after the pidfd is there. */
+function openProcess(state: ContainerState, store: StateStore): number {
+  const pidfd = check(sys("pidfd_open", state.pid, 0), `open the container's process ${state.pid}`);
+  if (store.status(state) !== "stopped") return pidfd;
+  closeFd(pidfd);
+  throw new Error("cannot exec in a stopped container");
 }
 
 /** A whole process of a file, or the container's own with what the flags change. */

@@ -21,6 +21,8 @@ import type { Linux, Process } from "./spec.ts";
 export interface CommandOptions {
   process: Process;
   linux: Linux;
+  /** Of the seccomp profile. */
+  filter: Uint8Array | undefined;
   /** Streams that become the user's. */
   own: readonly number[];
   /** Where the label of the next execve is written, if there is one. */
@@ -35,20 +37,20 @@ export interface CommandOptions {
 }
 
 export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
-  const { process, linux, own, labelFile, init, gate, alive, preserve } = options;
+  const { process, linux, filter, own, labelFile, init, gate, alive, preserve } = options;
   setUmask(plan, process.user?.umask ?? 0o022);
   if (process.noNewPrivileges) setNoNewPrivileges(plan);
   setPriorities(plan, process);
   if (linux.personality) setPersonality(plan, linux.personality.domain);
   writeLabel(plan, process, labelFile);
   setRlimits(plan, process.rlimits ?? []);
-  // Without no-new-privileges a filter needs CAP_SYS_ADMIN; with it, it goes in as late as can be.
-  if (linux.seccomp && !process.noNewPrivileges) installSeccomp(plan, linux.seccomp);
   closeAllBut(plan, neededFds(options));
+  // Without no-new-privileges a filter needs CAP_SYS_ADMIN; with it, it goes in as late as can be.
+  if (linux.seccomp && !process.noNewPrivileges) installSeccomp(plan, linux.seccomp, filter);
   becomeUser(plan, { process, own });
   // With an init the container has started before its command is looked for, as with docker-init
   const command = init ? undefined : lookUpCommand(plan, process);
-  if (linux.seccomp && process.noNewPrivileges) installSeccomp(plan, linux.seccomp);
+  if (linux.seccomp && process.noNewPrivileges) installSeccomp(plan, linux.seccomp, filter);
   if (gate !== undefined) waitAtGate(plan, gate, alive);
   if (preserve) passOn(plan, preserve);
   if (command) execute(plan, command);

@@ -44,6 +44,7 @@ import {
   mapIds,
   type NamespacePlan,
   openNamespaces,
+  type Pidfds,
 } from "./namespaces.ts";
 import { flags, type Named, type Plan, PlanBuilder, type Slot } from "./plan.ts";
 import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
@@ -55,6 +56,8 @@ export interface ContainerOptions {
   id: string;
   spec: Spec;
   rootfs: Rootfs;
+  /** `compileFilter` of the specification's seccomp profile. */
+  filter: Uint8Array | undefined;
   io: ProcessIo;
   /** Of `cgroupOf`; none for `[]`. */
   cgroup: Cgroup;
@@ -73,6 +76,8 @@ export interface ContainerOptions {
   hooks?: boolean;
   /** fds above 2 that the process gets: the stage was given them as its fds from 6 on (or 7, see `firstPreserved`). */
   preserve?: { count: number; first: number };
+  /** Of processes whose namespaces are joined; without, those are opened by their paths. */
+  pidfds?: Pidfds;
   noPivot?: boolean;
   noNewKeyring?: boolean;
   /** Of the inherited streams: those to give to the process's user, and those that are /dev/null. */
@@ -126,7 +131,7 @@ class ContainerCompiler {
     createCgroup(plan, this.#scratch, cgroup, this.#linux.resources ?? {});
     const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
     const streams = prepareStreams(plan, io);
-    const namespaces = openNamespaces(plan, this.#linux);
+    const namespaces = openNamespaces(plan, this.#linux, this.#options.pidfds);
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);
     const alive = this.#vfork ? undefined : new Pipe(plan);
     const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
@@ -223,6 +228,7 @@ class ContainerCompiler {
     runCommand(plan, {
       process: this.#process,
       linux: this.#linux,
+      filter: this.#options.filter,
       own,
       labelFile,
       ...(init && { init }),

@@ -30,9 +30,13 @@ export interface ExecOptions {
   id: string;
   /** Of the container: its namespaces, seccomp profile and personality hold for the process, too. */
   spec: Spec;
-  /** The container's first process, in the host's pid namespace; the caller knows that it is still that one. */
+  /** The container's first process, in the host's pid namespace. */
   pid: number;
+  /** The stage's fd of its pidfd: the number alone may be another process's by the time that the stage looks. */
+  pidfd?: number;
   process: Process;
+  /** `compileFilter` of the specification's seccomp profile. */
+  filter: Uint8Array | undefined;
   io: ProcessIo;
   /** The container's, as it was created. */
   cgroup: Cgroup;
@@ -53,15 +57,19 @@ export function compileExec(options: ExecOptions): Plan {
   if (!process.cwd.startsWith("/"))
     throw new EngineError("invalid", `Cwd must be an absolute path: ${process.cwd}`);
   const plan = new PlanBuilder();
-  const [scratch, target] = [plan.fd(), plan.fd()];
+  const scratch = plan.fd();
+  const target = options.pidfd ?? plan.fd();
   const pid = plan.slot("pid of the process");
   const types = namespaceTypes(options.spec);
   // Or the container could reach into this process from the moment that it shares its pid namespace.
   plan.call("prctl", [flags(PR, "PR_SET_DUMPABLE"), 0, 0, 0, 0], { label: "make the stage undumpable" });
   const kept = keeper && openKeeper(plan, keeper);
   const streams = prepareStreams(plan, io);
-  const label = `open the container's process ${options.pid}`;
-  plan.call("pidfd_open", [options.pid, 0], { label, fd: target });
+  if (options.pidfd === undefined)
+    plan.call("pidfd_open", [options.pid, 0], {
+      label: `open the container's process ${options.pid}`,
+      fd: target,
+    });
   if (types.includes("pid"))
     plan.call("setns", [target, namespaceFlag("pid")], { label: "join pid namespace" });
   const into = unifiedFolder(cgroup) && openUnified(plan, plan.fd(), cgroup);
@@ -138,6 +146,7 @@ function enter(
   runCommand(plan, {
     process,
     linux: spec.linux ?? {},
+    filter: options.filter,
     own,
     labelFile,
     ...(preserve && { preserve }),

@@ -2,7 +2,6 @@
 import { SECCOMP } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
-import { bpfProgram, compileSeccomp } from "./seccomp.ts";
 import type { Seccomp } from "./spec.ts";
 
 /** Those of the specification; TSYNC means nothing to a process with one thread. */
@@ -13,13 +12,16 @@ const FLAGS = {
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: undefined,
 } as const;
 
-export function installSeccomp(plan: PlanBuilder, profile: Seccomp): void {
+/** `filter` is what `compileFilter` has made of the profile: whoever keeps filters can do without compiling them. */
+export function installSeccomp(plan: PlanBuilder, profile: Seccomp, filter: Uint8Array | undefined): void {
   if (profile.listenerPath)
     throw new EngineError("notImplemented", "seccomp: listenerPath is not supported yet");
-  const program = compileSeccomp(profile);
-  const code = plan.bytes(bpfProgram(program), `filter, ${program.length} instructions`);
-  const prog = plan.struct(16, `{${program.length}, filter}`, [
-    [0, "u16", program.length],
+  // Never a container without the filter that it was to have.
+  if (!filter) throw new EngineError("internal", "seccomp: the profile was not compiled");
+  const length = filter.length / 8;
+  const code = plan.bytes(filter, `filter, ${length} instructions`);
+  const prog = plan.struct(16, `{${length}, filter}`, [
+    [0, "u16", length],
     [8, "u64", code],
   ]);
   // As runc: when nothing is said, without the speculation barriers, which cost much and protect little.

@@ -316,14 +316,18 @@ function ordered({ high, low, vh, vl, wide, last, yes, no }: Ordered): Instructi
   return wide ? [high, ins(JGT, vh, yes, 0), ins(JEQ, vh, 0, no), ...lowTest] : lowTest;
 }
 
-export function bpfProgram(program: readonly Instruction[]): Uint8Array {
+/** The profile as the kernel takes it: an array of struct sock_filter. */
+export const compileFilter = (profile: Seccomp, native: SeccompArch = ARCH): Uint8Array =>
+  bpfProgram(compileSeccomp(profile, native));
+
+function bpfProgram(program: readonly Instruction[]): Uint8Array {
   const bytes = new Uint8Array(program.length * 8);
   const view = new DataView(bytes.buffer);
-  program.forEach(({ code, jt, jf, k }, i) => {
+  for (const [i, { code, jt, jf, k }] of program.entries()) {
     view.setUint16(i * 8, code, true);
     view.setUint8(i * 8 + 2, jt);
     view.setUint8(i * 8 + 3, jf);
     view.setUint32(i * 8 + 4, k, true);
-  });
+  }
   return bytes;
 }

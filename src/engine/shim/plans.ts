@@ -1,45 +1,71 @@
 /** The runtime's plans, made for what the shim is asked. */
 import { readFileSync } from "node:fs";
+import { EngineError } from "../errors.ts";
 import { cgroupOf, detectCgroups } from "../runtime/cgroup-layout.ts";
 import { compileContainer } from "../runtime/container.ts";
 import { compileExec } from "../runtime/exec.ts";
 import type { ProcessIo } from "../runtime/io.ts";
+import { type Pidfds, processOfNamespace } from "../runtime/namespaces.ts";
+import { STAGE_FD } from "../runtime/plan.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type { Compilers } from "./compile.ts";
+import { keptFilters } from "./filters.ts";
 import type { ContainerIo } from "./types.ts";
 
 export function runtimeCompilers(): Compilers {
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   // Hierarchies do not come and go under a running system.
   const layout = detectCgroups();
+  const filterOf = keptFilters();
   return {
-    container: ({ id, spec, rootfs, io, init }, { socket, exitRecord }) => {
+    container: ({ id, spec, rootfs, io, init }, { socket, exitRecord }, pidfdOf) => {
+      const joined = joinedProcesses(spec, pidfdOf);
       const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
       const plan = compileContainer({
         id,
         spec,
         rootfs,
+        filter: filterOf(spec),
         io: processIo(io),
         cgroup,
+        pidfds: joined.pidfds,
         init,
         keeper: { socket, record: exitRecord, bootId },
       });
       // What is killed and removed must be the container's alone, whatever path the specification names.
-      return { plan, cgroups: cgroup.map(({ path }) => path).filter((path) => path.includes(id)) };
+      const cgroups = cgroup.map(({ path }) => path).filter((path) => path.includes(id));
+      return { plan, cgroups, options: { fds: joined.fds } };
     },
     exec: ({ container: id, process, io }, container, { socket, exitRecord }) => {
       const spec = container.spec();
+      const { pidfd } = container;
       const plan = compileExec({
         id,
         spec,
         pid: container.record.pid,
+        ...(pidfd >= 0 && { pidfd: STAGE_FD.firstPassed }),
         process,
+        filter: filterOf(spec),
         io: processIo(io),
         cgroup: cgroupOf(layout, spec.linux?.cgroupsPath, id),
         keeper: { socket, record: exitRecord, bootId },
       });
-      return { plan, cgroups: [] };
+      return { plan, cgroups: [], ...(pidfd >= 0 && { options: { fds: [pidfd] } }) };
     },
   };
+}
+
+/** Whose namespaces the container joins: by pidfd, since a number may be another's by the time that it is looked at. */
+function joinedProcesses(spec: Spec, pidfdOf: (pid: number) => number): { pidfds: Pidfds; fds: number[] } {
+  const pids = new Set(spec.linux?.namespaces?.map(processOfNamespace).filter((pid) => pid !== undefined));
+  const pidfds = new Map([...pids].map((pid, i) => [pid, STAGE_FD.firstPassed + i]));
+  const fds = [...pids].map((pid) => {
+    const pidfd = pidfdOf(pid);
+    if (pidfd < 0)
+      throw new EngineError("conflict", `cannot join the namespaces of process ${pid}: it is not running`);
+    return pidfd;
+  });
+  return { pidfds, fds };
 }
 
 const processIo = (io: ContainerIo): ProcessIo =>

@@ -3,6 +3,7 @@ import { cgroupOf, detectCgroups } from "../../../../src/engine/runtime/cgroup-l
 import { compileContainer } from "../../../../src/engine/runtime/container.ts";
 import { startFailure } from "../../../../src/engine/runtime/failure.ts";
 import type { Plan, SyscallStep } from "../../../../src/engine/runtime/plan.ts";
+import { compileFilter } from "../../../../src/engine/runtime/seccomp.ts";
 import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../../../src/engine/runtime/spec.ts";
 
@@ -33,6 +34,7 @@ const compile = (of: Spec): Plan =>
     id: "id",
     spec: of,
     rootfs: { kind: "path", path: "/r" },
+    filter: of.linux?.seccomp && compileFilter(of.linux.seccomp),
     io: { kind: "inherit" },
     cgroup: CGROUP,
   });
