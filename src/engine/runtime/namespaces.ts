@@ -34,8 +34,17 @@ export function namespaceFlag(type: NamespaceType): Named {
   return flags(CLONE, FLAGS[type]);
 }
 
+/** Fds of the stage, pidfds, by the number of the process: setns takes them, and they never mean another process. */
+export type Pidfds = ReadonlyMap<number, number>;
+
+/** The process whose namespace a path names. */
+export function processOfNamespace({ path }: Namespace): number | undefined {
+  const pid = /^\/proc\/(\d+)\/ns\/\w+$/.exec(path ?? "")?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
 /** In the first process: opens what is joined, and sets what only children can be in (pid, time). */
-export function openNamespaces(plan: PlanBuilder, linux: Linux): NamespacePlan {
+export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds): NamespacePlan {
   const list = linux.namespaces ?? [];
   const seen = new Set<string>();
   for (const { type } of list) {
@@ -47,12 +56,14 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux): NamespacePlan {
   }
   const isNew = (type: NamespaceType) => list.some((entry) => entry.type === type && !entry.path);
   const joined: { type: NamespaceType; fd: number }[] = [];
-  for (const { type, path } of list) {
+  for (const namespace of list) {
+    const { type, path } = namespace;
     if (!path) continue;
     refuseUnsupported(type, isNew("user"));
-    const fd = plan.fd();
+    const held = pidfds?.get(processOfNamespace(namespace) ?? -1);
+    const fd = held ?? plan.fd();
     const label = `open ${type} namespace ${path}`;
-    openHost(plan, path, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
+    if (held === undefined) openHost(plan, path, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
     if (type === "pid" || type === "time") {
       plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace ${path}` });
     } else joined.push({ type, fd });

@@ -24,11 +24,14 @@ export interface Compiled {
 
 export interface RunningContainer {
   record: LaunchRecord;
+  /** Of its first process; stays the supervisor's. -1: only its number is known, since its keeper does not answer. */
+  pidfd: number;
   /** Its specification, as far as an exec needs it. */
   spec(): Spec;
 }
 
 export interface Compilers {
-  container(request: LaunchRequest, paths: KeeperPaths): Compiled;
+  /** `pidfdOf`: of a running container's first process, by its number; stays the supervisor's. -1 when there is none. */
+  container(request: LaunchRequest, paths: KeeperPaths, pidfdOf: (pid: number) => number): Compiled;
   exec(request: ExecLaunchRequest, container: RunningContainer, paths: KeeperPaths): Compiled;
 }

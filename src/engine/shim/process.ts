@@ -62,6 +62,11 @@ export class SupervisedProcess {
     return this.record.id;
   }
 
+  /** Of the process, whatever became of its number; -1 without its keeper. */
+  get pidfd(): number {
+    return this.#pidfd;
+  }
+
   get running(): boolean {
     return this.exit === undefined && this.record.pid > 0;
   }

@@ -130,7 +130,7 @@ export class Supervisor {
       io: request.io,
       log: request.log,
       spec: request.spec,
-      compile: (paths) => this.#compilers.container(request, paths),
+      compile: (paths) => this.#compilers.container(request, paths, (pid) => this.#pidfdOf(pid)),
     });
   }
 
@@ -147,7 +147,11 @@ export class Supervisor {
       compile: (paths) =>
         this.#compilers.exec(
           request,
-          { record: container.record, spec: () => this.#records.readSpec(container.id) },
+          {
+            record: container.record,
+            pidfd: container.pidfd,
+            spec: () => this.#records.readSpec(container.id),
+          },
           paths,
         ),
     });
@@ -238,6 +242,14 @@ export class Supervisor {
 
   async signal(id: string, signal: number, all: boolean): Promise<void> {
     const process = this.#running(id);
+  #pidfdOf(pid: number): number {
+    for (const process of this.#processes.values()) {
+      if (process.record.pid === pid && process.id === process.record.container && process.running)
+        return process.pidfd;
+    }
+    return -1;
+  }
+
     if (!all) process.signal(signal);
     else if (signal === 9) await killCgroups(process.record.cgroups);
     else signalCgroups(process.record.cgroups, signal);
