@@ -52,7 +52,7 @@ export function createContainerServices(options: ContainerServiceOptions): {
     defaultLog: options.defaultLog ?? { Type: "json-file", Config: {} },
     init: options.init ?? false,
     stopTimeout: options.stopTimeout ?? 10,
-
+    afterwards: new Set(),
     warn,
   };
   return { containers: new Containers(ctx), execs, volumes };

@@ -31,7 +31,7 @@ export class Container {
   state: ContainerState;
   /** Being removed: nothing else may begin. */
   removing = false;
-  /** Gone, files and all. */
+  /** Its row is gone; its files go next. */
   removed = false;
   /** Being restarted: its end is not the end, so AutoRemove does not apply. */
   restarting = false;

@@ -35,6 +35,8 @@ export interface ContainerContext {
   init: boolean;
   /** Seconds between the stop signal and SIGKILL when the container says nothing. */
   stopTimeout: number;
+  /** What goes on after the answer, and what the daemon waits for before it ends. */
+  afterwards: Set<Promise<void>>;
   /** Tells the operator of what no client can be told. */
   warn: (message: string) => void;
 }

@@ -60,23 +60,25 @@ function stillRunning(container: Container): EngineError {
   );
 }
 
-/** The row goes first: what a crash then leaves on disk belongs to nobody, and start-up sweeps it. */
+/**
+ * The row goes first: what a crash then leaves on disk belongs to nobody, and start-up sweeps it. So nobody has to
+ * wait for the disk either. Volumes are told of in events of their own, which come before.
+ */
 async function erase(ctx: ContainerContext, container: Container, volumes: boolean): Promise<void> {
   const own = volumes
     ? container.record.mounts.filter((mount) => mount.type === "volume").map((mount) => mount.name!)
     : [];
   ctx.execs.forget(container);
   ctx.store.remove(container);
-  const leftovers = await Promise.allSettled([
-    ctx.images.discard(container.id),
-    rm(filesOf(ctx, container.id).folder, { recursive: true, force: true }),
-    ctx.volumes.discard(own),
-  ]);
-  for (const leftover of leftovers) {
-    if (leftover.status === "rejected")
-      ctx.warn(`removing the files of ${container.id}: ${(leftover.reason as Error).message}`);
-  }
+  const failed = (error: Error): void => ctx.warn(`removing the files of ${container.id}: ${error.message}`);
+  if (own.length > 0) await ctx.volumes.discard(own).catch(failed);
   container.removed = true;
   emit(ctx, container, "destroy");
   container.changed();
+  const files = Promise.all([
+    ctx.images.discard(container.id),
+    rm(filesOf(ctx, container.id).folder, { recursive: true, force: true }),
+  ]);
+  const sweeping = files.then(() => {}, failed).finally(() => ctx.afterwards.delete(sweeping));
+  ctx.afterwards.add(sweeping);
 }

@@ -174,6 +174,11 @@ export class Containers implements ContainerService {
     this.#restored = true;
   }
 
+  /** Resolves when nothing is under way that was answered already. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#ctx.afterwards);
+  }
+
   async shutdown(): Promise<void> {
     const running = [...this.#ctx.store.all()].filter(({ state }) => isRunning(state));
     await Promise.all(

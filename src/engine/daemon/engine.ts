@@ -68,6 +68,7 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
   return {
     engine: { ...services, containers, images, events, networks, system },
     close: async () => {
+      await services.containers.settle();
       shim.close();
       db.close();
     },

@@ -117,6 +117,8 @@ class FakeImages implements ContainerImages {
   readonly #folder: string;
   config: ImageRunConfig = { Cmd: ["sh"], Env: ["PATH=/bin"], Labels: { from: "image" } };
   readonly discarded: string[] = [];
+  /** How long the disk takes. */
+  discarding: Promise<void> = Promise.resolve();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -137,6 +139,7 @@ class FakeImages implements ContainerImages {
   }
   async discard(id: string): Promise<void> {
     this.discarded.push(id);
+    await this.discarding;
   }
   async usage() {
     return { rw: 10, rootfs: 100 };
@@ -176,6 +179,7 @@ export class Rig {
       defaultLog: { Type: "json-file", Config: {} },
       init: false,
       stopTimeout: 10,
+      afterwards: new Set(),
       warn: (message) => this.warnings.push(message),
     };
     this.containers = new Containers(this.ctx);

@@ -40,6 +40,26 @@ test("--rm removes at the end, and wait for it gets the status", async () => {
   expect(rig.shim.released).toEqual([id]);
 });
 
+test("nobody waits for the disk of what is removed, but the end of the daemon", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } });
+  const disk = Promise.withResolvers<void>();
+  rig.images.discarding = disk.promise;
+  const { result } = await rig.containers.wait(id, "removed", never);
+  await rig.containers.start(id);
+  rig.shim.end(id, 0);
+  expect(await result).toEqual({ StatusCode: 0 });
+  let settled = false;
+  const ending = rig.containers.settle().then(() => {
+    settled = true;
+  });
+  await settle();
+  expect(settled).toBe(false);
+  disk.resolve();
+  await ending;
+  expect(rig.warnings).toEqual([]);
+});
+
 test("a failed start is kept in the state, with the status that the client will end with", async () => {
   using rig = new Rig();
   const id = await rig.create({ Cmd: ["nosuch"] });
