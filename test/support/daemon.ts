@@ -17,6 +17,8 @@ export interface DaemonOptions {
   under?: readonly string[];
   /** Do not wait for the socket. */
   wait?: boolean;
+  /** The words that start tsd. Default: what `TSD` names, or the sources. */
+  program?: readonly string[];
 }
 
 export class Daemon implements AsyncDisposable {
@@ -38,11 +40,24 @@ export class Daemon implements AsyncDisposable {
     return this.#process!.pid;
   }
 
-  async start({ args = [], env = {}, hosts, under = [], wait = true }: DaemonOptions = {}): Promise<this> {
+  get running(): boolean {
+    return (
+      this.#process !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
+    );
+  }
+
+  async start({
+    args = [],
+    env = {},
+    hosts,
+    under = [],
+    wait = true,
+    program = PROGRAM,
+  }: DaemonOptions = {}): Promise<this> {
     const listen = (hosts ?? [`unix://${this.socket}`]).flatMap((host) => ["-H", host]);
     const command = [
       ...under,
-      ...PROGRAM,
+      ...program,
       "daemon",
       ...["--data-root", join(this.folder, "data"), "--exec-root", join(this.folder, "exec")],
       ...["--pidfile", join(this.folder, "pid"), ...listen, ...args],

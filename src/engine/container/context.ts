@@ -2,7 +2,7 @@
 import { EngineError } from "../errors.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { ContainerImages } from "../image/types.ts";
-import type { Exit, ShimClient } from "../shim/types.ts";
+import type { Exit, ShimClient, Supervised } from "../shim/types.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Container } from "./container.ts";
 import type { Host } from "./host.ts";
@@ -13,6 +13,8 @@ import type { ContainerStore } from "./store.ts";
 export interface ContainerExecs {
   /** An exit that is not a container's. False when it is no exec's either. */
   ended(exit: Exit): boolean;
+  /** To be asked before the shim is: the way to tell of what the shim knows then. */
+  reconcile(): (supervised: ReadonlyMap<string, Supervised>) => void;
   /** The container ended: its execs are forgotten. */
   forget(container: Container): void;
 }

@@ -22,6 +22,7 @@ export async function reconcile(ctx: ContainerContext): Promise<void> {
   for (const container of ctx.store.all()) {
     if (isRunning(container.state)) before.set(container, container.state.startedAt);
   }
+  const reconcileExecs = ctx.execs.reconcile();
   const supervised = new Map((await ctx.shim.list()).map((entry) => [entry.id, entry]));
   for (const [container, startedAt] of before) {
     if (!supervised.has(container.id)) await lost(ctx, container, startedAt);
@@ -32,6 +33,7 @@ export async function reconcile(ctx: ContainerContext): Promise<void> {
     else if (entry.exit !== undefined) await handleExit(ctx, entry.exit);
     else if (entry.container === entry.id) await stray(ctx, entry.id);
   }
+  reconcileExecs(supervised);
 }
 
 /** It ran, and no shim knows it: the host was booted, or its keeper is gone without a record. */

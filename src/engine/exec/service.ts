@@ -5,7 +5,7 @@ import type { Attachment, ExecCreateBody, ExecInspect, ExecService } from "../ap
 import type { Container } from "../container/container.ts";
 import { type ContainerExecs, emit } from "../container/context.ts";
 import type { Host } from "../container/host.ts";
-import type { Exit } from "../shim/types.ts";
+import type { Exit, Supervised } from "../shim/types.ts";
 import type { ExecContext } from "./context.ts";
 import { create } from "./create.ts";
 import { inspect, resize } from "./inspect.ts";
@@ -14,6 +14,8 @@ import { ExecStore } from "./store.ts";
 
 /** How long the result of one that ended can be asked for. */
 const KEPT_MS = 5 * 60_000;
+/** The status of one that no shim knows any more, as of a container. */
+const LOST = 255;
 
 export class Execs implements ExecService, ContainerExecs {
   readonly #ctx: ExecContext;
@@ -75,6 +77,24 @@ export class Execs implements ExecService, ContainerExecs {
       emit(this.#ctx, container, "exec_die", { execID: id, exitCode: String(status) });
     }
     return true;
+  }
+
+  reconcile(): (supervised: ReadonlyMap<string, Supervised>) => void {
+    // What is started while the shim is asked must not be taken for lost.
+    const before = [...this.#ctx.execs.all()].filter((exec) => exec.running && exec.pid !== 0);
+    return (supervised) => {
+      for (const { id, running } of before) {
+        if (running && !supervised.has(id)) this.ended({ id, status: LOST, time: "0", oomKilled: false });
+      }
+      for (const { id, pid, exit } of supervised.values()) {
+        const exec = this.#ctx.execs.get(id);
+        if (exec === undefined || exec.running || exec.exitCode !== null || exit !== undefined) continue;
+        // It was started, and then the daemon was killed before it could write so.
+        exec.running = true;
+        exec.pid = pid;
+        this.#ctx.execs.save(exec);
+      }
+    };
   }
 
   forget(container: Container): void {

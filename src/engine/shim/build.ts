@@ -3,10 +3,10 @@ import { statSync } from "node:fs";
 import { VERSION } from "../../version.ts";
 
 /**
- * The file is told apart by size and time, too: two builds may bear one version. To be asked early: the file
- * may be replaced under a running process.
+ * The file is told apart by size and time, too: two builds may bear one version. /proc leads to the file that we
+ * run, even when another has its name by now.
  */
 export function buildId(): string {
-  const { size, mtimeMs } = statSync(process.execPath);
+  const { size, mtimeMs } = statSync("/proc/self/exe");
   return `${VERSION}-${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}`;
 }

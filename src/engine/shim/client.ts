@@ -1,8 +1,8 @@
 /**
  * The daemon's side of the shim: finds it, starts it, replaces one of another build, and starts it again when it died.
  *
- * A request whose answer was lost with the connection is sent once more to the successor: all of them may be
- * repeated (a signal may then be sent twice, which is better than not at all).
+ * A request whose answer was lost with the connection is sent again to the successor: all of them may be repeated (a
+ * signal may then be sent twice, which is better than not at all).
  */
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,7 @@ import { buildId } from "./build.ts";
 import { Connection, ConnectionLost, openSocket } from "./connection.ts";
 import type { AttachHello, Method, Methods, Notice } from "./protocol.ts";
 import { shimExists, startShim } from "./start.ts";
-import type { AttachOptions, Exit, ShimClient } from "./types.ts";
+import type { AttachOptions, ExecLaunchRequest, Exit, LaunchRequest, ShimClient } from "./types.ts";
 
 export interface ConnectOptions {
   execRoot: string;
@@ -23,6 +23,8 @@ export interface ConnectOptions {
 /** A shim that starts takes back all containers before it answers. */
 const START_TIMEOUT_MS = 20_000;
 const RETRY_MS = 10;
+/** A shim that dies of one request so often dies of that request. */
+const MAX_ATTEMPTS = 5;
 /** How long a service manager has to start the next shim, before the daemon does it. */
 const SERVICE_PATIENCE_MS = 700;
 
@@ -43,6 +45,8 @@ class Client implements ShimClient {
   #closed = false;
   /** The shim was a service: its manager starts the next. */
   #service = false;
+  /** The build of the shim that was asked to make room. */
+  #replaced: string | undefined;
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -55,8 +59,8 @@ class Client implements ShimClient {
     await this.#connection;
   }
 
-  launch = (request: Methods["launch"][0]) => this.#request("launch", request);
-  exec = (request: Methods["exec"][0]) => this.#request("exec", request);
+  launch = (request: LaunchRequest) => this.#request("launch", { ...request, attempt: crypto.randomUUID() });
+  exec = (request: ExecLaunchRequest) => this.#request("exec", { ...request, attempt: crypto.randomUUID() });
   list = () => this.#request("list", {});
 
   async signal(id: string, signal: number, all = false): Promise<void> {
@@ -80,19 +84,22 @@ class Client implements ShimClient {
   }
 
   async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Socket> {
-    await this.#connection;
-    let socket: Socket;
-    try {
-      socket = await openSocket(this.#path);
-    } catch {
-      // It died just now: its successor is on its way.
-      await sleep(RETRY_MS);
-      await this.#connection;
-      socket = await openSocket(this.#path);
-    }
     const hello: AttachHello = { attach: { id, options, io } };
-    socket.write(`${JSON.stringify(hello)}\n`);
-    const answer = await firstLine(socket);
+    let socket: Socket;
+    let answer: string;
+    for (let attempt = 1; ; attempt++) {
+      await this.#connection;
+      try {
+        socket = await openSocket(this.#path);
+        socket.write(`${JSON.stringify(hello)}\n`);
+        answer = await firstLine(socket);
+        break;
+      } catch (error) {
+        if (this.#closed || attempt === MAX_ATTEMPTS) throw error;
+        // It died just now: its successor is on its way.
+        await sleep(RETRY_MS);
+      }
+    }
     if (answer !== '{"ok":true}') {
       socket.destroy();
       throw new EngineError("unavailable", `attach to ${id}: ${answer}`);
@@ -121,13 +128,13 @@ class Client implements ShimClient {
   }
 
   async #request<M extends Method>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
-    const connection = this.#connection;
-    try {
-      return await (await connection).request(method, params);
-    } catch (error) {
-      if (!(error instanceof ConnectionLost) || this.#closed) throw error;
-      // `close` comes before the rejection is seen here: there is a new connection to wait for.
-      return await (await this.#connection).request(method, params);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // After a loss: `close` comes before the rejection is seen here, so there is a new connection to wait for.
+        return await (await this.#connection).request(method, params);
+      } catch (error) {
+        if (!(error instanceof ConnectionLost) || this.#closed || attempt === MAX_ATTEMPTS) throw error;
+      }
     }
   }
 
@@ -181,7 +188,9 @@ class Client implements ShimClient {
     });
     const peer = await connection.peer;
     this.#service = peer.stays === true;
-    if (peer.build !== this.#build) {
+    // When the same comes back, it is what the service manager has: it serves us as well, the protocol only grows.
+    if (peer.build !== this.#build && peer.build !== this.#replaced) {
+      this.#replaced = peer.build;
       await connection.request("handOver", {}).catch(() => {});
       await Promise.race([gone.promise, sleep(5000)]);
       connection.close();

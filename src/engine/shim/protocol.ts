@@ -11,8 +11,8 @@
  * **Attach connection.** The client opens with one line, an {@link AttachHello}. The shim answers with one
  * line, `{"ok":true}` or `{"error":…}`, and then the connection is the raw stream of `ShimClient.attach`.
  *
- * A process that ended is told (`exit`) and listed until `release`; a `launch` of an id that runs already answers
- * with what runs: so a client whose shim died may simply ask again.
+ * A process that ended is told (`exit`) and listed until `release`; a `launch` of an id that runs already, or of the
+ * same attempt, answers with what was launched: so a client whose shim died may simply ask again.
  */
 import type { ErrorKind } from "../errors.ts";
 import type { AttachOptions, ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
@@ -33,10 +33,15 @@ export interface AttachHello {
   attach: { id: string; options: AttachOptions; io: "pipes" | "pty" };
 }
 
+/** A launch that is asked for again, since its answer was lost, is told by this from a new one of the same id. */
+export interface Attempt {
+  attempt?: string;
+}
+
 /** Method → its parameters and its result. */
 export interface Methods {
-  launch: [LaunchRequest, Launched];
-  exec: [ExecLaunchRequest, Launched];
+  launch: [LaunchRequest & Attempt, Launched];
+  exec: [ExecLaunchRequest & Attempt, Launched];
   signal: [{ id: string; signal: number; all: boolean }, null];
   resize: [{ id: string; cols: number; rows: number }, null];
   pause: [{ id: string }, null];

@@ -23,6 +23,8 @@ export interface LaunchRecord {
   container: string;
   io: ContainerIo;
   log: LogTarget;
+  /** Which request it was launched for (protocol.ts). */
+  attempt?: string;
   /** Cgroup folders, of every hierarchy, that are the container's own: where it is frozen and killed. Empty for an exec. */
   cgroups: string[];
   /** 0 until the keeper has it. */

@@ -8,11 +8,14 @@ export interface StartOptions {
   program?: readonly string[];
 }
 
-/** This program, under its long name: from source it is Bun with our main file. */
+/**
+ * This program, under its long name: from source it is Bun with our main file. By way of /proc, since the file may
+ * have been replaced or removed under us, and a shim of another build would not do.
+ */
 const self = (): string[] =>
   Bun.main.startsWith("/$bunfs/")
-    ? [process.execPath, "ts-shim"]
-    : [process.execPath, new URL("../../main.ts", import.meta.url).pathname, "ts-shim"];
+    ? ["/proc/self/exe", "ts-shim"]
+    : ["/proc/self/exe", new URL("../../main.ts", import.meta.url).pathname, "ts-shim"];
 
 /** Is a shim there already, though it may not answer yet? Whoever holds the lock is one. */
 export function shimExists(execRoot: string): boolean {
@@ -38,6 +41,7 @@ export function startShim({ execRoot, program }: StartOptions): { exited(): stri
     const shim = Bun.spawn([...(program ?? self()), "--exec-root", execRoot], {
       // Its own session: no terminal's signals, no process group of ours.
       detached: true,
+      ...(program === undefined ? { argv0: process.execPath } : {}),
       cwd: "/",
       stdio: ["ignore", log, log],
       // Nothing of the daemon's environment: it may hold secrets, and variables that change the program.

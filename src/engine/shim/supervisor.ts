@@ -18,6 +18,7 @@ import type { Compiled, Compilers } from "./compile.ts";
 import { Journal, type Unfinished } from "./journal.ts";
 import { Poller } from "./poller.ts";
 import { type ProcessContext, SupervisedProcess } from "./process.ts";
+import type { Attempt } from "./protocol.ts";
 import { type LaunchRecord, Records } from "./records.ts";
 import type { Session } from "./session.ts";
 import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
@@ -30,6 +31,8 @@ export interface SupervisorEvents {
 
 /** How long a successor waits for one keeper before it serves without it. */
 const KEEPER_PATIENCE_MS = 300;
+/** And for a stage that was still at work when its predecessor was killed, and may take a while on a busy machine. */
+const LAUNCH_PATIENCE_MS = 5000;
 
 export class Supervisor {
   readonly #compilers: Compilers;
@@ -39,6 +42,8 @@ export class Supervisor {
   readonly #journal: Journal;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #launching = new Map<string, Promise<Launched>>();
+  /** A predecessor's launches that it did not see to their end. */
+  readonly #halfLaunched = new Map<string, Promise<void>>();
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
@@ -95,8 +100,13 @@ export class Supervisor {
     }
     this.#processes.set(record.id, process);
     const back = this.#reconnect(process, unfinished);
+    const half = record.pid === 0;
+    if (half) {
+      this.#halfLaunched.set(record.id, back);
+      void back.then(() => this.#halfLaunched.delete(record.id));
+    }
     // A keeper that is stopped holds up nobody: its process is listed as it was, and comes when it comes.
-    await Promise.race([back, Bun.sleep(KEEPER_PATIENCE_MS)]);
+    await Promise.race([back, Bun.sleep(half ? LAUNCH_PATIENCE_MS : KEEPER_PATIENCE_MS)]);
   }
 
   async #reconnect(process: SupervisedProcess, unfinished: Unfinished | undefined): Promise<void> {
@@ -123,7 +133,7 @@ export class Supervisor {
     }
   }
 
-  launch(request: LaunchRequest): Promise<Launched> {
+  launch(request: LaunchRequest & Attempt): Promise<Launched> {
     return this.#start(request, {
       id: request.id,
       container: request.id,
@@ -134,7 +144,9 @@ export class Supervisor {
     });
   }
 
-  exec(request: ExecLaunchRequest): Promise<Launched> {
+  exec(request: ExecLaunchRequest & Attempt): Promise<Launched> {
+    const known = this.#processes.get(request.id);
+    if (known !== undefined && isOf(known, request)) return Promise.resolve(launched(known.record));
     const container = this.#processes.get(request.container);
     if (container === undefined || !container.running) {
       throw new EngineError("conflict", `container ${request.container} is not running`);
@@ -157,17 +169,20 @@ export class Supervisor {
     });
   }
 
-  #start(request: { id: string }, what: Start): Promise<Launched> {
-    const running = this.#processes.get(request.id);
-    if (running?.running) return Promise.resolve(launched(running.record));
-    const launching = this.#launching.get(request.id) ?? this.#launch(what);
+  #start(request: { id: string } & Attempt, what: Start): Promise<Launched> {
+    const known = this.#processes.get(request.id);
+    if (known !== undefined && isOf(known, request)) return Promise.resolve(launched(known.record));
+    const half = this.#halfLaunched.get(request.id);
+    // The predecessor's launch may succeed yet, and two would be in each other's way.
+    if (half !== undefined) return half.then(() => this.#start(request, what));
+    const launching = this.#launching.get(request.id) ?? this.#launch(what, request.attempt);
     this.#launching.set(request.id, launching);
     const forget = () => this.#launching.delete(request.id);
     launching.then(forget, forget);
     return launching;
   }
 
-  async #launch(what: Start): Promise<Launched> {
+  async #launch(what: Start, attempt: string | undefined): Promise<Launched> {
     const { id, container, io, log } = what;
     // A container that is started again: what is known of its last run is not needed any more.
     this.release(id);
@@ -176,6 +191,7 @@ export class Supervisor {
       container,
       io,
       log,
+      ...(attempt === undefined ? {} : { attempt }),
       cgroups: [],
       pid: 0,
       // Before the process can end: its end is later in any case.
@@ -226,6 +242,14 @@ export class Supervisor {
     this.#records.remove(record.id);
   }
 
+  #pidfdOf(pid: number): number {
+    for (const process of this.#processes.values()) {
+      if (process.record.pid === pid && process.id === process.record.container && process.running)
+        return process.pidfd;
+    }
+    return -1;
+  }
+
   attach(id: string, session: Session): void {
     const process = this.#processes.get(id);
     if (process !== undefined && process.exit === undefined) {
@@ -242,14 +266,6 @@ export class Supervisor {
 
   async signal(id: string, signal: number, all: boolean): Promise<void> {
     const process = this.#running(id);
-  #pidfdOf(pid: number): number {
-    for (const process of this.#processes.values()) {
-      if (process.record.pid === pid && process.id === process.record.container && process.running)
-        return process.pidfd;
-    }
-    return -1;
-  }
-
     if (!all) process.signal(signal);
     else if (signal === 9) await killCgroups(process.record.cgroups);
     else signalCgroups(process.record.cgroups, signal);
@@ -322,6 +338,10 @@ interface Start {
   spec?: LaunchRequest["spec"];
   compile(paths: { socket: string; exitRecord: string }): Compiled;
 }
+
+/** It runs, or is what this very request was answered with, had the answer come through. */
+const isOf = (process: SupervisedProcess, { attempt }: Attempt): boolean =>
+  process.running || (process.record.pid > 0 && attempt !== undefined && process.record.attempt === attempt);
 
 const launched = ({ pid, startedAt }: LaunchRecord): Launched => ({ pid, startedAt });
 

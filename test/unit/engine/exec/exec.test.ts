@@ -116,3 +116,25 @@ test("a new daemon knows the execs that still run", async () => {
   second.shim.end(Id, 9);
   expect(await second.execs.inspect(Id)).toMatchObject({ Running: false, ExitCode: 9 });
 });
+
+test("a new daemon ends the execs that no shim knows any more", async () => {
+  using first = new Rig();
+  await running(first);
+  const { Id } = await first.execs.create("c1", { Cmd: ["sleep", "1"] });
+  await first.execs.start(Id, { detach: true });
+  first.shim.supervised.delete(Id);
+  using second = new Rig(first);
+  await second.containers.restore();
+  expect(await second.execs.inspect(Id)).toMatchObject({ Running: false, ExitCode: 255 });
+});
+
+test("a new daemon learns of an exec that was started before the old one could write so", async () => {
+  using first = new Rig();
+  const container = await running(first);
+  const { Id } = await first.execs.create("c1", { Cmd: ["sleep", "1"] });
+  using second = new Rig(first);
+  const { pid } = process;
+  second.shim.supervised.set(Id, { id: Id, container, pid, startedAt: "1", paused: false });
+  await second.containers.restore();
+  expect(await second.execs.inspect(Id)).toMatchObject({ Running: true, Pid: pid });
+});
