@@ -75,7 +75,7 @@ export const command: Command = {
     });
     try {
       if (tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/exec/${id}`);
-      if ((await streaming.ended) === "detached") return 0;
+      if ((await streaming.ended) === "detached") throw new Failure("read escape sequence");
     } finally {
       streaming.restore();
     }

@@ -1,5 +1,6 @@
 /** Connects this terminal, or these pipes, with a container's or an exec's raw stream. */
 import { createReadStream } from "node:fs";
+import { constants } from "node:os";
 import { isatty, ReadStream } from "node:tty";
 import type { Upgraded } from "../../engine/api/client.ts";
 import { DetachWatch, parseDetachKeys } from "./detach-keys.ts";
@@ -29,6 +30,24 @@ export async function rawFor(options: { tty: boolean; stdin: boolean }): Promise
   return { raw: (await import("../../ffi/terminal.ts")).makeRaw };
 }
 
+const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as const;
+
+/** Ended by a signal that is not handed on, the program must not leave a raw terminal behind. */
+function restoreOnSignals(restore: () => void): () => void {
+  const handlers = ENDING.map((name) => {
+    const handler = (): void => {
+      if (process.listenerCount(name) > 1) return;
+      restore();
+      process.exit(128 + constants.signals[name]);
+    };
+    process.on(name, handler);
+    return [name, handler] as const;
+  });
+  return () => {
+    for (const [name, handler] of handlers) process.off(name, handler);
+  };
+}
+
 export function stream(connection: Upgraded, options: StreamOptions): Streaming {
   const detached = Promise.withResolvers<"detached">();
   const watch =
@@ -38,8 +57,10 @@ export function stream(connection: Upgraded, options: StreamOptions): Streaming 
     const input = options.raw ? new ReadStream(0) : createReadStream("", { fd: 0, autoClose: false });
     if (options.raw) {
       const undo = options.raw(0);
+      const unwatch = restoreOnSignals(() => restore());
       restore = () => {
         restore = () => {};
+        unwatch();
         undo();
       };
     }
