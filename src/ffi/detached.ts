@@ -18,6 +18,7 @@ const SYMBOLS = {
   syscall: { args: [i64, i64, i64, P, P, i64], returns: i64 },
   open: { args: [P, i32, i32], returns: i32 },
   getxattr: { args: [P, P, P, i64], returns: i64 },
+  lgetxattr: { args: [P, P, P, i64], returns: i64 },
 } as const;
 
 function load() {
@@ -114,10 +115,10 @@ export function xattrOf(fd: number, name: string): Uint8Array | undefined {
   return length < 0 ? undefined : Uint8Array.prototype.slice.call(value, 0, length);
 }
 
-/** An extended attribute of a name in a directory that is not a symlink. */
+/** An extended attribute of a name in a directory; of a symlink itself, which a container may put there meanwhile. */
 export function xattrAt(dir: number, leaf: string, name: string): Uint8Array | undefined {
   const length = Number(
-    c.getxattr(
+    c.lgetxattr(
       Buffer.concat([Buffer.from(`/proc/self/fd/${dir}/${leaf}`, "latin1"), Buffer.alloc(1)]),
       cstring(name),
       ptr(value),

@@ -5,7 +5,9 @@
  * Names are byte strings (latin1, one char per byte): tar archives and Linux do not promise UTF-8.
  * @source openat2(2), mknodat(2), fsetxattr(2)
  */
+
 import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { fstatSync } from "node:fs";
 import { ERRNO, errnoMessage } from "./errno.ts";
 import * as file from "./file.ts";
 
@@ -115,12 +117,36 @@ function check(result: number | bigint, call: string, name: string): number {
 const how = new BigUint64Array(3);
 const howPointer = ptr(how);
 
+/** How often a path with `..` is resolved anew while something is renamed or mounted on the machine. */
+const RESOLUTIONS = 1000;
+
 /** Opens below `dir` as if it were the root: `..`, absolute names and symlinks end inside. */
 export function openInRoot(dir: number, name: string, flags: number, mode = 0): number {
   how[0] = BigInt(flags | file.O.O_CLOEXEC);
   how[1] = BigInt(mode);
   how[2] = BigInt(file.RESOLVE.RESOLVE_IN_ROOT | file.RESOLVE.RESOLVE_NO_MAGICLINKS);
-  return check(c.syscall(437, dir, path(name), howPointer, 24), "open", name);
+  const pointer = path(name);
+  let result: number | bigint = -1;
+  for (let i = 0; i < RESOLUTIONS; i++) {
+    result = c.syscall(437, dir, pointer, howPointer, 24);
+    // The kernel cannot tell whether `..` has left the root: openat2(2), EAGAIN
+    if (Number(result) >= 0 || read.i32(errnoAt) !== ERRNO.EAGAIN) break;
+  }
+  return check(result, "open", name);
+}
+
+/**
+ * Opens what an O_PATH descriptor refers to for reading, if that is a regular file; else undefined. To open anything
+ * else can do harm already: a device's driver may act on it (a watchdog, a tape), and a fifo would wait.
+ */
+export function openRegular(found: number): number | undefined {
+  if (!fstatSync(found).isFile()) return undefined;
+  const name = `/proc/self/fd/${found}`;
+  return check(
+    c.openat(file.AT.AT_FDCWD, path(name), file.O.O_RDONLY | file.O.O_NONBLOCK | file.O.O_CLOEXEC, 0),
+    "open",
+    name,
+  );
 }
 
 /** Opens one component, never through a symlink. */

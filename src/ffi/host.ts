@@ -56,18 +56,30 @@ export function readOwn(path: string): Uint8Array | undefined {
 
 export const readText = (path: string): string => new TextDecoder().decode(readBytes(path));
 
-/** A file of a container's root: links lead where they lead inside it. */
+/** More than any real passwd or group file has. */
+const MAX_FILE_IN_ROOT = 16 * 1024 * 1024;
+
+/** A regular file of a container's root: links lead where they lead inside it. What is anything else is not opened. */
 export function readTextIn(root: string, path: string): string {
   const folder = check(
     sys("openat", CWD, cstring(root), O.O_PATH | O.O_DIRECTORY | O.O_CLOEXEC, 0),
     `open ${root}`,
   );
   const how = new BigUint64Array(OPEN_HOW_SIZE / 8);
-  how[0] = BigInt(O.O_RDONLY | O.O_CLOEXEC | O.O_NONBLOCK);
+  how[0] = BigInt(O.O_PATH | O.O_CLOEXEC);
   how[2] = BigInt(RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS);
-  const fd = sys("openat2", folder, cstring(path), how, OPEN_HOW_SIZE);
+  const found = sys("openat2", folder, cstring(path), how, OPEN_HOW_SIZE);
   closeFd(folder);
-  return new TextDecoder().decode(drain(check(fd, `open ${path} in ${root}`), path));
+  const what = `open ${path} in ${root}`;
+  check(found, what);
+  try {
+    const { mode, size } = statusOf(found);
+    if ((mode & S.S_IFMT) !== S.S_IFREG) throw new SystemError(what, ERRNO.EINVAL);
+    if (size > MAX_FILE_IN_ROOT) throw new SystemError(what, ERRNO.EFBIG);
+    return readText(`/proc/self/fd/${found}`);
+  } finally {
+    closeFd(found);
+  }
 }
 
 /** Makes the file, or replaces what is in it. */
@@ -129,6 +141,7 @@ export interface Status {
   uid: number;
   /** The type among it. */
   mode: number;
+  size: number;
   /** Of a device file. */
   device: { major: number; minor: number };
 }
@@ -142,6 +155,7 @@ export function statusOf(fd: number): Status {
   return {
     uid: words[5]!,
     mode: words[7]! & 0xffff,
+    size: words[11]! * 2 ** 32 + words[10]!,
     device: { major: words[32]!, minor: words[33]! },
   };
 }

@@ -6,7 +6,7 @@ import { fstatSync, lstatSync, readdirSync, readSync } from "node:fs";
 import type { EntryType } from "../../archive/entry.ts";
 import { header, padding, trailer } from "../../archive/write.ts";
 import { xattrAt } from "../../ffi/detached.ts";
-import { close, FsError, O, openAt, readlinkAt } from "../../ffi/fs.ts";
+import { close, FsError, O, openAt, openRegular, readlinkAt } from "../../ffi/fs.ts";
 
 const CHUNK = 256 * 1024;
 
@@ -96,12 +96,21 @@ function* one(dir: number, leaf: string, name: string, walk: Walk): Generator<Ui
   }
 }
 
+/** It may have become a fifo or a device just now. */
+function openFile(dir: number, leaf: string): number | undefined {
+  const found = openAt(dir, leaf, O.PATH);
+  try {
+    return openRegular(found);
+  } finally {
+    close(found);
+  }
+}
+
 function* file(dir: number, leaf: string, name: string, walk: Walk): Generator<Uint8Array> {
-  // NONBLOCK: it may have become a fifo just now.
-  const fd = openAt(dir, leaf, O.RDONLY | O.NONBLOCK);
+  const fd = openFile(dir, leaf);
+  if (fd === undefined) return;
   try {
     const stats = fstatSync(fd, { bigint: true });
-    if (!stats.isFile()) return;
     const key = `${stats.dev}:${stats.ino}`;
     const first = stats.nlink > 1n ? walk.links.get(key) : undefined;
     if (first !== undefined) {

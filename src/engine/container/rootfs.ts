@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
-import { close, ERRNO, FsError, O, openAt, openInRoot } from "../../ffi/fs.ts";
+import { close, ERRNO, FsError, O, openAt, openInRoot, openRegular } from "../../ffi/fs.ts";
 import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 
@@ -44,18 +44,22 @@ export function isProcessOf(pid: number, id: string): boolean {
 
 /** A small file below `root`; "" when it is missing or no regular file. */
 function readBelow(root: number, path: string): string {
-  let fd: number;
+  let fd: number | undefined;
   try {
-    // NONBLOCK: it may be a fifo.
-    fd = openInRoot(root, path, O.RDONLY | O.NONBLOCK);
+    const found = openInRoot(root, path, O.PATH);
+    try {
+      fd = openRegular(found);
+    } finally {
+      close(found);
+    }
   } catch (error) {
     if (error instanceof FsError && [ERRNO.ENOENT, ERRNO.ENOTDIR, ERRNO.ELOOP].includes(error.errno as 2))
       return "";
     throw error;
   }
+  if (fd === undefined) return "";
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) return "";
     const bytes = Buffer.alloc(Math.min(stats.size, MAX_FILE));
     let at = 0;
     for (let got = 1; got > 0 && at < bytes.length; at += got)

@@ -50,11 +50,17 @@ export function withHome(env: string[], home: string): string[] {
   return env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${home}`];
 }
 
-export function capabilitySets(h: HostConfig, host: Host): CapabilitySets {
+/** Of one who is not root only the bounding set, as execve would leave it. */
+export const setsFor = (uid: number, names: readonly string[]): CapabilitySets =>
+  uid === 0
+    ? { bounding: [...names], permitted: [...names], effective: [...names] }
+    : { bounding: [...names] };
+
+export function capabilitySets(h: HostConfig, host: Host, uid: number): CapabilitySets {
   const add = normalizeCapabilities(h.CapAdd, host.capabilities);
   const drop = normalizeCapabilities(h.CapDrop, host.capabilities);
   const names = containerCapabilities(add, drop, h.Privileged, host.capabilities);
-  return { bounding: names, permitted: names, effective: names };
+  return setsFor(uid, names);
 }
 
 function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined): Namespace[] {
@@ -126,7 +132,7 @@ function propagation(record: ContainerRecord): string | undefined {
 export function buildSpec({ id, record, user, files, joined, host }: SpecInput): Spec {
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
-  const capabilities = capabilitySets(h, host);
+  const capabilities = capabilitySets(h, host, user.uid);
   const { devices, rules } = specDevices(h);
   const { home, ...ids } = user;
   const parent = h.CgroupParent || "/tsd";

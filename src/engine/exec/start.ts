@@ -5,7 +5,7 @@ import type { Container } from "../container/container.ts";
 import { emit } from "../container/context.ts";
 import { readEtc } from "../container/rootfs.ts";
 import { parseSecurityOpt } from "../container/security-opt.ts";
-import { capabilitySets, withHome } from "../container/spec.ts";
+import { capabilitySets, setsFor, withHome } from "../container/spec.ts";
 import { specRlimits } from "../container/spec-resources.ts";
 import { classify, runtimeSentence } from "../container/start-error.ts";
 import { resolveUser } from "../container/user.ts";
@@ -50,9 +50,7 @@ function processOf(ctx: ExecContext, exec: Exec, { record, id }: Container, size
     args: exec.command,
     env: withHome(exec.env, home),
     cwd: exec.workingDir || "/",
-    capabilities: exec.privileged
-      ? { bounding: all, permitted: all, effective: all }
-      : capabilitySets(hostConfig, ctx.host),
+    capabilities: exec.privileged ? setsFor(user.uid, all) : capabilitySets(hostConfig, ctx.host, user.uid),
     rlimits: specRlimits(hostConfig.Ulimits),
     noNewPrivileges: parseSecurityOpt(hostConfig.SecurityOpt).noNewPrivileges,
     oomScoreAdj: hostConfig.OomScoreAdj,

@@ -48,10 +48,15 @@ export function cleanPath(path: string): string {
 }
 
 const RESOLVED = flags(RESOLVE, "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS");
+const WITHOUT_LINKS = flags(RESOLVE, "RESOLVE_IN_ROOT", "RESOLVE_NO_MAGICLINKS", "RESOLVE_NO_SYMLINKS");
 
-export function openHow(plan: PlanBuilder, open: readonly (keyof typeof O & string)[], mode = 0): Data {
+export function openHow(
+  plan: PlanBuilder,
+  open: readonly (keyof typeof O & string)[],
+  mode = 0,
+  resolve = RESOLVED,
+): Data {
   const how = flags(O, ...open);
-  const resolve = RESOLVED;
   return plan.struct(OPEN_HOW_SIZE, `{${how.show}, ${resolve.show}}`, [
     [0, "u64", how],
     [8, "u64", mode],
@@ -106,6 +111,18 @@ export function openOrMakeFolder(at: Inside, path: string, label: string): Slot 
     openInside(at, path, { label });
   });
   return found;
+}
+
+/** The same for a folder that no symbolic link may be on the way to. */
+export function openOrMakeOrdinaryFolder(at: Inside, path: string, label: string): void {
+  const { plan, root, target: fd, found: slot } = at;
+  const how = openHow(plan, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], 0, WITHOUT_LINKS);
+  const name = plan.string(path);
+  plan.call("openat2", [root, name, how, OPEN_HOW_SIZE], { label, slot, fd, tolerate: [ERRNO.ENOENT] });
+  plan.unless(slot, "not negative", () => {
+    makeFolders(at, path, label);
+    plan.call("openat2", [root, name, how, OPEN_HOW_SIZE], { label, fd });
+  });
 }
 
 /** Opens a file into `at.target`, making an empty one when there is none. */

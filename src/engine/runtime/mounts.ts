@@ -7,7 +7,14 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { AT, O } from "../../ffi/file.ts";
 import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TREE } from "../../ffi/mount.ts";
 import { EngineError } from "../errors.ts";
-import { cleanPath, type Inside, makeFile, openInside, openOrMakeFolder } from "./inside.ts";
+import {
+  cleanPath,
+  type Inside,
+  makeFile,
+  openInside,
+  openOrMakeFolder,
+  openOrMakeOrdinaryFolder,
+} from "./inside.ts";
 import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { type Data, flags, named, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
 import type { Mount } from "./spec.ts";
@@ -141,6 +148,13 @@ const OVER_PROC = new Set(
   ].map((name) => `/proc/${name}`),
 );
 
+/**
+ * What has paths in it that will be masked: a link on the way could lead elsewhere by then, to a volume that another
+ * container changes (CVE-2019-16884, CVE-2023-27561).
+ */
+const MASKED = new Set(["proc", "sysfs"]);
+const ORDINARY = "it must be mounted on an ordinary directory";
+
 const quoted = (text: string) => JSON.stringify(text);
 
 export class Mounter {
@@ -224,7 +238,8 @@ export class Mounter {
 
   #fileSystem(mount: Mount, target: string, options: MountOptions, label: string): void {
     const { plan } = this.#at;
-    openOrMakeFolder(this.#at, target, label);
+    if (MASKED.has(mount.type ?? "")) openOrMakeOrdinaryFolder(this.#at, target, `${label}: ${ORDINARY}`);
+    else openOrMakeFolder(this.#at, target, label);
     const file: FileSystem = {
       type: mount.type ?? "",
       data: options.data,

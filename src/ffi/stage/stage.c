@@ -69,6 +69,16 @@ static void save(struct step *step, i64 result) {
   if (step->slot >= 0) slots()[step->slot] = result;
 }
 
+/* A path with `..` is resolved anew while something is renamed or mounted on the machine: openat2(2), EAGAIN. */
+static i64 call(u32 nr, const u64 *a) {
+  i64 result = -EAGAIN;
+  for (int i = 0; i < 1000 && result == -EAGAIN; i++) {
+    result = sys(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (nr != SYS_openat2) break;
+  }
+  return result;
+}
+
 /* What every step does with the kernel's answer. */
 static void settle(struct step *step, i64 result) {
   if (result < 0 && result > -4096 && !tolerates(step, -result)) {
@@ -166,7 +176,7 @@ static void run(void) {
     me->step = (u32)at;
     u64 next = at + 1;
     switch (step->op) {
-      case OP_SYSCALL: settle(step, sys(step->nr, a[0], a[1], a[2], a[3], a[4], a[5])); break;
+      case OP_SYSCALL: settle(step, call(step->nr, a)); break;
       case OP_PUT: put((i64)a[0], (void *)a[1], a[2]); break;
       case OP_GET: save(step, a[1] == 4 ? *(i32 *)a[0] : *(i64 *)a[0]); break;
       case OP_JUMP: if (holds((i64)a[0], a[1], (i64)a[2])) next = a[3]; break;

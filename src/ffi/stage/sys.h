@@ -52,7 +52,7 @@ static inline long sys(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
 #endif
 
 /* The same number everywhere. */
-enum { SYS_clone3 = 435, SYS_close_range = 436 };
+enum { SYS_clone3 = 435, SYS_close_range = 436, SYS_openat2 = 437 };
 
 #define sys1(nr, a) sys(nr, (u64)(a), 0, 0, 0, 0, 0)
 #define sys2(nr, a, b) sys(nr, (u64)(a), (u64)(b), 0, 0, 0, 0)
