@@ -1,12 +1,12 @@
 /**
  * A plan as bytes: what src/ffi/stage/plan.h describes. Nothing is decided here.
  */
-import { ARCH, type Arch, syscallNumber } from "../../ffi/syscalls.ts";
+import { ARCH, type Arch, SYSCALLS } from "../../ffi/syscalls.ts";
 import {
-  address,
   type Condition,
   DATA_AT,
   type Data,
+  dataAt,
   HELD,
   type KeepStep,
   type Label,
@@ -45,6 +45,9 @@ const OPS = {
   check: 14,
 } as const satisfies Record<Step["op"], number>;
 
+/** These leave a message in the file system's log when they fail. */
+const SYSCALL_WITH_LOG = OPS.syscall | (STEP_READS_LOG << 8);
+
 /** First process number of a plan that another plan's process executes (`--init`). */
 export const NESTED_PROCESS = 8;
 
@@ -81,48 +84,61 @@ export function encodePlan(
   /** Room that a step needs beyond its arguments. */
   const room = (size: number): Data => {
     extra += size;
-    return { kind: "data", offset: extra - size, size, show: "" };
+    return dataAt(extra - size, size, "");
   };
   const words = new Int32Array(bytes.buffer, 0, bytes.length / 4);
-  const context: Context = { arch, bytes, words, room, firstProcess: nested ? NESTED_PROCESS : 0 };
-  for (let i = 0; i < plan.steps.length; i++)
-    encodeStep((stepsAt + i * STEP_SIZE) / 4, plan.steps[i]!, context);
+  const context: Context = { arch, bytes, room, firstProcess: nested ? NESTED_PROCESS : 0 };
+  encodeSteps(plan.steps, words, stepsAt / 4, context);
   return bytes;
 }
 
 interface Context {
   arch: Arch;
   bytes: Uint8Array<ArrayBuffer>;
-  /** The same bytes. Both architectures are little-endian, and so is who builds for them. */
-  words: Int32Array;
   room: (size: number) => Data;
   firstProcess: number;
 }
 
-/** `at` counts words of 32 bits: typed arrays are quick before any code is warm, a DataView is not. */
-function encodeStep(at: number, step: Step, context: Context): void {
-  const { words } = context;
-  const { slot, fd, tolerate } = step as Keeps;
-  let flags = 0;
-  if (step.op === "syscall") {
-    const number = syscallNumber(step.name, context.arch);
-    if (number === undefined)
-      throw new RangeError(`${step.label}: ${context.arch} has no system call ${step.name}`);
-    words[at + 1] = number;
-    if (step.name === "fsconfig" || step.name === "fsmount") flags = STEP_READS_LOG;
+/**
+ * `at` counts words of 32 bits: typed arrays are quick before any code is warm, a DataView is not. One loop, without a
+ * function for each part: a function that is called for every step is compiled, and compiled again, while a program
+ * starts, which took 9 ms of a processor.
+ */
+function encodeSteps(steps: readonly Step[], words: Int32Array, at: number, context: Context): void {
+  const column = context.arch === "x86_64" ? 0 : 1;
+  for (let i = 0; i < steps.length; i++, at += STEP_SIZE / 4) {
+    const step = steps[i]!;
+    const { slot, fd, tolerate } = step as Keeps;
+    let head: number;
+    let args: readonly Value[];
+    if (step.op === "syscall") {
+      const number = SYSCALLS[step.name][column];
+      if (number == null)
+        throw new RangeError(`${step.label}: ${context.arch} has no system call ${step.name}`);
+      words[at + 1] = number;
+      head = step.name === "fsconfig" || step.name === "fsmount" ? SYSCALL_WITH_LOG : OPS.syscall;
+      args = step.args;
+    } else {
+      head = OPS[step.op];
+      args = argumentsOf(step, context);
+    }
+    words[at + 2] = fd ?? -1;
+    words[at + 3] = slot === undefined ? -1 : slot.value;
+    if (tolerate !== undefined) encodeTolerated(at + 4, tolerate, step.label, words);
+    if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
+    for (let n = 0; n < args.length; n++) {
+      const arg = args[n]!;
+      let value: number | bigint;
+      if (typeof arg === "object") {
+        if (arg.kind === "slot") head |= 0x1_0000 << n;
+        value = arg.value;
+      } else value = arg;
+      // The word above is zero already
+      if (typeof value === "number" && value >= 0 && value <= 0x7fff_ffff) words[at + 6 + n * 2] = value;
+      else encodeWide(at + 6 + n * 2, value, words);
+    }
+    words[at] = head;
   }
-  words[at + 2] = fd ?? -1;
-  words[at + 3] = slot?.index ?? -1;
-  if (tolerate !== undefined) encodeTolerated(at + 4, tolerate, step.label, words);
-  const args = step.op === "syscall" ? step.args : argumentsOf(step, context);
-  if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
-  let slots = 0;
-  for (let n = 0; n < args.length; n++) {
-    const arg = args[n]!;
-    if (typeof arg === "object" && arg.kind === "slot") slots |= 1 << n;
-    encodeWord(at + 6 + n * 2, numberOf(arg), words);
-  }
-  words[at] = (step.op === "syscall" ? OPS.syscall : OPS[step.op]) | (flags << 8) | (slots << 16);
 }
 
 function encodeTolerated(
@@ -137,10 +153,8 @@ function encodeTolerated(
 }
 
 /** 64 bits, two's complement. */
-function encodeWord(at: number, value: number | bigint, words: Int32Array): void {
-  // The words above are zero already
-  if (typeof value === "number" && value >= 0 && value <= 0x7fff_ffff) words[at] = value;
-  else if (typeof value === "bigint") {
+function encodeWide(at: number, value: number | bigint, words: Int32Array): void {
+  if (typeof value === "bigint") {
     words[at] = Number(BigInt.asIntN(32, value));
     words[at + 1] = Number(BigInt.asIntN(32, value >> 32n));
   } else {
@@ -153,12 +167,6 @@ interface Keeps {
   slot?: Slot;
   fd?: number;
   tolerate?: readonly number[] | "all";
-}
-
-function numberOf(value: Value): number | bigint {
-  if (typeof value !== "object") return value;
-  if (value.kind === "named") return value.value;
-  return value.kind === "data" ? address(value) : value.index;
 }
 
 const WIDTHS = { u32: 4, u64: 8, decimal: 10 } as const;

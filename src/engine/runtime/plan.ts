@@ -31,12 +31,15 @@ export interface Data {
   readonly offset: number;
   readonly size: number;
   readonly show: string;
+  /** The address that it will have in the stage. */
+  readonly value: number;
 }
 
 /** A saved result, known only when the plan runs. Every process of the plan has its own copy. */
 export interface Slot {
   readonly kind: "slot";
-  readonly index: number;
+  /** Its index. */
+  readonly value: number;
   readonly name: string;
 }
 
@@ -282,7 +285,7 @@ export class PlanBuilder {
 
   slot(name: string): Slot {
     if (this.#slots === MAX_SLOTS) throw new RangeError("a plan has at most 256 slots");
-    return { kind: "slot", index: this.#slots++, name };
+    return { kind: "slot", value: this.#slots++, name };
   }
 
   label(name: string): Label {
@@ -332,7 +335,7 @@ export class PlanBuilder {
       grown.set(this.#data);
       this.#data = grown;
     }
-    const data: Data = { kind: "data", offset: DATA_AT + offset, size, show };
+    const data = dataAt(DATA_AT + offset, size, show);
     this.#items.push(data);
     return data;
   }
@@ -345,7 +348,7 @@ export class PlanBuilder {
 
   /** A part of a data item, to PUT into or to GET from. */
   part(data: Data, offset: number, size = data.size - offset, show = `${data.show}+${offset}`): Data {
-    return { kind: "data", offset: data.offset + offset, size, show };
+    return dataAt(data.offset + offset, size, show);
   }
 
   /** A NULL-terminated array of strings: argv, envp. */
@@ -375,7 +378,7 @@ export class PlanBuilder {
   call(name: SyscallName, args: readonly Value[], options: CallOptions = {}): void {
     const { label = name, slot, fd, tolerate } = options;
     // Spelled out: a spread per step is a good part of a first start
-    this.add({ op: "syscall", name, args, label, slot, fd, tolerate } as SyscallStep);
+    this.#steps.push({ op: "syscall", name, args, label, slot, fd, tolerate } as SyscallStep);
   }
 
   put(value: Value, into: Data, as: PutStep["as"], label = "put"): void {
@@ -423,7 +426,7 @@ export class PlanBuilder {
 
   #write(data: Data, [offset, width, value]: Field): void {
     const view = new DataView(this.#data.buffer, this.#data.byteOffset + data.offset - DATA_AT + offset);
-    const number = typeof value === "object" ? (value.kind === "data" ? address(value) : value.value) : value;
+    const number = typeof value === "object" ? value.value : value;
     if (width === "u64" && typeof number === "number" && number >= 0 && number <= Number.MAX_SAFE_INTEGER) {
       view.setUint32(0, number % 0x1_0000_0000, true);
       view.setUint32(4, Math.floor(number / 0x1_0000_0000), true);
@@ -436,5 +439,11 @@ export class PlanBuilder {
   }
 }
 
-/** The address that a data item will have in the stage. */
-export const address = (data: Data): number => PLAN_BASE + data.offset;
+/** A part of the data area. */
+export const dataAt = (offset: number, size: number, show: string): Data => ({
+  kind: "data",
+  offset,
+  size,
+  show,
+  value: PLAN_BASE + offset,
+});

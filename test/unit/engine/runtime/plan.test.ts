@@ -1,14 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { encodePlan, NESTED_PROCESS } from "../../../../src/engine/runtime/encode.ts";
 import { explainPlan } from "../../../../src/engine/runtime/explain.ts";
-import {
-  address,
-  DATA_AT,
-  flags,
-  PLAN_BASE,
-  type Plan,
-  PlanBuilder,
-} from "../../../../src/engine/runtime/plan.ts";
+import { DATA_AT, flags, PLAN_BASE, type Plan, PlanBuilder } from "../../../../src/engine/runtime/plan.ts";
 import { ERRNO } from "../../../../src/ffi/errno.ts";
 import { AT, O } from "../../../../src/ffi/file.ts";
 import { CLONE } from "../../../../src/ffi/process.ts";
@@ -123,8 +116,8 @@ describe("PlanBuilder", () => {
     const { data } = b.build();
     const view = new DataView(data.buffer, data.byteOffset + argv.offset - DATA_AT);
     const pointers = [0, 1, 2, 3].map((n) => Number(view.getBigUint64(n * 8, true)));
-    expect(pointers[0]).toBe(address(word));
-    expect(pointers[2]).toBe(address(word));
+    expect(pointers[0]).toBe(word.value);
+    expect(pointers[2]).toBe(word.value);
     expect(pointers[3]).toBe(0);
     expect(data[pointers[1]! - PLAN_BASE - DATA_AT]).toBe(0x62);
   });
