@@ -35,10 +35,10 @@ const [P_ALL, P_PID, WNOHANG, WEXITED, WNOWAIT] = [0, 1, 1, 4, 0x0100_0000];
 function reap(command: number): void {
   const info = new Int32Array(32);
   for (;;) {
-    info[3] = 0;
+    info[4] = 0;
     libc.symbols.waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT);
-    // Offset 12 of siginfo_t: si_pid.
-    const pid = info[3]!;
+    // Offset 16 of siginfo_t: si_pid.
+    const pid = info[4]!;
     if (pid === 0 || pid === command) return;
     libc.symbols.waitid(P_PID, pid, info, WEXITED | WNOHANG);
   }
