@@ -44,36 +44,50 @@ export function detectCgroups(
   const ownPaths = parseOwn(own);
   const hierarchies: Hierarchy[] = [];
   for (const line of mountinfo.split("\n")) {
-    if (!line.includes(" - cgroup")) continue;
-    const [before = "", after = ""] = line.split(" - ");
-    const [, , , root = "/", mountpoint = ""] = before.split(" ").map(unescapeOctal);
-    const [type, , options = ""] = after.split(" ");
-    const version = type === "cgroup2" ? 2 : 1;
-    const keys = version === 2 ? [""] : options.split(",");
-    const own = keys.map((key) => ownPaths.get(key)).find((path) => path !== undefined);
-    if (own === undefined || hierarchies.some((other) => sameHierarchy(other, version, keys))) continue;
-    const controllers = version === 2 ? [] : keys.filter((key) => ownPaths.has(key));
-    hierarchies.push({ version, mountpoint, controllers, own: below(root, own) });
+    const dash = line.indexOf(" - cgroup");
+    if (dash < 0) continue;
+    const fields = line.split(" ");
+    const after = line.slice(dash + 3).split(" ");
+    const version = after[0] === "cgroup2" ? 2 : 1;
+    const keys = version === 2 ? [""] : (after[2] ?? "").split(",");
+    const controllers: string[] = [];
+    for (const key of keys) if (ownPaths.has(key)) controllers.push(key);
+    if (controllers.length === 0 || isKnown(hierarchies, version, controllers)) continue;
+    const path = ownPaths.get(controllers[0]!) ?? "/";
+    hierarchies.push({
+      version,
+      mountpoint: unescapeOctal(fields[4] ?? ""),
+      controllers: version === 2 ? [] : controllers,
+      own: below(unescapeOctal(fields[3] ?? "/"), path),
+    });
   }
   return { hierarchies };
 }
 
-/** Controllers (or `name=…`, or nothing for version 2) → path. */
+/** Controllers (or `name=…`, or nothing for version 2) → path, of lines like `4:cpu,cpuacct:/user.slice`. */
 function parseOwn(text: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split("\n")) {
-    const match = /^\d+:([^:]*):(.*)$/.exec(line);
-    for (const key of match?.[1]?.split(",") ?? []) paths.set(key, match?.[2] ?? "/");
+    const first = line.indexOf(":");
+    const second = line.indexOf(":", first + 1);
+    if (second < 0) continue;
+    for (const key of line.slice(first + 1, second).split(",")) paths.set(key, line.slice(second + 1));
   }
   return paths;
 }
 
 /** The same hierarchy may be mounted in several places: the first one counts. */
-const sameHierarchy = (other: Hierarchy, version: number, keys: string[]): boolean =>
-  other.version === version && (version === 2 || other.controllers.some((key) => keys.includes(key)));
+function isKnown(known: readonly Hierarchy[], version: number, keys: readonly string[]): boolean {
+  for (const other of known) {
+    if (other.version === version && (version === 2 || other.controllers.includes(keys[0]!))) return true;
+  }
+  return false;
+}
 
 const unescapeOctal = (text: string): string =>
-  text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)));
+  text.includes("\\")
+    ? text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
+    : text;
 
 /** In a container the mount shows only a part of the hierarchy: `root` is where it begins. */
 function below(root: string, path: string): string {

@@ -16,7 +16,7 @@ import {
   openOrMakeOrdinaryFolder,
 } from "./inside.ts";
 import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
-import { type Data, flags, named, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
+import { type Data, flags, type Named, named, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
 import type { Mount } from "./spec.ts";
 
 const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
@@ -27,14 +27,26 @@ const SET_FLAG = flags(FSCONFIG, "FSCONFIG_SET_FLAG");
 const SET_STRING = flags(FSCONFIG, "FSCONFIG_SET_STRING");
 const FOLDER = flags(O, "O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC");
 const CREATE = flags(FSCONFIG, "FSCONFIG_CMD_CREATE");
+const CWD = flags(AT, "AT_FDCWD");
+const CLONE = flags(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC");
+const also = (flag: Named): Named =>
+  named(`${CLONE.show}|${flag.show}`, Number(CLONE.value) | Number(flag.value));
+const CLONE_TREE = also(flags(AT, "AT_RECURSIVE"));
+const CLONE_FD = also(EMPTY_PATH);
+const TREE = flags(AT, "AT_EMPTY_PATH", "AT_RECURSIVE");
+const CLONE_FD_TREE = also(TREE);
 const REC = MS.MS_REC as number;
 
-/** Names of the attribute bits, for `explain`. */
+/** Names of the attribute bits, for `explain`. In plain loops, as all that a start goes through. */
 function attributeNames(bits: number): string {
-  const names = Object.entries(MOUNT_ATTR)
-    .filter(([, bit]) => bit !== 0 && bit !== MOUNT_ATTR.MOUNT_ATTR__ATIME && (bits & bit) === bit)
-    .map(([name]) => name);
-  return names.join("|") || "0";
+  let names = "";
+  for (const name in MOUNT_ATTR) {
+    if (bits === 0) break;
+    const bit = MOUNT_ATTR[name as keyof typeof MOUNT_ATTR];
+    if (bit === 0 || bit === MOUNT_ATTR.MOUNT_ATTR__ATIME || (bits & bit) !== bit) continue;
+    names += names === "" ? name : `|${name}`;
+  }
+  return names || "0";
 }
 
 function mountAttr(plan: PlanBuilder, { set, clear }: MountAttributes, propagation = 0): Data {
@@ -53,7 +65,7 @@ export function setAttributes(
   attributes: MountAttributes,
   options: { tree?: boolean; propagation?: number; label: string },
 ): void {
-  const at = options.tree ? flags(AT, "AT_EMPTY_PATH", "AT_RECURSIVE") : EMPTY_PATH;
+  const at = options.tree ? TREE : EMPTY_PATH;
   const attr = mountAttr(plan, attributes, options.propagation);
   plan.call("mount_setattr", [fd, plan.string(""), at, attr, MOUNT_ATTR_SIZE], { label: options.label });
 }
@@ -76,19 +88,9 @@ export function cloneTree(
   path: string,
   options: { fd: number; recursive: boolean; label: string },
 ): void {
-  const how = named(
-    [
-      "OPEN_TREE_CLONE",
-      "OPEN_TREE_CLOEXEC",
-      ...(path === "" ? ["AT_EMPTY_PATH"] : []),
-      ...(options.recursive ? ["AT_RECURSIVE"] : []),
-    ].join("|"),
-    OPEN_TREE.OPEN_TREE_CLONE |
-      OPEN_TREE.OPEN_TREE_CLOEXEC |
-      (path === "" ? AT.AT_EMPTY_PATH : 0) |
-      (options.recursive ? AT.AT_RECURSIVE : 0),
-  );
-  const folder = from === AT.AT_FDCWD ? flags(AT, "AT_FDCWD") : from;
+  const how =
+    path === "" ? (options.recursive ? CLONE_FD_TREE : CLONE_FD) : options.recursive ? CLONE_TREE : CLONE;
+  const folder = from === AT.AT_FDCWD ? CWD : from;
   plan.call("open_tree", [folder, plan.string(path), how], { label: options.label, fd: options.fd });
 }
 
