@@ -16,13 +16,16 @@ export interface Progress {
 }
 
 /** `[=====>     ]  1.2MB/3.4MB`, as wide as the terminal lets it be. */
-export function bar(current: number, total: number, columns: number): string {
-  const size = humanSize(current);
-  if (total <= 0) return ` ${size}`;
+export function bar(detail: NonNullable<Progress["progressDetail"]>, columns: number): string {
+  const { current = 0, total = 0, units = "", hidecounts = false } = detail;
+  if (current <= 0 && total <= 0) return "";
+  const size = units === "" ? humanSize(current).padStart(8) : `${current} ${units}`;
+  if (total <= 0) return size;
   const filled = Math.min(50, Math.trunc((current / total) * 50));
   const picture = columns > 110 ? `[${"=".repeat(filled)}>${" ".repeat(50 - filled)}] ` : "";
-  const numbers = `${size.padStart(8)}/${humanSize(total)}`;
-  return current > total ? `${picture}${size.padStart(8)}` : picture + numbers;
+  if (hidecounts) return picture;
+  if (current > total) return picture + size;
+  return picture + (units === "" ? `${size}/${humanSize(total)}` : `${current}/${total} ${units}`);
 }
 
 const failureOf = ({ errorDetail, error }: Progress): Failure | undefined => {
@@ -53,16 +56,15 @@ export async function showProgress(body: Body, fd: number): Promise<void> {
     failure ??= failureOf(message);
     if (failure) return;
     if (message.aux !== undefined && message.status === undefined) return;
-    const { current = 0, total = 0 } = message.progressDetail ?? {};
-    const counting = current > 0 || total > 0;
+    const shown = message.progressDetail ? bar(message.progressDetail, columns) : "";
     const id = message.id ?? "";
     if (!terminal) {
-      if (!counting) print(message.stream ?? `${id === "" ? "" : `${id}: `}${message.status ?? ""}\n`);
+      if (shown === "") print(message.stream ?? `${id === "" ? "" : `${id}: `}${message.status ?? ""}\n`);
       return;
     }
     const text =
       message.stream ??
-      `${id === "" ? "" : `${id}: `}${message.status ?? ""}${counting ? ` ${bar(current, total, columns)}` : ""}`;
+      `${id === "" ? "" : `${id}: `}${message.status ?? ""}${message.progressDetail ? ` ${shown}` : ""}`;
     if (id === "" || !message.progressDetail) {
       lines.clear();
       print(message.stream ?? `${text}\n`);
