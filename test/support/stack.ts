@@ -17,7 +17,14 @@ import { cgroupsOf, commandLine, type Footprint, footprint, pids, processesOf } 
 
 const BUILT = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
 
-export const alive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+/** One that has ended and waits for its parent to ask is dead. */
+export function alive(pid: number): boolean {
+  try {
+    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 export class Stack implements AsyncDisposable {
   readonly daemon = new Daemon();
@@ -140,6 +147,12 @@ export class Stack implements AsyncDisposable {
 
   /** Whatever state a failed test has left it in: nothing of it stays. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.powerOff();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** All of it ends at once, and nothing of it is left but files. */
+  async powerOff(): Promise<void> {
     const ids = new Set(this.ids);
     if (this.daemon.running) await this.daemon.stop("SIGKILL");
     // Without keepers and shim a container is only what its cgroups hold; one that was being killed may be frozen.
@@ -149,7 +162,6 @@ export class Stack implements AsyncDisposable {
       await Bun.sleep(20);
     }
     for (const cgroup of cgroupsOf([...ids])) rmdirSync(cgroup);
-    rmSync(this.folder, { recursive: true, force: true });
   }
 
   #left(ids: Set<string>): number[] {
