@@ -1,5 +1,5 @@
 /** `attach`: connects this terminal with a running container. */
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
 import { waitFor } from "./support/container/wait.ts";
 import { Failure } from "./support/failure.ts";

@@ -1,8 +1,8 @@
 /** `cp`: copies between a container and this machine. */
 import { createReadStream, existsSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { isatty } from "node:tty";
 import { type ApiClient, ApiError } from "../engine/api/client.ts";
+import { isatty } from "./support/builtin.ts";
 import type { Command, Context } from "./support/command.ts";
 import { absolute, arrange, type Place, rebase, splitArgument, splitEntry } from "./support/copy/paths.ts";
 import { decodeStat, statPath } from "./support/copy/stat.ts";

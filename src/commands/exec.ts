@@ -1,5 +1,5 @@
 /** `exec`: runs a command in a running container. */
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
 import { readPairs } from "./support/container/files.ts";
 import { checkEnvironment } from "./support/container/words.ts";

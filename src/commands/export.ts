@@ -1,5 +1,5 @@
 /** `export`: a container's file system as a tar archive. */
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { string } from "./support/flags.ts";

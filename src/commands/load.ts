@@ -1,6 +1,6 @@
 /** `load`: images from a tar archive. */
 import { createReadStream, statSync } from "node:fs";
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, list, string } from "./support/flags.ts";

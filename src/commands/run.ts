@@ -1,6 +1,6 @@
 /** `run`: creates a container, connects with it, starts it, and ends as it ends. */
-import { isatty } from "node:tty";
 import type { ApiClient } from "../engine/api/client.ts";
+import { isatty } from "./support/builtin.ts";
 import type { Command, Context } from "./support/command.ts";
 import { type CreateBody, createBody } from "./support/container/config.ts";
 import { checkPull, createContainer } from "./support/container/create.ts";

@@ -1,5 +1,5 @@
 /** `save`: images as a tar archive. */
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
 import { list, string } from "./support/flags.ts";

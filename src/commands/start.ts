@@ -1,5 +1,5 @@
 /** `start`: starts stopped containers, with `-a` or `-i` one, connected with it. */
-import { isatty } from "node:tty";
+import { isatty } from "./support/builtin.ts";
 import type { Command, Context } from "./support/command.ts";
 import { waitFor } from "./support/container/wait.ts";
 import { Failure, messageOf } from "./support/failure.ts";

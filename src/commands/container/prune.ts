@@ -16,7 +16,7 @@ export const command: Command = {
   ],
   async run({ flags, client }) {
     const warning = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?";
-    if (!flags.bool("force") && !confirm(warning)) return;
+    if (!flags.bool("force") && !(await confirm(warning))) return;
     const { text, reclaimed } = await pruneContainers(await client(), filterQuery(flags.list("filter")));
     if (text !== "") out(`${text}\n`);
     out(`Total reclaimed space: ${humanSize(reclaimed)}\n`);

@@ -20,7 +20,7 @@ export const command: Command = {
     const what = all ? "all images without at least one container associated to them" : "all dangling images";
     if (
       !flags.bool("force") &&
-      !confirm(`WARNING! This will remove ${what}.\nAre you sure you want to continue?`)
+      !(await confirm(`WARNING! This will remove ${what}.\nAre you sure you want to continue?`))
     )
       return;
     const { text, reclaimed } = await pruneImages(await client(), all, flags.list("filter"));

@@ -1,24 +1,42 @@
 /** Asks before something is removed for good. */
-import { readSync } from "node:fs";
+import { read } from "node:fs";
 import { out } from "./output.ts";
 
+/** One byte; undefined at the end of input. */
+function readByte(byte: Uint8Array): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    read(0, byte, 0, 1, null, (error, count) => {
+      if ((error as { code?: string } | null)?.code === "EAGAIN")
+        setTimeout(() => resolve(readByte(byte)), 5);
+      else resolve(error || count === 0 ? undefined : (byte[0] as number));
+    });
+  });
+}
+
 /** One line from standard input, byte by byte, so that nothing behind it is swallowed. */
-export function confirm(warning: string): boolean {
-  out(`${warning} [y/N] `);
+async function readLine(): Promise<string> {
   const byte = new Uint8Array(1);
   let line = "";
   for (;;) {
-    let count = 0;
-    try {
-      count = readSync(0, byte, 0, 1, null);
-    } catch (error) {
-      if ((error as { code?: string }).code === "EAGAIN") {
-        Bun.sleepSync(5);
-        continue;
-      }
-    }
-    if (count === 0 || byte[0] === 10) break;
-    line += String.fromCharCode(byte[0] as number);
+    const next = await readByte(byte);
+    if (next === undefined || next === 10) return line;
+    line += String.fromCharCode(next);
   }
-  return line.trim().toLowerCase() === "y";
+}
+
+/** To be interrupted is an answer, too: no. */
+export async function confirm(warning: string): Promise<boolean> {
+  out(`${warning} [y/N] `);
+  const interrupted = Promise.withResolvers<undefined>();
+  const stop = (): void => {
+    out("\n");
+    interrupted.resolve(undefined);
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  try {
+    const line = await Promise.race([readLine(), interrupted.promise]);
+    return line?.trim().toLowerCase() === "y";
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
 }

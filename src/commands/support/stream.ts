@@ -1,8 +1,7 @@
 /** Connects this terminal, or these pipes, with a container's or an exec's raw stream. */
 import { createReadStream } from "node:fs";
-import { constants } from "node:os";
-import { isatty, ReadStream } from "node:tty";
 import type { Upgraded } from "../../engine/api/client.ts";
+import { isatty } from "./builtin.ts";
 import { DetachWatch, parseDetachKeys } from "./detach-keys.ts";
 import { FrameWriter } from "./frames.ts";
 import { writeAll } from "./output.ts";
@@ -30,15 +29,15 @@ export async function rawFor(options: { tty: boolean; stdin: boolean }): Promise
   return { raw: (await import("../../ffi/terminal.ts")).makeRaw };
 }
 
-const ENDING = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as const;
+const ENDING = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 
 /** Ended by a signal that is not handed on, the program must not leave a raw terminal behind. */
 function restoreOnSignals(restore: () => void): () => void {
-  const handlers = ENDING.map((name) => {
+  const handlers = (Object.keys(ENDING) as (keyof typeof ENDING)[]).map((name) => {
     const handler = (): void => {
       if (process.listenerCount(name) > 1) return;
       restore();
-      process.exit(128 + constants.signals[name]);
+      process.exit(128 + ENDING[name]);
     };
     process.on(name, handler);
     return [name, handler] as const;
@@ -54,7 +53,9 @@ export function stream(connection: Upgraded, options: StreamOptions): Streaming 
     options.tty && options.stdin ? new DetachWatch(parseDetachKeys(options.detachKeys)) : undefined;
   let restore = (): void => {};
   if (options.stdin) {
-    const input = options.raw ? new ReadStream(0) : createReadStream("", { fd: 0, autoClose: false });
+    const input = options.raw
+      ? new (process.getBuiltinModule("node:tty").ReadStream)(0)
+      : createReadStream("", { fd: 0, autoClose: false });
     if (options.raw) {
       const undo = options.raw(0);
       const unwatch = restoreOnSignals(() => restore());

@@ -1,6 +1,7 @@
 /** The terminal's size, and telling the daemon when it changes. */
-import { isatty, WriteStream } from "node:tty";
+import { WriteStream } from "node:tty";
 import type { ApiClient } from "../../engine/api/client.ts";
+import { isatty } from "./builtin.ts";
 
 /** Rows and columns; undefined when standard output is no terminal. */
 export function terminalSize(): [number, number] | undefined {

@@ -33,7 +33,7 @@ export const command: Command = {
         .map(([name, value]) => `  - ${name}=${value}\n`)
         .toSorted()
         .join("")}`;
-    if (!flags.bool("force") && !confirm(`${warning}\nAre you sure you want to continue?`)) return;
+    if (!flags.bool("force") && !(await confirm(`${warning}\nAre you sure you want to continue?`))) return;
     const api = await client();
     const query = filterQuery(filters);
     const steps: (() => Promise<Pruned>)[] = [

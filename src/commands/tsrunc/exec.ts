@@ -57,7 +57,7 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   const process = withHome(processOf(spec, words, flags), state.rootfs);
   checkProcess(process);
   const detach = flags.on("detach");
-  const choice = await chooseIo(process, flags, detach);
+  const choice = chooseIo(process, flags, detach);
   const pidfd = openProcess(state, store);
   const plan = compileExec({
     id,

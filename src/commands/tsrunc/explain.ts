@@ -2,7 +2,6 @@
 import { cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../engine/runtime/container.ts";
 import { explainPlan } from "../../engine/runtime/explain.ts";
-import { compileFilter } from "../../engine/runtime/seccomp.ts";
 import type { Verb } from "../tsrunc.ts";
 import { readBundle, withHome } from "./bundle.ts";
 
@@ -10,7 +9,8 @@ export const verb: Verb = {
   flags: { bundle: { kind: "value", short: "b" } },
   usage: "[BUNDLE]",
   words: [0, 1],
-  run([path], flags) {
+  async run([path], flags) {
+    const { compileFilter } = await import("../../engine/runtime/seccomp.ts");
     const bundle = readBundle(path ?? flags.value("bundle"));
     const { spec, rootfs } = bundle;
     const process = withHome(spec.process!, rootfs);

@@ -11,6 +11,7 @@ import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import type { Context } from "../tsrunc.ts";
 import { type Bundle, readBundle, withHome } from "./bundle.ts";
+import { removeCgroup } from "./cgroup.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
@@ -42,7 +43,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
   const process = withHome(spec.process!, bundle.rootfs);
   const store = new StateStore(context.root);
   const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
-  const choice = await chooseIo(process, flags, gated);
+  const choice = chooseIo(process, flags, gated);
   const hooks = wantsHooks(spec.hooks);
   const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
@@ -143,7 +144,6 @@ export const writePidFile = (path: string, pid: number): void => replaceFile(abs
 
 /** Ends what is left of the container, and forgets it. */
 export async function removeContainer(store: StateStore, id: string, cgroup: Cgroup): Promise<void> {
-  const { removeCgroup } = await import("./cgroup.ts");
   await removeCgroup(cgroup);
   store.remove(id);
 }

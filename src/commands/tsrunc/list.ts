@@ -1,5 +1,4 @@
 /** `tsrunc list`: the containers of a root. */
-import { readdirSync } from "node:fs";
 import type { Verb } from "../tsrunc.ts";
 import { described } from "./state.ts";
 import { StateStore } from "./state-store.ts";
@@ -16,7 +15,8 @@ function table(rows: string[][]): string {
     .join("\n");
 }
 
-function namesIn(root: string): string[] {
+async function namesIn(root: string): Promise<string[]> {
+  const { readdirSync } = await import("node:fs");
   try {
     return readdirSync(root);
   } catch {
@@ -28,9 +28,11 @@ export const verb: Verb = {
   flags: { format: { kind: "value", short: "f" }, quiet: { kind: "switch", short: "q" } },
   usage: "[--format table|json] [--quiet]",
   words: [0, 0],
-  run(_words, flags, context) {
+  async run(_words, flags, context) {
     const store = new StateStore(context.root);
-    const all = store.among(namesIn(context.root)).map((state) => described(state, store.status(state)));
+    const all = store
+      .among(await namesIn(context.root))
+      .map((state) => described(state, store.status(state)));
     if (flags.on("quiet")) for (const { id } of all) console.log(id);
     else if (flags.value("format") === "json") console.log(JSON.stringify(all.length > 0 ? all : null));
     else if (["table", undefined].includes(flags.value("format"))) {

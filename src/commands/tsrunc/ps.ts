@@ -1,5 +1,4 @@
 /** `tsrunc ps ID`: the container's processes, as numbers or as `ps` shows them. */
-import { spawnSync } from "node:child_process";
 import type { Verb } from "../tsrunc.ts";
 import { cgroupPids } from "./cgroup.ts";
 import { StateStore } from "./state-store.ts";
@@ -14,9 +13,8 @@ export const verb: Verb = {
       console.log(JSON.stringify(pids));
       return 0;
     }
-    const { stdout, error } = spawnSync("ps", options.length > 0 ? options : ["-ef"], { encoding: "utf8" });
-    if (error) throw error;
-    const [header = "", ...lines] = stdout.trimEnd().split("\n");
+    const { stdout } = Bun.spawnSync(["ps", ...(options.length > 0 ? options : ["-ef"])]);
+    const [header = "", ...lines] = stdout.toString().trimEnd().split("\n");
     const column = header.trim().split(/\s+/).indexOf("PID");
     if (column < 0) throw new Error("couldn't find PID field in ps output");
     console.log(

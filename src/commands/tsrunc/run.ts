@@ -3,6 +3,7 @@ import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
+import { startCreated } from "./start.ts";
 import { StateStore } from "./state-store.ts";
 
 export const verb: Verb = {
@@ -27,7 +28,6 @@ export const verb: Verb = {
     const { hooks } = bundle.spec;
     const store = new StateStore(context.root);
     if (detach) {
-      const { startCreated } = await import("./start.ts");
       startCreated(store, state, hooks);
       return 0;
     }

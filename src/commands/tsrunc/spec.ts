@@ -1,6 +1,6 @@
 /** `tsrunc spec`: a `config.json` to begin with. */
-import { existsSync, writeFileSync } from "node:fs";
 import type { Mount, Spec } from "../../engine/runtime/spec.ts";
+import { exists, writeFile } from "../../ffi/host.ts";
 import type { Verb } from "../tsrunc.ts";
 
 const KEPT = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
@@ -67,8 +67,8 @@ export const verb: Verb = {
   words: [0, 0],
   run(_words, flags) {
     const path = `${flags.value("bundle") ?? "."}/config.json`;
-    if (existsSync(path)) throw new Error(`File ${path.replace(/^\.\//, "")} exists. Remove it first`);
-    writeFileSync(path, `${JSON.stringify(EXAMPLE, null, "\t")}\n`);
+    if (exists(path)) throw new Error(`File ${path.replace(/^\.\//, "")} exists. Remove it first`);
+    writeFile(path, `${JSON.stringify(EXAMPLE, null, "\t")}\n`);
     return 0;
   },
 };

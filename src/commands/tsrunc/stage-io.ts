@@ -7,6 +7,7 @@ import type { Process } from "../../engine/runtime/spec.ts";
 import type { Stage } from "../../engine/runtime/stage.ts";
 import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
+import { socketPair } from "../../ffi/socket.ts";
 import type { Flags } from "./flags.ts";
 
 const NULL_DEVICE = { major: 1, minor: 3 };
@@ -39,7 +40,7 @@ export interface IoChoice {
 }
 
 /** runc's rules for terminals: a detached process needs a console socket, an attached one must not have any. */
-export async function chooseIo(process: Process, flags: Flags, detach: boolean): Promise<IoChoice> {
+export function chooseIo(process: Process, flags: Flags, detach: boolean): IoChoice {
   const socketPath = flags.value("console-socket");
   if (detach && process.terminal && !socketPath) {
     throw new Error("cannot allocate tty if runc will detach without setting console socket");
@@ -53,7 +54,6 @@ export async function chooseIo(process: Process, flags: Flags, detach: boolean):
   if (!process.terminal) return { io: { kind: "inherit" }, fds: preserved, ...preserve(count, 0) };
   if (socketPath)
     return { io: { kind: "pty", ...size, master: { socketPath } }, fds: preserved, ...preserve(count, 0) };
-  const { socketPair } = await import("../../ffi/socket.ts");
   const [ours, theirs] = socketPair();
   const io: ProcessIo = { kind: "pty", ...size, master: { fd: STAGE_FD.firstPassed } };
   return { io, fds: [theirs, ...preserved], masterSocket: ours, ...preserve(count, 1) };

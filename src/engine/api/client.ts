@@ -31,6 +31,26 @@ export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
 }
 
+/** What TLS may fail for, in the words that Docker's client has for it. */
+const TLS_REASONS: Readonly<Record<string, string>> = {
+  TLSV1_ALERT_CERTIFICATE_REQUIRED: "remote error: tls: certificate required",
+  SSLV3_ALERT_BAD_CERTIFICATE: "remote error: tls: bad certificate",
+  TLSV1_ALERT_UNKNOWN_CA: "remote error: tls: unknown certificate authority",
+  KEY_VALUES_MISMATCH: "tls: private key does not match public key",
+  WRONG_VERSION_NUMBER: "tls: first record does not look like a TLS handshake",
+  UNABLE_TO_GET_ISSUER_CERT:
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  SELF_SIGNED_CERT_IN_CHAIN:
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  CERT_HAS_EXPIRED: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+};
+
 export interface RequestOptions {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** An object is sent as JSON; bytes or a stream of them as they are. */
@@ -218,7 +238,9 @@ export class ApiClient {
       );
     }
     const reason =
-      code === "ENOTFOUND" ? `dial tcp: lookup ${host}: no such host` : message.replace(/^E[A-Z]+: /, "");
+      TLS_REASONS[code ?? ""] ??
+      TLS_REASONS[/OPENSSL_internal:(\w+)/.exec(message)?.[1] ?? ""] ??
+      (code === "ENOTFOUND" ? `dial tcp: lookup ${host}: no such host` : message.replace(/^E[A-Z]+: /, ""));
     return new ConnectionError(`error during connect: ${what}: ${reason}`);
   }
 }

@@ -1,5 +1,5 @@
 /** `-p [ip:][host]:container[/proto]`, with ranges, and `--expose`. */
-import { isIP } from "node:net";
+import { isIP } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 
 export interface PortBinding {

@@ -1,5 +1,5 @@
 /** Checks of single words that flags take: each gives the word back or says what is wrong with it. */
-import { isIP } from "node:net";
+import { isIP } from "../builtin.ts";
 import { goQuote } from "../template/quote.ts";
 
 export function checkStream(word: string): string {

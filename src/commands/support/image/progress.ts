@@ -1,6 +1,7 @@
 /** The daemon's stream of progress messages: bars that stay in place on a terminal, plain lines elsewhere. */
-import { isatty } from "node:tty";
+
 import type { Body } from "../../../engine/api/client.ts";
+import { isatty } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 import { writeAll } from "../output.ts";
 import { humanSize } from "../units.ts";

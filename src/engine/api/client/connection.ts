@@ -54,11 +54,16 @@ export class Connection {
       connection.#socket = await Bun.connect({ unix: endpoint.unix, allowHalfOpen: true, socket });
     } else {
       const { tls } = endpoint;
+      // Without this an untrusted daemon would only be one that hung up.
+      const handshake = (_: unknown, trusted: boolean, error: Error | null): void => {
+        if (tls?.verify && (!trusted || error))
+          connection.#ended(error ?? new Error("the daemon is not trusted"));
+      };
       connection.#socket = await Bun.connect({
         hostname: endpoint.host as string,
         port: endpoint.port as number,
         allowHalfOpen: true,
-        socket,
+        socket: tls ? { ...socket, handshake } : socket,
         ...(tls
           ? {
               tls: {
