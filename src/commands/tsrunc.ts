@@ -1,6 +1,6 @@
 /**
- * `tsrunc`: the OCI runtime's command line, with runc's flags, words and statuses. Global flags, then one verb. The verbs
- * are loaded when one is called: `--version` needs none of them.
+ * `tsrunc`: the OCI runtime's command line, with runc's flags, words and statuses. Global flags, then one verb, which
+ * is loaded when it is called: a start is a few milliseconds.
  */
 import { type Flags, type FlagTable, parseFlags, UsageError } from "./tsrunc/flags.ts";
 import { Log } from "./tsrunc/log.ts";
@@ -21,6 +21,23 @@ export interface Verb {
   failureStatus?: number;
 }
 
+const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
+  create: () => import("./tsrunc/create.ts"),
+  delete: () => import("./tsrunc/delete.ts"),
+  exec: () => import("./tsrunc/exec.ts"),
+  explain: () => import("./tsrunc/explain.ts"),
+  features: () => import("./tsrunc/features.ts"),
+  kill: () => import("./tsrunc/kill.ts"),
+  list: () => import("./tsrunc/list.ts"),
+  pause: () => import("./tsrunc/pause.ts"),
+  ps: () => import("./tsrunc/ps.ts"),
+  resume: () => import("./tsrunc/resume.ts"),
+  run: () => import("./tsrunc/run.ts"),
+  spec: () => import("./tsrunc/spec.ts"),
+  start: () => import("./tsrunc/start.ts"),
+  state: () => import("./tsrunc/state.ts"),
+};
+
 const GLOBAL: FlagTable = {
   debug: { kind: "switch" },
   log: { kind: "value" },
@@ -33,12 +50,12 @@ const GLOBAL: FlagTable = {
   version: { kind: "switch", short: "v" },
 };
 
-const usage = (verbs: readonly string[]): string => `tsrunc - Open Container Initiative runtime
+const usage = (): string => `tsrunc - Open Container Initiative runtime
 
 Usage: tsrunc [global options] COMMAND [command options] [arguments...]
 
 Commands:
-  ${verbs.join("\n  ")}
+  ${Object.keys(VERBS).join("\n  ")}
 
 Global options:
   --debug              enable debug logging
@@ -59,13 +76,13 @@ async function run(args: string[]): Promise<number> {
     const { flags, rest } = parseFlags(GLOBAL, args);
     log = new Log(flags.value("log"), flags.value("log-format") ?? "text");
     if (flags.on("version")) return await printVersion();
-    const { VERBS } = await import("./tsrunc/verbs.ts");
     const name = rest[0];
-    if (name === undefined || name === "help" || flags.on("help")) return say(usage(Object.keys(VERBS)));
-    const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-    if (!verb) throw new UsageError(`No help topic for '${name}'`, 3);
+    if (name === undefined || name === "help" || flags.on("help")) return say(usage());
+    const load = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    if (!load) throw new UsageError(`No help topic for '${name}'`, 3);
     if (flags.on("systemd-cgroup"))
       throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");
+    const { verb } = await load();
     const context: Context = { root: flags.value("root") ?? "/run/tsrunc", log };
     return await runVerb(name, verb, rest.slice(1), context);
   } catch (error) {

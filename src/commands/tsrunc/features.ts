@@ -3,7 +3,7 @@
  * @source features.md of the runtime specification
  */
 import { CAPABILITIES } from "../../engine/runtime/capabilities.ts";
-import { KNOWN_MOUNT_OPTIONS } from "../../engine/runtime/mount-options.ts";
+import { knownMountOptions } from "../../engine/runtime/mount-options.ts";
 import { VERSION } from "../../version.ts";
 import type { Verb } from "../tsrunc.ts";
 
@@ -11,7 +11,7 @@ const FEATURES = {
   ociVersionMin: "1.0.0",
   ociVersionMax: "1.2.0",
   hooks: ["prestart", "createRuntime", "poststart", "poststop"],
-  mountOptions: KNOWN_MOUNT_OPTIONS,
+  mountOptions: knownMountOptions(),
   linux: {
     namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
     capabilities: CAPABILITIES,

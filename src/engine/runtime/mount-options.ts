@@ -67,15 +67,16 @@ const SUPERBLOCK = new Set(["sync", "async", "dirsync", "lazytime", "nolazytime"
 const IGNORED = new Set(["defaults", "silent", "loud", "remount", "iversion", "noiversion"]);
 
 /** All that have a meaning here, for `tsrunc features`. */
-export const KNOWN_MOUNT_OPTIONS: readonly string[] = [
-  ...Object.keys(ATTRIBUTES),
-  ...Object.keys(ATTRIBUTES).map((name) => `r${name}`),
-  ...Object.keys(PROPAGATION),
-  ...SUPERBLOCK,
-  ...IGNORED,
-  "bind",
-  "rbind",
-].sort();
+export const knownMountOptions = (): string[] =>
+  [
+    ...Object.keys(ATTRIBUTES),
+    ...Object.keys(ATTRIBUTES).map((name) => `r${name}`),
+    ...Object.keys(PROPAGATION),
+    ...SUPERBLOCK,
+    ...IGNORED,
+    "bind",
+    "rbind",
+  ].sort();
 
 export const propagationOf = (name: string): number | undefined => PROPAGATION[name];
 
