@@ -15,7 +15,7 @@ import type { Container } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
 import { decompressed } from "./decompress.ts";
 import { cleanPath, type MountPoint } from "./mount-points.ts";
-import { pack, packOne } from "./pack.ts";
+import { pack, packOne, packRoot } from "./pack.ts";
 import { openDirectory, openRunningRoot, openStoppedRoot, readEtc } from "./rootfs.ts";
 import { isRunning } from "./state.ts";
 import { resolveUser } from "./user.ts";
@@ -265,11 +265,16 @@ export function extract(
   });
 }
 
+/** What every container gets of its own. */
+const MOUNTED_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
 /** The whole file system of a container as one archive. */
 export function exportRoot(ctx: ContainerContext, name: string): Promise<ByteStream> {
   return within(ctx, name, "/", (container, { root }) => {
     const fd = openInRoot(root, "/", O.RDONLY | O.DIRECTORY);
     emit(ctx, container, "export");
-    return closing(fd, pack(fd, "."));
+    // Of one that runs everything mounted is seen here; docker exports what lies beneath.
+    const covered = [...MOUNTED_FILES, ...container.record.mounts.map(({ destination }) => destination)];
+    return closing(fd, packRoot(fd, new Set(covered.map((path) => bytes(path.slice(1))))));
   });
 }

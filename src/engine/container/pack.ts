@@ -31,6 +31,8 @@ function typeOf(stats: BigStats): EntryType | undefined {
 interface Walk {
   /** device:inode of files with several names, and the first name. */
   links: Map<string, string>;
+  /** Given when what is mounted below is to be left out, as the empty folder or file that it is mounted on. */
+  only?: { readonly dev: bigint; readonly covered: ReadonlySet<string> };
 }
 
 function entryOf(stats: BigStats, type: EntryType, name: string, dir: number, leaf: string) {
@@ -81,7 +83,7 @@ function* one(dir: number, leaf: string, name: string, walk: Walk): Generator<Ui
     if (type === "file") yield* file(dir, leaf, name, walk);
     else {
       yield header(entryOf(stats, type, name, dir, leaf));
-      if (type === "dir") {
+      if (type === "dir" && (walk.only === undefined || walk.only.dev === stats.dev)) {
         const fd = openAt(dir, leaf, O.RDONLY | O.DIRECTORY);
         try {
           yield* below(fd, name, walk);
@@ -111,6 +113,10 @@ function* file(dir: number, leaf: string, name: string, walk: Walk): Generator<U
   if (fd === undefined) return;
   try {
     const stats = fstatSync(fd, { bigint: true });
+    if (walk.only?.covered.has(name)) {
+      yield header({ ...entryOf(stats, "file", name, dir, leaf), size: 0 });
+      return;
+    }
     const key = `${stats.dev}:${stats.ino}`;
     const first = stats.nlink > 1n ? walk.links.get(key) : undefined;
     if (first !== undefined) {
@@ -146,15 +152,19 @@ async function* paced(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> 
   yield Buffer.concat([...parts, trailer()]);
 }
 
-function* folder(dir: number, name: string): Generator<Uint8Array> {
-  const walk: Walk = { links: new Map() };
+function* folder(dir: number, name: string, covered?: ReadonlySet<string>): Generator<Uint8Array> {
   const stats = fstatSync(dir, { bigint: true });
+  const walk: Walk = { links: new Map(), ...(covered ? { only: { dev: stats.dev, covered } } : {}) };
   yield header(entryOf(stats, "dir", name, dir, "."));
   yield* below(dir, name, walk);
 }
 
 /** The folder `dir` (opened for reading) under `name`, `.` for itself. `dir` stays the caller's, until the end. */
 export const pack = (dir: number, name: string): AsyncGenerator<Uint8Array> => paced(folder(dir, name));
+
+/** A whole root by its own file system alone; `covered` are the files, by their path in it, that others lie on. */
+export const packRoot = (dir: number, covered: ReadonlySet<string>): AsyncGenerator<Uint8Array> =>
+  paced(folder(dir, ".", covered));
 
 /** One entry of `dir`, of any kind, under another name. */
 export const packOne = (dir: number, leaf: string, name: string): AsyncGenerator<Uint8Array> =>

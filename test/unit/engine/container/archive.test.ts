@@ -137,3 +137,14 @@ test("a bind of a container that does not run is reached by its place on the hos
   });
   expect(readFileSync(join(outside, "x"), "utf8")).toBe("1");
 });
+
+test("an export has an empty file where the container has one of its own mounted", async () => {
+  mkdirSync(join(root, "etc"), { recursive: true });
+  writeFileSync(join(root, "etc/hosts"), "mounted over this");
+  writeFileSync(join(root, "etc/passwd"), "root:x:0:0");
+  const tar = new TarReader((await rig.containers.export("c1")) as AsyncIterable<Uint8Array>);
+  const sizes = new Map<string, number>();
+  for (let entry = await tar.next(); entry; entry = await tar.next()) sizes.set(entry.name, entry.size);
+  expect(sizes.get("etc/hosts")).toBe(0);
+  expect(sizes.get("etc/passwd")).toBe(10);
+});
