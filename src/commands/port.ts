@@ -34,9 +34,14 @@ export const command: Command = {
       return;
     }
     const [number, protocol = "tcp"] = wanted.split("/") as [string, string?];
-    if (!/^\d+$/.test(number) || Number(number) > 65535)
+    const reason = !/^\d+$/.test(number)
+      ? "invalid syntax"
+      : Number(number) > 65535
+        ? "value out of range"
+        : "";
+    if (reason !== "")
       throw new Failure(
-        `Error: invalid port (${number}): strconv.ParseUint: parsing ${JSON.stringify(number)}: invalid syntax`,
+        `Error: invalid port (${number}): strconv.ParseUint: parsing ${JSON.stringify(number)}: ${reason}`,
       );
     const bindings = ports[`${number}/${protocol}`];
     if (!bindings || bindings.length === 0)

@@ -11,7 +11,9 @@ export const command: Command = {
   flags: [
     string("signal", "s", "Signal to send to the container"),
     int("timeout", "t", "Seconds to wait before killing the container"),
-    int("time", undefined, "Seconds to wait before killing the container", { hidden: true }),
+    int("time", undefined, "Seconds to wait before killing the container", {
+      deprecated: "use --timeout instead",
+    }),
   ],
   async run({ args, flags, client }) {
     const api = await client();

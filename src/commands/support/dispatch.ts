@@ -108,6 +108,8 @@ async function runCommand(
       125,
     );
   }
+  for (const { name, deprecated } of command.flags)
+    if (deprecated && parsed.flags.has(name)) out(`Flag --${name} has been deprecated, ${deprecated}\n`);
   if (parsed.help) {
     if (parsed.shortHelp) out("Flag shorthand -h has been deprecated, use --help\n");
     const [{ commandHelp }, { aliasesOf }] = [await import("./help.ts"), await import("./verbs.ts")];

@@ -17,11 +17,19 @@ export interface Flag {
   readonly many?: boolean;
   /** Accepted, but not shown. */
   readonly hidden?: boolean;
+  /** What to use instead: said to whoever gives it. */
+  readonly deprecated?: string;
   /** Makes the value of one word; throws an Error that says what is wrong with it. */
   readonly parse: (word: string) => unknown;
 }
 
-type Rest = { default?: unknown; hidden?: boolean; parse?: (word: string) => unknown; type?: string };
+type Rest = {
+  default?: unknown;
+  hidden?: boolean;
+  deprecated?: string;
+  parse?: (word: string) => unknown;
+  type?: string;
+};
 
 const goQuote = (text: string): string => JSON.stringify(text);
 const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
@@ -63,6 +71,7 @@ const define =
     many,
     parse: rest.parse ?? parse,
     ...(rest.hidden ? { hidden: true } : {}),
+    ...(rest.deprecated ? { hidden: true, deprecated: rest.deprecated } : {}),
   });
 
 const same = (word: string): unknown => word;
