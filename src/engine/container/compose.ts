@@ -18,6 +18,8 @@ export interface ContainerServiceOptions {
   events: EventBus;
   paths: DataPaths;
   warn: (message: string) => void;
+  /** How long things took. */
+  debug?: (message: string) => void;
   /** Names for --runtime, the default first. */
   runtimes?: readonly string[];
   defaultLog?: { Type: string; Config: Record<string, string> };
@@ -54,6 +56,7 @@ export function createContainerServices(options: ContainerServiceOptions): {
     stopTimeout: options.stopTimeout ?? 10,
     afterwards: new Set(),
     warn,
+    ...(options.debug && { debug: options.debug }),
   };
   return { containers: new Containers(ctx), execs, volumes };
 }

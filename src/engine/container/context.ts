@@ -41,6 +41,8 @@ export interface ContainerContext {
   afterwards: Set<Promise<void>>;
   /** Tells the operator of what no client can be told. */
   warn: (message: string) => void;
+  /** Tells a developer how long things took. */
+  debug?: (message: string) => void;
 }
 
 export const notRunning = (container: Container): EngineError =>

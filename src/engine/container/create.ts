@@ -4,6 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
 import type { Rootfs } from "../shim/types.ts";
+import { formatTook, Stopwatch } from "../stopwatch.ts";
 import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
 import type { ContainerRecord } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
@@ -160,7 +161,9 @@ export async function create(
   ctx: ContainerContext,
   request: CreateRequest,
 ): Promise<{ Id: string; Warnings: string[] }> {
+  const watch = new Stopwatch();
   const { config, hostConfig, image, command, mounts, warnings, name } = check(ctx, request);
+  watch.step("checks");
   const id = randomBytes(32).toString("hex");
   nameHost(ctx, config, hostConfig, id);
   const volumes = mounts.filter((mount) => mount.type === "volume");
@@ -186,6 +189,7 @@ export async function create(
   };
   // Layer before row: after a crash between them there is a layer that no row claims, which start-up sweeps.
   markAsContainer(ctx.images.prepare(id, image));
+  watch.step("layer");
   const recordVolumes = (): void => {
     for (const volume of volumes) ctx.volumes.record(volume.name!, id);
   };
@@ -193,6 +197,8 @@ export async function create(
   for (const volume of volumes) ctx.volumes.created(volume.name!);
   const toFill = volumes.filter((volume) => volume.copyData);
   if (toFill.length > 0) await container.exclusive(() => populateVolumes(ctx.images.rootfs(id), toFill));
+  watch.step("row");
   emit(ctx, container, "create");
+  ctx.debug?.(`create ${id}: ${formatTook(watch.took)}`);
   return { Id: id, Warnings: warnings };
 }

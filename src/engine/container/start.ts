@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
+import { formatTook, Stopwatch } from "../stopwatch.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf } from "./context.ts";
 import { hostnameFile, hostsFile, resolvConfFile } from "./hosts-files.ts";
@@ -50,19 +51,25 @@ function requireStartable(container: Container): void {
 }
 
 async function launch(ctx: ContainerContext, container: Container): Promise<void> {
+  const watch = new Stopwatch();
   let request: LaunchRequest;
   try {
     request = prepare(ctx, container);
   } catch (cause) {
     return fail(ctx, container, otherStartError(cause));
   }
+  watch.step("spec");
   let launched: Launched;
   try {
     launched = await ctx.shim.launch(request);
   } catch (cause) {
     return fail(ctx, container, launchError(cause, container.record.config.WorkingDir));
   }
+  watch.step("shim");
   started(ctx, container, launched);
+  watch.step("row");
+  const { spec = 0, shim = 0, row = 0 } = watch.took;
+  ctx.debug?.(`start ${container.id}: ${formatTook({ spec, shim, ...launched.took, row })}`);
 }
 
 /** The process runs: written before the client hears of it. Also for one that was found running after a crash. */

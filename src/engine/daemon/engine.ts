@@ -55,6 +55,7 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
     events,
     paths,
     warn: (message) => log.warn(message),
+    debug: (message) => log.debug(message),
     runtimes: [config["default-runtime"], ...RUNTIMES.filter((name) => name !== config["default-runtime"])],
     defaultLog: { Type: config["log-driver"], Config: config["log-opts"] },
     init: config.init,

@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
 import { StepFailure } from "../runtime/stage.ts";
+import { Stopwatch } from "../stopwatch.ts";
 import {
   freezeCgroups,
   killCgroups,
@@ -198,21 +199,26 @@ export class Supervisor {
       startedAt: nowNs().toString(),
       paused: false,
     };
+    const watch = new Stopwatch();
     let compiled: Compiled | undefined;
     try {
       compiled = what.compile({ socket: this.#records.socket(id), exitRecord: this.#records.exit(id) });
       record.cgroups = compiled.cgroups;
+      watch.step("plan");
       for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
       if (what.spec !== undefined) this.#records.writeSpec(id, what.spec);
       const process = new SupervisedProcess(record, this.#context);
+      watch.step("records");
       const keeper = await launchKeeper(compiled.plan, process.events, compiled.options);
+      watch.step("stage");
       this.#noteStart(record, keeper);
       this.#processes.set(id, process);
       for (const session of this.#pending.get(id) ?? []) process.attach(session);
       this.#pending.delete(id);
       await process.adopt(keeper);
-      return launched(record);
+      watch.step("streams");
+      return { ...launched(record), took: watch.took };
     } catch (error) {
       await this.#undoLaunch(record);
       for (const session of this.#pending.get(id) ?? []) session.finish();

@@ -3,6 +3,7 @@
  * between two builds of tsd that may differ, so fields are only ever added.
  */
 import type { Spec } from "../runtime/spec.ts";
+import type { Took } from "../stopwatch.ts";
 
 /** Where the container's root file system comes from; mounted by the plan inside the new mount namespace. */
 export type Rootfs =
@@ -52,6 +53,8 @@ export interface Launched {
   pid: number;
   /** Nanoseconds since the epoch, as a decimal string. */
   startedAt: string;
+  /** The shim's share of the start: not known of one that was found running. */
+  took?: Took;
 }
 
 export interface Exit {

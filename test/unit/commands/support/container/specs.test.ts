@@ -1,5 +1,5 @@
-import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseDevice } from "../../../../../src/commands/support/container/devices.ts";
 import { readPairs } from "../../../../../src/commands/support/container/files.ts";
@@ -55,7 +55,9 @@ test("devices, limits and ports", () => {
 });
 
 describe("env files", () => {
-  const path = `${mkdtempSync(`${tmpdir()}/tsd-env-`)}/env`;
+  const folder = mkdtempSync(`${tmpdir()}/tsd-env-`);
+  const path = `${folder}/env`;
+  afterAll(() => rmSync(folder, { recursive: true }));
   const read = (text: string) => {
     writeFileSync(path, text);
     return readPairs(path, (name) => (name === "KNOWN" ? "yes" : undefined));
