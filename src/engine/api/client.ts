@@ -11,6 +11,8 @@ export type { Body, Endpoint, Upgraded } from "./client/connection.ts";
 export const NEWEST = "1.50";
 /** What a daemon speaks that does not say. */
 const OLDEST = "1.24";
+/** `client version 1.50 is too new. Maximum supported API version is 1.41` */
+const TOO_NEW = /^client version \S+ is too new/;
 
 /** The daemon answered, and said no. */
 export class ApiError extends Error {
@@ -128,7 +130,30 @@ export class ApiClient {
 
   /** One call; an answer of 400 and above throws `ApiError`. The body must be read, or dropped. */
   async request(method: string, path: string, options: RequestOptions = {}): Promise<ApiResponse> {
-    const target = await this.#target(path, options);
+    // A stream can be sent only once, so its version must be known.
+    const once = options.body !== undefined && Symbol.asyncIterator in options.body;
+    if (once && !options.unversioned) await this.version();
+    return this.#versioned(options, () => this.#request(method, path, options));
+  }
+
+  /**
+   * Asks a daemon whose version is not known yet in the newest one: most are of our time, and need not be asked for
+   * it first. An older one refuses before it does anything.
+   */
+  async #versioned<T>(options: RequestOptions, call: () => Promise<T>): Promise<T> {
+    if (this.#pinned !== undefined || options.unversioned) return call();
+    try {
+      return await call();
+    } catch (error) {
+      const refused = error instanceof ApiError && error.status === 400 && TOO_NEW.test(error.reason);
+      if (!refused) throw error;
+      await this.version();
+      return call();
+    }
+  }
+
+  async #request(method: string, path: string, options: RequestOptions): Promise<ApiResponse> {
+    const target = this.#target(path, options);
     const connection = await this.#take(method, target);
     try {
       const body = options.body;
@@ -169,8 +194,12 @@ export class ApiClient {
   }
 
   /** Turns a connection into the raw stream of a container's or an exec's input and output. */
-  async upgrade(path: string, options: RequestOptions = {}): Promise<Upgraded> {
-    const target = await this.#target(path, options);
+  upgrade(path: string, options: RequestOptions = {}): Promise<Upgraded> {
+    return this.#versioned(options, () => this.#upgrade(path, options));
+  }
+
+  async #upgrade(path: string, options: RequestOptions): Promise<Upgraded> {
+    const target = this.#target(path, options);
     const connection = await this.#take("POST", target);
     const bytes = options.body === undefined ? undefined : encode(options.body);
     let head = `POST ${target} HTTP/1.1\r\n${this.#headers}Connection: Upgrade\r\nUpgrade: tcp\r\n`;
@@ -190,9 +219,9 @@ export class ApiClient {
     for (const connection of this.#idle.splice(0)) connection.close();
   }
 
-  async #target(path: string, options: RequestOptions): Promise<string> {
+  #target(path: string, options: RequestOptions): string {
     const query = queryString(options.query);
-    return options.unversioned ? path + query : `/v${this.#pinned ?? (await this.version())}${path}${query}`;
+    return options.unversioned ? path + query : `/v${this.#pinned ?? NEWEST}${path}${query}`;
   }
 
   async #take(method: string, target: string): Promise<Connection> {
