@@ -2,7 +2,7 @@
  * Turns what a client sent into complete configuration objects: every field that the API always shows, in the
  * API's order, with Go's zero values where the client said nothing (clients compare null and [] by shape).
  */
-import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
+import type { ContainerConfig, CreateBody, DeviceMapping, HostConfig, Ulimit } from "./config.ts";
 
 type Sent<T> = Partial<{ [K in keyof T]: T[K] | null }>;
 
@@ -111,7 +111,7 @@ export function normalizeHostConfig(sent: Sent<HostConfig> = {}): HostConfig {
     CpuRealtimeRuntime: sent.CpuRealtimeRuntime ?? 0,
     CpusetCpus: sent.CpusetCpus ?? "",
     CpusetMems: sent.CpusetMems ?? "",
-    Devices: sent.Devices ?? null,
+    Devices: sent.Devices?.map((device) => ({ ...NO_DEVICE, ...device })) ?? null,
     DeviceCgroupRules: sent.DeviceCgroupRules ?? null,
     DeviceRequests: sent.DeviceRequests ?? null,
     MemoryReservation: sent.MemoryReservation ?? 0,
@@ -120,7 +120,7 @@ export function normalizeHostConfig(sent: Sent<HostConfig> = {}): HostConfig {
     MemorySwappiness: sent.MemorySwappiness === -1 ? null : (sent.MemorySwappiness ?? null),
     OomKillDisable: sent.OomKillDisable ?? null,
     PidsLimit: sent.PidsLimit != null && sent.PidsLimit > 0 ? sent.PidsLimit : null,
-    Ulimits: sent.Ulimits ?? null,
+    Ulimits: sent.Ulimits?.filter(Boolean).map((limit) => ({ ...NO_ULIMIT, ...limit })) ?? null,
     CpuCount: sent.CpuCount ?? 0,
     CpuPercent: sent.CpuPercent ?? 0,
     IOMaximumIOps: sent.IOMaximumIOps ?? 0,
@@ -131,6 +131,9 @@ export function normalizeHostConfig(sent: Sent<HostConfig> = {}): HostConfig {
     Init: sent.Init ?? undefined,
   });
 }
+
+const NO_DEVICE: DeviceMapping = { PathOnHost: "", PathInContainer: "", CgroupPermissions: "" };
+const NO_ULIMIT: Ulimit = { Name: "", Hard: 0, Soft: 0 };
 
 /** The two objects that a create body flattens into one. */
 export function normalizeBody(body: CreateBody): { config: ContainerConfig; hostConfig: HostConfig } {

@@ -1,6 +1,7 @@
 /**
  * Decodes a request body by a schema as Go's encoding/json would: names of fields match without regard to case,
- * unknown ones are dropped, `null` leaves a field alone, and the first wrong type ends it in Go's words.
+ * unknown ones are dropped, `null` leaves a field alone and is an empty item of a list or map, and the first wrong
+ * type ends it in Go's words.
  */
 import { EngineError } from "../../errors.ts";
 import type { Schema } from "./schema.ts";
@@ -50,7 +51,7 @@ function decodeValue(value: unknown, schema: Schema, place: Place | undefined): 
       return value;
     case "list":
       if (!Array.isArray(value)) throw mismatch(value, schema, place);
-      return value.slice(0, schema.length).map((item) => decodeValue(item, schema.of!, place));
+      return value.slice(0, schema.length).map((item) => decodeItem(item, schema, place));
     case "map":
       if (!isObject(value)) throw mismatch(value, schema, place);
       return decodeMap(value, schema, place);
@@ -60,12 +61,34 @@ function decodeValue(value: unknown, schema: Schema, place: Place | undefined): 
   }
 }
 
+/** Go sets what has no value to its type's zero; only a pointer can be without one. */
+function decodeItem(item: unknown, { type, of }: Schema, place: Place | undefined): unknown {
+  const pointer = type.endsWith(`]*${of!.type}`);
+  return item === null && !pointer ? zeroOf(of!) : decodeValue(item, of!, place);
+}
+
+function zeroOf(schema: Schema): unknown {
+  switch (schema.kind) {
+    case "string":
+      return "";
+    case "bool":
+      return false;
+    case "int":
+    case "float":
+      return 0;
+    case "struct":
+      return {};
+    default:
+      return null;
+  }
+}
+
 function decodeMap(value: object, schema: Schema, place: Place | undefined): Record<string, unknown> {
   // Without a prototype of its own a key `__proto__` is a key like any other.
   const decoded: Record<string, unknown> = Object.create(null);
   for (const [key, item] of Object.entries(value)) {
     if (schema.checkKey) refuse(schema.checkKey(key));
-    decoded[key] = decodeValue(item, schema.of!, place);
+    decoded[key] = decodeItem(item, schema, place);
   }
   return { ...decoded };
 }

@@ -7,10 +7,13 @@ type Found = { ok: true; end: number } | { ok: false; message: string };
 
 const LITERALS: Record<string, string> = { t: "true", f: "false", n: "null" };
 const SPACE = " \t\r\n";
+/** How deep Go's decoder goes; a deeper text would also end this scanner's stack. */
+const MAX_DEPTH = 10_000;
 
 /** Reads one value from the start of `text`; `end` is where it stopped. */
 export function scanValue(text: string): Found {
   let at = 0;
+  let depth = 0;
 
   const failure = (context: string): Found => {
     if (at >= text.length) return { ok: false, message: "unexpected EOF" };
@@ -33,10 +36,12 @@ export function scanValue(text: string): Found {
 
   const container = (close: string, object: boolean): Found | undefined => {
     const noun = object ? "object key:value pair" : "array element";
+    if (++depth > MAX_DEPTH) return failure("exceeded max depth");
     at++;
     skip();
     if (text[at] === close) {
       at++;
+      depth--;
       return undefined;
     }
     for (;;) {
@@ -54,6 +59,7 @@ export function scanValue(text: string): Found {
       skip();
       if (text[at] === close) {
         at++;
+        depth--;
         return undefined;
       }
       if (text[at] !== ",") return failure(`after ${noun}`);

@@ -32,6 +32,21 @@ describe("a create request is decoded as Go does", () => {
     );
     expect(refusal('{"Image":"x"}{')).toBe("unexpected content after JSON");
   });
+  test("a text that is nested too deeply is refused where Go refuses it", () => {
+    expect(refusal("[".repeat(200_000))).toBe("invalid JSON: invalid character '[' exceeded max depth");
+    expect(refusal('{"a":'.repeat(200_000))).toBe("invalid JSON: invalid character '{' exceeded max depth");
+    expect(refusal(`{"Image":"x","Unknown":${"[".repeat(5000)}${"]".repeat(5000)}}`)).toBe("accepted");
+  });
+  test("null is the zero value as an item of a list or map, unless Go keeps a pointer there", () => {
+    expect(create('{"Cmd":["a",null],"Labels":{"a":null},"Volumes":{"/v":null}}')).toEqual({
+      Cmd: ["a", ""],
+      Labels: { a: "" },
+      Volumes: { "/v": {} },
+    });
+    expect(create('{"HostConfig":{"Devices":[null],"Ulimits":[null]}}')).toEqual({
+      HostConfig: { Devices: [{}], Ulimits: [null] },
+    });
+  });
   test("wrong types are named with their field's path and Go type", () => {
     const into = "invalid JSON: json: cannot unmarshal";
     expect(refusal("[]")).toBe(`${into} array into Go value of type container.CreateRequest`);

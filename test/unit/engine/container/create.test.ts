@@ -216,3 +216,15 @@ test("a bind over an image's VOLUME leaves no anonymous one", async () => {
     { type: "bind", source: "/usr", destination: "/data", mode: "ro", rw: false, propagation: "rprivate" },
   ]);
 });
+
+test("what is left out of a device or a limit is empty, as in Go", async () => {
+  using rig = new Rig();
+  const sent = { HostConfig: { Devices: [{}], Ulimits: [{ Name: "core" }, null] } } as unknown as CreateBody;
+  const id = await rig.create(sent);
+  expect((await rig.containers.inspect(id, { size: false })) as unknown).toMatchObject({
+    HostConfig: {
+      Devices: [{ PathOnHost: "", PathInContainer: "", CgroupPermissions: "" }],
+      Ulimits: [{ Name: "core", Hard: 0, Soft: 0 }],
+    },
+  });
+});
