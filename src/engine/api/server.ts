@@ -173,6 +173,7 @@ function carriesBody({ headers }: IncomingMessage): boolean {
 /** The body as a stream that reads from the connection only when it is asked to. */
 function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
   let started = false;
+  let refused = false;
   return new ReadableStream<Uint8Array>(
     {
       pull(controller) {
@@ -182,13 +183,18 @@ function bodyOf(message: IncomingMessage): ReadableStream<Uint8Array> {
         }
         started = true;
         message.on("data", (chunk: Uint8Array) => {
+          if (refused) return;
           controller.enqueue(chunk);
           if ((controller.desiredSize ?? 0) <= 0) message.pause();
         });
-        message.on("end", () => controller.close());
+        message.on("end", () => {
+          if (!refused) controller.close();
+        });
         message.on("error", (error) => controller.error(error));
       },
       cancel() {
+        // What is still on its way is taken and dropped: the client reads our answer only after it has sent all.
+        refused = true;
         message.resume();
       },
     },
