@@ -55,10 +55,13 @@ export async function restart(ctx: ContainerContext, name: string, options: Stop
   container.restarting = true;
   try {
     await stopContainer(ctx, container, options);
-    await startContainer(ctx, container);
+    await startContainer(ctx, container).catch((error) => {
+      // Another request started it in between: it runs afresh, as was asked for.
+      if (!(error instanceof EngineError && error.kind === "notModified")) throw error;
+    });
     emit(ctx, container, "restart");
   } catch (error) {
-    const kind = error instanceof EngineError && error.kind !== "notModified" ? error.kind : "internal";
+    const kind = error instanceof EngineError ? error.kind : "internal";
     throw new EngineError(kind, `Cannot restart container ${name}: ${(error as Error).message}`, {
       cause: error,
     });

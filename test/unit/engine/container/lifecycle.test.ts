@@ -146,6 +146,16 @@ test("rename takes the new name, and gives the old one free", async () => {
   expect([...rig.ctx.store.all()].map(({ name }) => name).sort()).toEqual(["/c1", "/c2"]);
 });
 
+test("two restarts at once leave one run, and none of them fails", async () => {
+  using rig = new Rig();
+  const id = await rig.create({});
+  await rig.containers.start(id);
+  await Promise.all([0, 1, 2].map(() => rig.containers.restart(id, { timeout: 0 })));
+  expect((await rig.containers.inspect(id, { size: false })) as unknown).toMatchObject({
+    State: { Running: true },
+  });
+});
+
 test("restart of an AutoRemove container does not remove it", async () => {
   using rig = new Rig();
   const id = await rig.create({ HostConfig: { AutoRemove: true } });
