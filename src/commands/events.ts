@@ -55,10 +55,7 @@ async function shower(format: string): Promise<(line: string) => string> {
     await import("./support/template/typed.ts"),
     await import("./support/template/types/system.ts"),
   ];
-  return (line) => {
-    const message = JSON.parse(line) as Omit<Message, "timeNano"> & { timeNano?: number | bigint };
-    const nano = NANO.exec(line)?.[1];
-    if (nano) message.timeNano = BigInt(nano);
+  const show = (message: object): string => {
     try {
       return execute(template, typed(SYSTEM_TYPES, "events.Message", message));
     } catch (error) {
@@ -67,6 +64,14 @@ async function shower(format: string): Promise<(line: string) => string> {
         64,
       );
     }
+  };
+  // A mistake is found now, not at the first event.
+  show({});
+  return (line) => {
+    const message = JSON.parse(line) as Omit<Message, "timeNano"> & { timeNano?: number | bigint };
+    const nano = NANO.exec(line)?.[1];
+    if (nano) message.timeNano = BigInt(nano);
+    return show(message);
   };
 }
 

@@ -21,6 +21,7 @@ export const command: Command = {
     if (input === "" && isatty(0)) throw new Failure("requested load from stdin, but stdin is empty");
     if (input !== "" && !statSync(input, { throwIfNoEntry: false }))
       throw new Failure(`open ${input}: no such file or directory`);
+    if (input !== "" && statSync(input).isDirectory()) throw new Failure(`read ${input}: is a directory`);
     const api = await client();
     const source =
       input === ""

@@ -25,7 +25,7 @@ export const command: Command = {
     const { program } = context;
     return run(context, (error) => {
       const message = messageOf(error);
-      const status = error instanceof Failure ? 125 : statusOf(message);
+      const status = error instanceof UsageFailure ? 125 : statusOf(message);
       return new Failure(
         `${program}: ${message}\n\nRun '${program} run --help' for more information`,
         status,
@@ -33,6 +33,9 @@ export const command: Command = {
     });
   },
 };
+
+/** A mistake in the flags, which has nothing to do with the program in the container. */
+class UsageFailure extends Error {}
 
 /** Shells tell these apart: not found, not executable, and everything else. */
 function statusOf(message: string): number {
@@ -59,7 +62,7 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
     checkPull(flags);
     body = createBody(flags, args, detached);
   } catch (error) {
-    throw explain(error);
+    throw explain(new UsageFailure(messageOf(error)));
   }
   if (detached && flags.list("attach").length > 0)
     throw new Failure("conflicting options: cannot specify both --attach and --detach");

@@ -29,7 +29,7 @@ export function parseReference(text: string, prefix?: string): ImageName {
   if (!NAME.test(repository)) {
     const path = repository.slice(repository.indexOf("/") + 1);
     return fail(
-      /[A-Z]/.test(path)
+      /[A-Z]/.test(path.split(":")[0] as string)
         ? `invalid reference format: repository name (${/[.:]/.test(repository) ? path : `library/${path}`}) must be lowercase`
         : "invalid reference format",
     );
