@@ -1,19 +1,29 @@
 /** `system df`: what the daemon keeps on disk, and how much of it could go. */
 import type { Command } from "../support/command.ts";
 import { type ContainerSummary, containerRow } from "../support/container/row.ts";
-import { Failure } from "../support/failure.ts";
+import { Failure, messageOf } from "../support/failure.ts";
 import { bool, string } from "../support/flags.ts";
-import { printListing, type Row, renderListing } from "../support/format.ts";
+import { parseFormat, printListing, type Row, renderListing } from "../support/format.ts";
 import { type ImageSummary, imageRows } from "../support/image/row.ts";
 import { out } from "../support/output.ts";
-import { TYPE } from "../support/template/values.ts";
+import { execute } from "../support/template/execute.ts";
+import { AS_JSON, TYPE, toJson } from "../support/template/values.ts";
 import { humanSize } from "../support/units.ts";
 
 interface Usage {
   LayersSize: number;
   Images?: ImageSummary[] | null;
   Containers?: ContainerSummary[] | null;
-  Volumes?: { Name: string; UsageData?: { Size: number; RefCount: number } | null }[] | null;
+  Volumes?:
+    | {
+        Name: string;
+        Driver?: string;
+        Scope?: string;
+        Mountpoint?: string;
+        Labels?: Record<string, string> | null;
+        UsageData?: { Size: number; RefCount: number } | null;
+      }[]
+    | null;
   BuildCache?: { ID: string; Size: number; InUse: boolean; Shared: boolean }[] | null;
 }
 
@@ -41,8 +51,7 @@ export const command: Command = {
       printListing({ format, headers: HEADERS, table, rows: summary(usage) });
       return;
     }
-    if (format !== "") throw new Failure("the verbose and the format options conflict");
-    out(verbose(usage));
+    out(format === "" ? verbose(usage) : shaped(usage, format));
   },
 };
 
@@ -57,8 +66,9 @@ function row(
   percent = true,
 ): Row {
   const share = percent && size > 0 ? ` (${Math.trunc((reclaimable * 100) / size)}%)` : "";
+  const context = type === "Build Cache" ? "Builder" : type.replace("Local ", "");
   return {
-    [TYPE]: "*formatter.diskUsageContext",
+    [TYPE]: `*formatter.diskUsage${context}Context`,
     Type: type,
     TotalCount: String(total),
     Active: String(active),
@@ -102,6 +112,47 @@ function summary(usage: Usage): Row[] {
       false,
     ),
   ];
+}
+
+/** All things at once, as one value for a template. */
+function shaped(usage: Usage, format: string): string {
+  const images = imageRows(usage.Images ?? [], true, false).map((row) => ({ ...row, Digest: "" }) as Row);
+  const volumes = (usage.Volumes ?? []).map((volume): Row => {
+    const labels = Object.entries(volume.Labels ?? {}).map(([name, value]) => `${name}=${value}`);
+    return {
+      [TYPE]: "*formatter.volumeContext",
+      Availability: "N/A",
+      Driver: volume.Driver ?? "",
+      Group: "N/A",
+      Labels: labels.toSorted().join(","),
+      Links: String(volume.UsageData?.RefCount ?? 0),
+      Mountpoint: volume.Mountpoint ?? "",
+      Name: volume.Name,
+      Scope: volume.Scope ?? "",
+      Size: humanSize(volume.UsageData?.Size ?? 0),
+      Status: "N/A",
+    };
+  });
+  const all = {
+    Images: images,
+    Containers: (usage.Containers ?? []).map(
+      (item) => ({ ...containerRow(item, true), Size: humanSize(item.SizeRw ?? 0, 3) }) as Row,
+    ),
+    Volumes: volumes,
+    BuildCache: [] as Row[],
+  };
+  const json = (): string =>
+    `{${Object.entries(all)
+      .map(([name, rows]) => `"${name}":${toJson(rows)}`)
+      .join(",")}}`;
+  if (format === "json" || format === "{{json .}}") return json();
+  const record = { ...all, [TYPE]: "*formatter.diskUsageContext", [AS_JSON]: json };
+  try {
+    return execute(parseFormat(format), record);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(`template parsing error: ${messageOf(error)}`);
+  }
 }
 
 function verbose(usage: Usage): string {
