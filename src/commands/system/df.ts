@@ -116,7 +116,7 @@ function summary(usage: Usage): Row[] {
 
 /** All things at once, as one value for a template. */
 function shaped(usage: Usage, format: string): string {
-  const images = imageRows(usage.Images ?? [], true, false).map((row) => ({ ...row, Digest: "" }) as Row);
+  const images = imageRows(firstNamed(usage), true, false).map((row) => ({ ...row, Digest: "" }) as Row);
   const volumes = (usage.Volumes ?? []).map((volume): Row => {
     const labels = Object.entries(volume.Labels ?? {}).map(([name, value]) => `${name}=${value}`);
     return {
@@ -155,7 +155,17 @@ function shaped(usage: Usage, format: string): string {
   }
 }
 
-function verbose(usage: Usage): string {
+/** An image takes its place once, whatever it is called. */
+function firstNamed({ Images }: Usage): ImageSummary[] {
+  return (Images ?? []).map((image) => ({
+    ...image,
+    RepoTags: image.RepoTags?.slice(0, 1),
+    RepoDigests: null,
+  }));
+}
+
+/** What `-v` shows. */
+export function verbose(usage: Usage): string {
   const table = (headers: Record<string, string>, rows: Row[]): string =>
     renderListing({
       format: "",
@@ -165,9 +175,6 @@ function verbose(usage: Usage): string {
         .join("\t"),
       rows,
     });
-  const images = imageRows(usage.Images ?? [], false, false).map(
-    (row) => ({ ...row, Size: row.VirtualSize, [TYPE]: row[TYPE] }) as Row,
-  );
   const imageHeaders = {
     Repository: "REPOSITORY",
     Tag: "TAG",
@@ -206,10 +213,7 @@ function verbose(usage: Usage): string {
     }),
   );
   return (
-    `Images space usage:\n\n${table(
-      imageHeaders,
-      images.map((item, at) => ({ ...item, Size: humanSize((usage.Images ?? [])[at]?.Size ?? 0, 3) })),
-    )}` +
+    `Images space usage:\n\n${table(imageHeaders, imageRows(firstNamed(usage), false, false))}` +
     `\nContainers space usage:\n\n${table(containerHeaders, containers)}` +
     `\nLocal Volumes space usage:\n\n${table({ Name: "VOLUME NAME", Links: "LINKS", Size: "SIZE" }, volumes)}` +
     `\nBuild cache usage: ${humanSize(sum((usage.BuildCache ?? []).map(({ Size }) => Size)))}\n\n` +
