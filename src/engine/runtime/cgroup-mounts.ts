@@ -6,9 +6,10 @@ import { MOUNT_ATTR } from "../../ffi/mount.ts";
 import { type Cgroup, isUnified, unifiedFolder } from "./cgroup-layout.ts";
 import { baseName, cleanPath, type Inside, openInside } from "./inside.ts";
 import { parseMountOptions } from "./mount-options.ts";
-import type { Mounter } from "./mounts.ts";
+import { type Mounter, setAttributes } from "./mounts.ts";
 import type { Mount } from "./spec.ts";
 
+const RDONLY = MOUNT_ATTR.MOUNT_ATTR_RDONLY;
 const GUARDED = MOUNT_ATTR.MOUNT_ATTR_NOSUID | MOUNT_ATTR.MOUNT_ATTR_NODEV | MOUNT_ATTR.MOUNT_ATTR_NOEXEC;
 
 export interface CgroupMountOptions {
@@ -50,6 +51,8 @@ export function addCgroupMount(
     } else mounter.bindBelow(name, folder.path, attributes, label);
     if (name.includes(",")) linkControllers(at, name, label);
   }
+  // When all that goes into it is there.
+  if (attributes & RDONLY) setAttributes(at.plan, at.folder, { set: RDONLY, clear: 0 }, { label });
 }
 
 const hierarchyData = (controllers: readonly string[]) =>

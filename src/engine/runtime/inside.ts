@@ -136,11 +136,37 @@ export function openOrMakeFile(at: Inside, path: string, label: string): void {
 }
 
 /** An empty file, in folders that are made where missing. */
-export function makeFile(at: Inside, path: string, label: string): void {
+export function makeFile(
+  at: Inside,
+  path: string,
+  label: string,
+  keeps: { slot?: Slot; tolerate?: Tolerate } = {},
+): void {
   const { plan } = at;
   makeFolders(at, parentOf(path), label);
   const create = flags(O, "O_WRONLY", "O_CREAT", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC");
-  plan.call("openat", [at.folder, plan.string(baseName(path)), create, 0o644], { label, fd: at.folder });
+  plan.call("openat", [at.folder, plan.string(baseName(path)), create, 0o644], {
+    label,
+    fd: at.folder,
+    ...keeps,
+  });
+}
+
+/**
+ * Opens an empty file that is made, into `at.target`. A symbolic link that leads nowhere (resolv.conf of a system
+ * without its resolver) is itself what will be mounted on: what it names need not be made.
+ */
+export function makeMountFile(at: Inside, path: string, label: string): void {
+  const { plan, result: made } = at;
+  const isLink = plan.label("a link that leads nowhere");
+  const opened = plan.label("the mount point is open");
+  makeFile(at, path, label, { slot: made, tolerate: [ERRNO.ELOOP] });
+  plan.jumpWhen(made, "negative", isLink);
+  openInside(at, path, { label });
+  plan.jump(opened);
+  plan.place(isLink);
+  openInside(at, path, { label, flags: ["O_PATH", "O_NOFOLLOW", "O_CLOEXEC"] });
+  plan.place(opened);
 }
 
 const CWD = flags(AT, "AT_FDCWD");

@@ -10,7 +10,7 @@ import { EngineError } from "../errors.ts";
 import {
   cleanPath,
   type Inside,
-  makeFile,
+  makeMountFile,
   openInside,
   openOrMakeFolder,
   openOrMakeOrdinaryFolder,
@@ -223,8 +223,7 @@ export class Mounter {
     openOrMakeFolder(this.#at, target, label);
     plan.jump(made);
     plan.place(asFile);
-    makeFile(this.#at, target, label);
-    openInside(this.#at, target, { label });
+    makeMountFile(this.#at, target, label);
     plan.place(made);
   }
 
