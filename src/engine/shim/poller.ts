@@ -8,7 +8,7 @@ import { wakerPlan } from "./waker.ts";
 
 export type Ready = (events: number) => void;
 
-/** After so long without output, what reading it left in memory is given back: an idle shim is to be small. */
+/** After so long without work, what it left in memory is given back: an idle shim is to be small. */
 const QUIET_MS = 1000;
 /** Pause between two looks at streams that only trickle, so that a writer of short lines fills its pipe meanwhile. */
 const TRICKLE_PAUSE_MS = 1;
@@ -48,6 +48,12 @@ export class Poller {
     if (this.#ready.delete(fd)) this.#epoll.remove(fd);
   }
 
+  /** After other work than reading. */
+  tidyWhenQuiet(): void {
+    clearTimeout(this.#tidy);
+    if (!this.#closed && !this.#awake) this.#tidy = setTimeout(() => Bun.gc(true), QUIET_MS);
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#tidy);
@@ -68,8 +74,7 @@ export class Poller {
     if (found === 0) {
       this.#awake = false;
       this.#waker?.write("w");
-      clearTimeout(this.#tidy);
-      this.#tidy = setTimeout(() => Bun.gc(true), QUIET_MS);
+      this.tidyWhenQuiet();
     } else if (++this.#looks % TRICKLE_LOOKS === 0) {
       setTimeout(this.#look, TRICKLE_PAUSE_MS);
     } else setImmediate(this.#look);

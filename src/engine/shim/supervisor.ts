@@ -224,6 +224,7 @@ export class Supervisor {
       for (const session of this.#pending.get(id) ?? []) session.finish();
       throw startError(error);
     } finally {
+      this.#poller.tidyWhenQuiet();
       compiled?.dispose?.();
     }
   }
@@ -324,6 +325,7 @@ export class Supervisor {
   async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
     if (process.record.id === process.record.container) await this.#removeCgroups(process);
     this.#events.exit(exit);
+    this.#poller.tidyWhenQuiet();
   }
 
   async #removeCgroups(process: SupervisedProcess): Promise<void> {
