@@ -1,13 +1,17 @@
 /** `tsd install`: puts this file, its names, completions and units below a prefix, and notes all it did. */
 import {
   chmodSync,
+  closeSync,
   constants,
   copyFileSync,
+  fsyncSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,6 +20,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { PERSONALITIES } from "../personality.ts";
 import { completions } from "./install/completions.ts";
 import {
+  beside,
   contentMark,
   fileMark,
   linkMark,
@@ -23,6 +28,7 @@ import {
   manifestPath,
   markOf,
   readManifest,
+  writeManifest,
 } from "./install/manifest.ts";
 import { units } from "./install/units.ts";
 
@@ -71,6 +77,12 @@ export function parseInstall(
         process.exitCode = 125;
         return undefined;
       }
+      // Paths are written into units and a list of lines.
+      if (/[\x00-\x1f\x7f]/.test(value)) {
+        console.error(`invalid argument ${JSON.stringify(value)} for "--prefix" flag: control characters`);
+        process.exitCode = 125;
+        return undefined;
+      }
       options.prefix = resolve(value);
     } else if (flag === "--systemd") options.systemd = true;
     else options.dropIn = true;
@@ -88,12 +100,22 @@ export async function main(args: string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
+  // Others run and read what is installed, whatever root's umask is.
+  process.umask(0o022);
   try {
     await install(options);
   } catch (error) {
-    console.error(`install: ${(error as Error).message}`);
+    console.error(`install: ${reason(error as NodeJS.ErrnoException)}`);
     process.exitCode = 1;
   }
+}
+
+/** The system's words for what went wrong, and what helps where it is known. */
+export function reason(error: NodeJS.ErrnoException): string {
+  const { code, path, message } = error;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return `${path ?? "a folder"} cannot be written: ${code === "EROFS" ? "it is read-only" : "run it as root, or name another --prefix"}`;
+  return message;
 }
 
 async function wanted({ prefix, systemd, dropIn }: InstallOptions): Promise<Wanted[]> {
@@ -137,29 +159,45 @@ async function install(options: InstallOptions): Promise<void> {
     folders.push(path);
     mkdirSync(path, { mode: 0o755 });
   };
-  for (const path of [manifestPath(options.prefix), ...list.map((each) => each.path)])
-    makeFolder(dirname(path));
+  try {
+    for (const path of [manifestPath(options.prefix), ...list.map((each) => each.path)])
+      makeFolder(dirname(path));
+  } catch (error) {
+    for (const folder of folders.slice(old.folders.length).toReversed())
+      if (lstatSync(folder, { throwIfNoEntry: false })) rmdirSync(folder);
+    throw error;
+  }
 
   const untouched = old.entries.filter((entry) => !before.has(entry.path));
   const note = (entries: Manifest["entries"]) =>
-    replaceFile(
-      manifestPath(options.prefix),
-      `${JSON.stringify({ version: 1, entries, folders }, null, 1)}\n`,
-    );
+    writeManifest(options.prefix, { version: 1, entries, folders });
   // Noted before it is done, so that an installation that was cut short is undone as well.
   note([
     ...untouched,
     ...list.map(({ path, mark }) => ({ path, marks: [...new Set([mark, before.get(path) ?? mark])] })),
   ]);
-  for (const each of list) {
-    if (before.get(each.path) !== each.mark) put(each, before.get(each.path) !== undefined);
+  try {
+    for (const each of list) {
+      if (before.get(each.path) !== each.mark) put(each, before.get(each.path) !== undefined);
+    }
+  } catch (error) {
+    throw new Error(
+      `${reason(error as NodeJS.ErrnoException)}; install again, or take away what was installed with: uninstall --prefix ${options.prefix}`,
+    );
   }
   note([...untouched, ...list.map(({ path, mark }) => ({ path, marks: [mark] }))]);
   console.log(`installed ${list.map(({ path }) => basename(path)).join(", ")} below ${options.prefix}`);
 }
 
-const beside = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${process.pid}.${crypto.randomUUID().slice(0, 8)}`);
+/** Before it takes the place of the one that works. */
+function sync(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Makes it under another name first: a running program is replaced in one step, and a new name never replaces. */
 function put(item: Wanted, replaces: boolean): void {
@@ -170,16 +208,11 @@ function put(item: Wanted, replaces: boolean): void {
     else {
       copyFileSync("/proc/self/exe", fresh, constants.COPYFILE_EXCL);
       chmodSync(fresh, 0o755);
+      sync(fresh);
     }
     if (replaces) renameSync(fresh, item.path);
     else linkSync(fresh, item.path);
   } finally {
     rmSync(fresh, { force: true });
   }
-}
-
-function replaceFile(path: string, content: string): void {
-  const fresh = beside(path);
-  writeFileSync(fresh, content, { flag: "wx", mode: 0o644 });
-  renameSync(fresh, path);
 }

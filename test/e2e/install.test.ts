@@ -1,12 +1,15 @@
 /** `tsd install` and `tsd uninstall` of the built file, below a folder of the test's. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -66,6 +69,121 @@ test("leaves alone what is already as it should be", () => {
   const before = lstatSync(join(prefix, "bin/tsd")).ino;
   expect(run(join(prefix, "bin/tsd"), "install", "--prefix", prefix).status).toBe(0);
   expect(lstatSync(join(prefix, "bin/tsd")).ino).toBe(before);
+});
+
+test("puts no name through a folder or link that stands in its place, and leaves no half", () => {
+  mkdirSync(join(prefix, "bin"));
+  mkdirSync(join(prefix, "bin/tsd"));
+  expect(install()).toMatchObject({ status: 1 });
+  rmdirSync(join(prefix, "bin/tsd"));
+  const elsewhere = join(prefix, "nowhere");
+  symlinkSync(elsewhere, join(prefix, "bin/tsd"));
+  expect(install().stderr).toContain("bin/tsd exists and is not ours: nothing was installed");
+  expect(everything().sort()).toEqual(["bin", "bin/tsd"]);
+  rmSync(join(prefix, "bin/tsd"));
+  // A folder cannot be made: what was made before it goes again.
+  writeFileSync(join(prefix, "share"), "a file");
+  const failed = install();
+  expect(failed.status).toBe(1);
+  expect(everything().sort()).toEqual(["bin", "share"]);
+});
+
+test("is undone after an upgrade, also one that was cut short", () => {
+  const newer = join(prefix, "newer");
+  expect(install("--drop-in").status).toBe(0);
+  const old = readFileSync(join(prefix, "bin/tsd"));
+  writeFileSync(newer, Buffer.concat([old, Buffer.from("\n")]), { mode: 0o755 });
+  const running = Bun.spawn([join(prefix, "bin/tsrunc"), "events"], {
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  expect(run(newer, "install", "--prefix", prefix)).toMatchObject({ status: 0, stderr: "" });
+  running.kill();
+  expect(lstatSync(join(prefix, "bin/tsd")).size).toBe(old.length + 1);
+  // As after a power cut between the note and the file: the older one is back.
+  const note = join(prefix, "lib/tsd/manifest.json");
+  const { entries, ...rest } = JSON.parse(readFileSync(note, "utf8")) as {
+    entries: { path: string; marks: string[] }[];
+  };
+  entries
+    .find(({ path }) => path === join(prefix, "bin/tsd"))!
+    .marks.push(`sha256:${new Bun.CryptoHasher("sha256").update(old).digest("hex")}`);
+  writeFileSync(note, JSON.stringify({ ...rest, entries }));
+  rmSync(join(prefix, "bin/tsd"));
+  writeFileSync(join(prefix, "bin/tsd"), old, { mode: 0o755 });
+  rmSync(newer);
+  expect(run(TSD, "uninstall", "--prefix", prefix)).toMatchObject({ status: 0, stderr: "" });
+  expect(everything()).toEqual([]);
+});
+
+test("is led nowhere by its list of files", () => {
+  expect(install().status).toBe(0);
+  const victim = join(prefix, "../victim");
+  writeFileSync(victim, "");
+  const note = join(prefix, "lib/tsd/manifest.json");
+  const manifest = JSON.parse(readFileSync(note, "utf8"));
+  const empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+  for (const path of [victim, `${prefix}/../victim`]) {
+    writeFileSync(
+      note,
+      JSON.stringify({ ...manifest, entries: [...manifest.entries, { path, marks: [empty] }] }),
+    );
+    const refused = run(TSD, "uninstall", "--prefix", prefix);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain("which is not below");
+    expect(existsSync(victim)).toBe(true);
+    expect(existsSync(join(prefix, "bin/tsd"))).toBe(true);
+  }
+  rmSync(victim);
+});
+
+test("can be used by others whatever root's umask is, below a path with spaces", () => {
+  const spaced = join(prefix, "a b %c");
+  const done = run("sh", "-c", 'umask 077; exec "$@"', "sh", TSD, "install", "--systemd", "--prefix", spaced);
+  expect(done).toMatchObject({ status: 0, stderr: "" });
+  expect(lstatSync(join(spaced, "bin")).mode & 0o777).toBe(0o755);
+  expect(lstatSync(join(spaced, "share/bash-completion/completions/tsd")).mode & 0o777).toBe(0o644);
+  expect(readFileSync(join(spaced, "lib/systemd/system/tsd.service"), "utf8")).toContain(
+    `ExecStart="${spaced.replace("%", "%%")}/bin/tsd" daemon -H fd://\n`,
+  );
+  expect(run(TSD, "uninstall", "--prefix", spaced).status).toBe(0);
+  expect(everything()).toEqual([]);
+});
+
+test("says in one sentence that it needs to be root", () => {
+  chmodSync(prefix, 0o755);
+  const before = everything();
+  const done = run(
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    TSD,
+    "install",
+    "--prefix",
+    prefix,
+  );
+  expect(done.status).toBe(1);
+  expect(done.stderr).toBe(
+    `install: ${prefix}/lib cannot be written: run it as root, or name another --prefix\n`,
+  );
+  expect(everything()).toEqual(before);
+});
+
+test("gives completions that zsh and fish load and follow", () => {
+  expect(install().status).toBe(0);
+  const zsh = run(
+    "zsh",
+    "-fc",
+    'fpath=("$0/share/zsh/site-functions" $fpath); autoload -Uz compinit && compinit -u -D && print $_comps[tsd] && autoload +X _tsd',
+    prefix,
+  );
+  expect(zsh).toEqual({ status: 0, stdout: "_tsd\n", stderr: "" });
+  const file = join(prefix, "share/fish/vendor_completions.d/tsd.fish");
+  const fish = (line: string) =>
+    run("env", `HOME=${prefix}`, "fish", "--no-config", "-c", `source ${file}; complete -C '${line}'`).stdout;
+  expect(fish("tsd conta")).toBe("container\tManage containers\n");
+  expect(fish("tsd container pru")).toStartWith("prune\t");
+  expect(fish("tsd run --network-a")).toStartWith("--network-alias\t");
 });
 
 test("gives completions that their shells accept", () => {

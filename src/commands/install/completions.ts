@@ -25,6 +25,14 @@ async function table(): Promise<Word[]> {
   return words.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** First words that are no verbs of the API's. */
+const OTHERS: Readonly<Record<string, string>> = {
+  daemon: "Run the container engine",
+  install: "Install this program, its other names and shell completions",
+  uninstall: "Undo what tsd install did",
+  ...Object.fromEntries(Object.keys(GROUPS).map((group) => [group, `Manage ${group}s`])),
+};
+
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 const dashed = (word: Word): string =>
   word.flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])]).join(" ");
@@ -37,9 +45,7 @@ function bash(words: readonly Word[]): string {
       .map(({ path }) => path.split(" ")[1]);
     return `    ${group}) next=${quote(verbs.join(" "))} ;;`;
   });
-  const top = [
-    ...new Set([...words.map(({ path }) => path.split(" ")[0]!), "daemon", "install", "uninstall"]),
-  ];
+  const top = [...new Set([...words.map(({ path }) => path.split(" ")[0]!), ...Object.keys(OTHERS)])];
   return `# bash completion for tsd
 _tsd() {
   local cur=\${COMP_WORDS[COMP_CWORD]} path= flags= next= word i
@@ -72,7 +78,9 @@ function zsh(words: readonly Word[]): string {
   const describe = (text: string) => text.replaceAll(/[:'[\]\\]/g, " ");
   const top = words
     .filter(({ path }) => !path.includes(" "))
-    .map(({ path, short }) => quote(`${path}:${describe(short)}`));
+    .map(({ path, short }): [string, string] => [path, short])
+    .concat(Object.entries(OTHERS))
+    .map(([path, short]) => quote(`${path}:${describe(short)}`));
   const cases = words.map(({ path, flags }) => {
     const specs = flags.map(({ name, usage, bool }) =>
       quote(`--${name}${bool ? "" : "="}[${describe(usage)}]${bool ? "" : ":value:"}`),
@@ -85,18 +93,16 @@ function zsh(words: readonly Word[]): string {
   });
   return `#compdef tsd
 _tsd() {
-  local path= word i
+  local verb= word i
   local -a list
   for ((i = 2; i < CURRENT; i++)); do
     word=\${words[i]}
     [[ $word == -* ]] && continue
-    path="\${path:+$path }$word"
-    case $path in ${Object.keys(GROUPS).join("|")}) ;; *) break ;; esac
+    verb="\${verb:+$verb }$word"
+    case $verb in ${Object.keys(GROUPS).join("|")}) ;; *) break ;; esac
   done
-  case $path in
-    '') list=(${top.join(" ")} ${Object.keys(GROUPS)
-      .map((group) => quote(`${group}:Manage ${group}s`))
-      .join(" ")}); _describe command list ;;
+  case $verb in
+    '') list=(${top.join(" ")}); _describe command list ;;
 ${groups.join("\n")}
 ${cases.join("\n")}
   esac
@@ -107,6 +113,8 @@ _tsd "$@"
 
 function fish(words: readonly Word[]): string {
   const lines = ["# fish completion for tsd"];
+  for (const [word, short] of Object.entries(OTHERS))
+    lines.push(`complete -c tsd -f -n __fish_use_subcommand -a ${word} -d ${quote(short)}`);
   for (const { path, short, flags } of words) {
     const [first, second] = path.split(" ");
     const when = second

@@ -1,7 +1,16 @@
 /** What an installation has put where, so that it can be replaced and undone, and nothing else is. */
 import { createHash } from "node:crypto";
-import { closeSync, lstatSync, openSync, readFileSync, readlinkSync, readSync } from "node:fs";
-import { join } from "node:path";
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 
 /** A file is ours while its content, a link while its target, is one that we wrote. */
 export interface Entry {
@@ -26,6 +35,18 @@ export function readManifest(prefix: string): Manifest | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new Error(`read ${manifestPath(prefix)}: ${(error as Error).message}`);
   }
+}
+
+/** A name in the same folder that nobody uses. */
+export const beside = (path: string): string =>
+  join(dirname(path), `.${basename(path)}.${process.pid}.${crypto.randomUUID().slice(0, 8)}`);
+
+/** In one step: a list that is cut short would leave files that nobody claims. */
+export function writeManifest(prefix: string, manifest: Manifest): void {
+  const path = manifestPath(prefix);
+  const fresh = beside(path);
+  writeFileSync(fresh, `${JSON.stringify(manifest, null, 1)}\n`, { flag: "wx", mode: 0o644, flush: true });
+  renameSync(fresh, path);
 }
 
 export const contentMark = (content: string | Uint8Array): string =>

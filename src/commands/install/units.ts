@@ -5,6 +5,12 @@ LimitNPROC=infinity
 LimitCORE=infinity
 TasksMax=infinity`;
 
+/** A path as systemd reads words: quoted where it has to be, its specifiers doubled. */
+function word(path: string): string {
+  const plain = path.replaceAll("%", "%%");
+  return /^[\w%/.+:@-]+$/.test(plain) ? plain : `"${plain.replaceAll(/["\\]/g, "\\$&")}"`;
+}
+
 /** File name to content, for a program in `bin`; the socket is `group`'s. */
 export function units(bin: string, group: string): Record<string, string> {
   return {
@@ -28,7 +34,7 @@ After=tsd.socket ts-shim.service network-online.target
 
 [Service]
 Type=notify
-ExecStart=${bin}/tsd daemon -H fd://
+ExecStart=${word(`${bin}/tsd`)} daemon -H fd://
 Restart=always
 RestartSec=1
 KillMode=process
@@ -42,7 +48,7 @@ WantedBy=multi-user.target
 Description=tsd container supervisor
 
 [Service]
-ExecStart=${bin}/ts-shim --stay
+ExecStart=${word(`${bin}/ts-shim`)} --stay
 Restart=always
 RestartSec=100ms
 # Keepers and containers live on while the shim is replaced, and manage their own cgroups below this unit's.
