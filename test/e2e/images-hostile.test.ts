@@ -248,8 +248,9 @@ test("a hard link to outside", async () => {
 test("archives for load that lie about their blobs, link in circles or name nothing", async () => {
   using engine = fresh();
   const layout = { name: "oci-layout", data: "{}" };
-  const load = async (words: string, ...files: Fixture[]) => {
-    await expect(engine.load(tar(...files))).rejects.toThrow(words);
+  const load = (words: string, ...files: Fixture[]) => loadBytes(words, tar(...files));
+  const loadBytes = async (words: string, bytes: Uint8Array) => {
+    await expect(engine.load(bytes)).rejects.toThrow(words);
     await eventually(
       () => Object.values(engine.left()).every((names) => names.length === 0),
       "an empty store",
@@ -279,6 +280,8 @@ test("archives for load that lie about their blobs, link in circles or name noth
       ],
     }),
   });
+  const cut = tar(layout, { name: "layer", data: "x".repeat(100_000) }).subarray(0, 50_000);
+  await loadBytes("unexpected EOF", cut);
   await expect(engine.load(Buffer.from("no archive"))).rejects.toThrow();
 });
 

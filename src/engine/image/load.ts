@@ -139,13 +139,16 @@ class Archive {
         hash.update(chunk);
         for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
       }
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
     } finally {
       closeSync(fd);
     }
     const file = { path, digest: `sha256:${hash.digest("hex")}` };
     const before = this.#files.get(name);
     this.#files.set(name, file);
-    if (before !== undefined) await rm(before.path, { force: true });
+    if (before !== undefined) await this.#discard(before);
     const blob = /^blobs\/sha256\/(.*)$/.exec(name);
     if (blob === null) return;
     if (`sha256:${blob[1]}` !== file.digest) {
@@ -208,9 +211,12 @@ class Archive {
   }
 
   async dispose(): Promise<void> {
-    for (const { path, digest } of this.#files.values()) {
-      if (path !== this.#store.content.path(digest)) await rm(path, { force: true });
-    }
+    for (const file of this.#files.values()) await this.#discard(file);
+  }
+
+  /** What became a blob is the store's. */
+  async #discard({ path, digest }: File): Promise<void> {
+    if (path !== this.#store.content.path(digest)) await rm(path, { force: true });
   }
 }
 
