@@ -120,10 +120,13 @@ function toContainer(client: Duplex, opened: Opened, socket: Socket): void {
     client.pause();
     socket.once("drain", () => client.resume());
   });
-  client.on("end", () => {
-    // The client's half-close is the end of stdin; output still flows. One that was not given stdin has only left.
+  // The client's half-close is the end of stdin; output still flows. One that was not given stdin has only left.
+  const ended = () => {
     if (opened.stdin) socket.end();
-  });
+  };
+  // It may have come while the process was being started.
+  if (client.readableEnded) ended();
+  else client.on("end", ended);
 }
 
 /** Ends our side; what the client still sends is read away, since closing over unread bytes would reset its reading. */
