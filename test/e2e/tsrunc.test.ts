@@ -10,10 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { detectCgroups } from "../../src/engine/runtime/cgroup-layout.ts";
 import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
+import { clearAfterDockerd } from "../support/machine.ts";
 
 const REPOSITORY = join(import.meta.dir, "../..");
 const CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID"];
@@ -63,7 +65,7 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 beforeAll(() => {
-  base = mkdtempSync("/tmp/tsd-tsrunc-");
+  base = mkdtempSync(join(tmpdir(), "tsd-tsrunc-"));
   rootfs = join(base, "rootfs");
   for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp"])
     mkdirSync(join(rootfs, folder), { recursive: true });
@@ -81,6 +83,7 @@ afterAll(() => {
     const folder = join(mountpoint, `tsd-test-${process.pid}`);
     if (existsSync(folder)) command(["rmdir", folder]);
   }
+  clearAfterDockerd(base);
   rmSync(base, { recursive: true, force: true });
 });
 
@@ -290,6 +293,7 @@ describe("under Debian's dockerd", () => {
       "--bridge",
       "none",
       "--iptables=false",
+      "--ip6tables=false",
       "--add-runtime",
       `tsrunc=${program()}`,
     );

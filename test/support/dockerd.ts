@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./daemon.ts";
+import { clearAfterDockerd } from "./machine.ts";
 
 export class Dockerd implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "dockerd-"));
@@ -51,11 +52,7 @@ export class Dockerd implements AsyncDisposable {
       this.#process.kill();
       await this.#process.exited;
     }
-    // It leaves the host's network namespace mounted under its exec root.
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
-      const target = line.split(" ")[4];
-      if (target?.startsWith(`${this.folder}/`)) Bun.spawnSync(["umount", "-l", target]);
-    }
+    clearAfterDockerd(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -136,6 +136,22 @@ function commandOf(pid: number): string {
   }
 }
 
+/**
+ * What dockerd leaves: the host's network namespace mounted under its exec root, at times its containers' files, and
+ * its containers' common cgroup, which is removed if nobody is in it.
+ */
+export function clearAfterDockerd(folder: string): void {
+  for (const path of mounts().toReversed())
+    if (path.startsWith(`${folder}/`)) Bun.spawnSync(["umount", "-l", path]);
+  for (const hierarchy of ["", ...list("/sys/fs/cgroup")]) {
+    try {
+      rmdirSync(join("/sys/fs/cgroup", hierarchy, "docker"));
+    } catch {
+      // It is not there, or somebody's.
+    }
+  }
+}
+
 /** Takes away what `leftBehind` names, as far as it is ours beyond doubt: mounts, cgroups, and files below `folder`. */
 export function sweep(left: readonly string[], folder: string): void {
   const named = (kind: string) =>
