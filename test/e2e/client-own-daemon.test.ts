@@ -113,7 +113,8 @@ async function onTerminal(client: string, words: string[], steps: Step[]): Promi
   const status = await child.exited;
   await Bun.sleep(50);
   terminal.close();
-  return [mask(shown), status];
+  // A shell that is told a new size draws its prompt again, once or more, as the moments fall.
+  return [mask(shown.replaceAll(/\r?\/ # \x1b\[J/g, "").replaceAll("\x1b[6n", "")), status];
 }
 
 const RUN = ["--rm", "--network", "none", "busybox"];
