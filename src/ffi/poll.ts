@@ -9,6 +9,7 @@ import { check, sys } from "./libc.ts";
 
 const EPOLL_CLOEXEC = O.O_CLOEXEC;
 const FIONREAD = 0x541b;
+const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const LOCK_EX_NB = 2 | 4;
 /** Events of epoll(7). */
@@ -42,6 +43,13 @@ export function available(fd: number): number {
 }
 
 /** Sets a terminal's size, which sends SIGWINCH to its foreground group. */
+/** Of a terminal; undefined for what is none, or has no size. */
+export function windowSize(fd: number): { cols: number; rows: number } | undefined {
+  const size = new Uint16Array(4);
+  if (sys("ioctl", fd, TIOCGWINSZ, size) < 0 || size[0] === 0) return undefined;
+  return { rows: size[0]!, cols: size[1]! };
+}
+
 export function setWindowSize(fd: number, cols: number, rows: number): void {
   check(sys("ioctl", fd, TIOCSWINSZ, new Uint16Array([rows, cols, 0, 0])), "resize the terminal");
 }

@@ -369,3 +369,56 @@ describe("under Debian's dockerd", () => {
     );
   }, 30_000);
 });
+
+test("an attached terminal has the size of the caller's from the first moment, and relays both ways", () => {
+  const folder = bundle("tty", ["sh", "-c", "stty size; read word; echo got $word; exit 7"], (spec) => {
+    spec.process!.terminal = true;
+  });
+  const words = [program(), "--root", join(base, "state"), "run", "--bundle", folder, "tty"];
+  // Python's standard library has a terminal to give; its parent types, and prints what comes.
+  const script = `
+import fcntl, os, pty, struct, sys, termios
+ours, theirs = pty.openpty()
+fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+    for fd in (0, 1, 2): os.dup2(theirs, fd)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.close(theirs)
+seen = b""
+typed = False
+while True:
+    try: data = os.read(ours, 4096)
+    except OSError: break
+    if not data: break
+    seen += data
+    if not typed and b"\\n" in seen:
+        os.write(ours, b"hello\\r")
+        typed = True
+sys.stdout.write(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+  const { status, stdout } = command(["timeout", "20", "python3", "-c", script, ...words]);
+  expect(stdout.replaceAll("\r", "")).toBe("33 99\nhello\ngot hello\n");
+  expect(status).toBe(7);
+});
+
+test("--preserve-fds hands on what is open behind the standard streams", () => {
+  const folder = bundle("fds", ["sh", "-c", "cat <&3; cat <&4"]);
+  writeFileSync(join(base, "three"), "three\n");
+  writeFileSync(join(base, "four"), "four\n");
+  const call = `exec ${program()} --root ${base}/state run --preserve-fds 2 -b ${folder} fds 3<${base}/three 4<${base}/four`;
+  expect(command(["sh", "-c", call])).toMatchObject({ status: 0, stdout: "three\nfour\n" });
+});
+
+test("explain prints the calls of a start, features what there is", () => {
+  const folder = bundle("explained", ["true"]);
+  const { status, stdout } = tsrunc("explain", folder);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/pivot_root.*capset.*seccomp.*execve/s);
+  const features = JSON.parse(tsrunc("features").stdout);
+  expect(features.linux.seccomp.enabled).toBe(true);
+  expect(features.mountOptions).toContain("rbind");
+});

@@ -7,6 +7,7 @@ import type { Process } from "../../engine/runtime/spec.ts";
 import type { Stage } from "../../engine/runtime/stage.ts";
 import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
+import { windowSize } from "../../ffi/poll.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import type { Flags } from "./flags.ts";
 
@@ -55,7 +56,8 @@ export function chooseIo(process: Process, flags: Flags, detach: boolean): IoCho
   if (socketPath)
     return { io: { kind: "pty", ...size, master: { socketPath } }, fds: preserved, ...preserve(count, 0) };
   const [ours, theirs] = socketPair();
-  const io: ProcessIo = { kind: "pty", ...size, master: { fd: STAGE_FD.firstPassed } };
+  // Ours, unless another was asked for: the command may look before the relay has begun.
+  const io: ProcessIo = { kind: "pty", ...(size ?? windowSize(0)), master: { fd: STAGE_FD.firstPassed } };
   return { io, fds: [theirs, ...preserved], masterSocket: ours, ...preserve(count, 1) };
 }
 
