@@ -41,16 +41,22 @@ function open(): { syscall: Syscall; errno: () => Pointer } {
 /** A buffer is passed as its address; it only has to live as long as the call. */
 export type Argument = number | bigint | NodeJS.TypedArray;
 
+const word = (value: Argument = 0): number | bigint => (typeof value === "object" ? ptr(value) : value);
+
 /** A system call, as the kernel answers it: the result, or `-errno`. */
 export function sys(name: SyscallName, ...args: Argument[]): number {
   const { syscall, errno } = opened ?? open();
   const nr = syscallNumber(name);
   if (nr === undefined) return -ERRNO.ENOSYS;
-  const word = (n: number): number | bigint => {
-    const value = args[n] ?? 0;
-    return typeof value === "object" ? ptr(value) : value;
-  };
-  const result = syscall(nr, word(0), word(1), word(2), word(3), word(4), word(5));
+  const result = syscall(
+    nr,
+    word(args[0]),
+    word(args[1]),
+    word(args[2]),
+    word(args[3]),
+    word(args[4]),
+    word(args[5]),
+  );
   return result === -1 ? -read.i32(errno(), 0) : Number(result);
 }
 

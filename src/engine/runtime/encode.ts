@@ -3,7 +3,6 @@
  */
 import { ARCH, type Arch, SYSCALLS } from "../../ffi/syscalls.ts";
 import {
-  type Condition,
   DATA_AT,
   type Data,
   dataAt,
@@ -44,6 +43,10 @@ const OPS = {
   fail: 13,
   check: 14,
 } as const satisfies Record<Step["op"], number>;
+
+/** As src/ffi/stage/plan.h numbers them. */
+const CONDITIONS = { always: 0, negative: 1, "not negative": 2, zero: 3, "not zero": 4 } as const;
+const EQUALS = 5;
 
 /** These leave a message in the file system's log when they fail. */
 const SYSCALL_WITH_LOG = OPS.syscall | (STEP_READS_LOG << 8);
@@ -178,7 +181,8 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
     case "get":
       return [step.from, step.as === "i32" ? 4 : 8];
     case "jump":
-      return [step.value, ...condition(step.when), target(step.to)];
+      if (typeof step.when === "object") return [step.value, EQUALS, step.when.equals, target(step.to)];
+      return [step.value, CONDITIONS[step.when], 0, target(step.to)];
     case "clone":
       return [step.flags, step.cgroup ?? -1, target(step.child), context.firstProcess + step.process];
     case "pass":
@@ -205,11 +209,6 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
 function target(label: Label): number {
   if (label.at < 0) throw new RangeError(`label ${label.name} is never placed`);
   return label.at;
-}
-
-function condition(when: Condition | "always"): [number, number] {
-  if (typeof when === "object") return [5, when.equals];
-  return [["always", "negative", "not negative", "zero", "not zero"].indexOf(when), 0];
 }
 
 /** A bit for each exit status that becomes 0. */
