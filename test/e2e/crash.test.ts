@@ -172,3 +172,34 @@ describe("containers outlive", () => {
     await checkAll();
   }, 60_000);
 });
+
+describe("the input of a client that is attached", () => {
+  const HOW: [string, () => Promise<unknown>][] = [
+    ["is killed", () => stack.killDaemon()],
+    ["ends", () => stack.daemon.stop()],
+    ["ends for another build", () => stack.daemon.stop().then(() => stack.replaceProgram())],
+  ];
+  for (const [what, end] of HOW) {
+    test(`does not end when its daemon ${what}: another client goes on with it`, async () => {
+      const words = ["-i", "--name", "held", "busybox", "sh", "-c", "cat; exit 4"];
+      const docker = ["docker", "-H", `unix://${stack.daemon.socket}`];
+      const first = Bun.spawn([...docker, "run", ...words], { stdio: ["pipe", "pipe", "ignore"] });
+      first.stdin.write("one\n");
+      first.stdin.flush();
+      await until(async () => (await stack.docker("logs", "held")).stdout === "one\n", "the first line");
+      stack.ids.add(await stack.inspect("held", "{{.Id}}"));
+      await end();
+      await first.exited;
+      await stack.begin();
+      expect(await stack.inspect("held", "{{.State.Status}}")).toBe("running");
+      const second = Bun.spawn([...docker, "attach", "held"], { stdio: ["pipe", "pipe", "inherit"] });
+      second.stdin.write("two\n");
+      second.stdin.end();
+      expect(await new Response(second.stdout).text()).toBe("two\n");
+      expect(await second.exited).toBe(4);
+      expect(await stack.ok("logs", "held")).toBe("one\ntwo");
+      await stack.ok("rm", "-f", "held", "prints", "reads", "sits", "ends", "goes");
+      await stack.back(before);
+    }, 30_000);
+  }
+});

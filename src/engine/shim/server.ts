@@ -29,6 +29,9 @@ export interface ServerOptions {
 
 type Handlers = { [M in Method]: (params: Methods[M][0]) => Methods[M][1] | Promise<Methods[M][1]> };
 
+/** In how much time all connections of a process that ends are seen to break. */
+const DAEMON_DIES_MS = 10;
+
 /** A connection, until and after its first line has said what it is. */
 interface Connection {
   reader: LineReader;
@@ -84,7 +87,7 @@ export class ShimServer {
         },
         end: (socket) => {
           if (socket.data.session === undefined) socket.end();
-          else socket.data.session.endInput();
+          else this.#endInput(socket.data.session);
         },
         close: (socket) => this.#gone(socket),
         error: (socket) => this.#gone(socket),
@@ -102,7 +105,19 @@ export class ShimServer {
 
   #gone(socket: Socket<Connection>): void {
     this.#controls.delete(socket);
-    socket.data.session?.gone();
+    const { session } = socket.data;
+    if (session === undefined) return;
+    session.gone();
+    this.#endInput(session);
+  }
+
+  /**
+   * A client that ends its input, or goes, ends the process's. A daemon that is killed does not: half of the input
+   * would look like all of it. Its connections break together, so a moment later it is known which of these it was.
+   */
+  #endInput(session: Session): void {
+    if (!session.options.stdin) session.endInput();
+    else setTimeout(() => this.#controls.size > 0 && session.endInput(), DAEMON_DIES_MS);
   }
 
   #receive(socket: Socket<Connection>, bytes: Buffer): void {

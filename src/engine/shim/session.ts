@@ -114,13 +114,12 @@ export class Session {
     this.#input?.end(this);
   }
 
-  /** The connection is gone, from whichever side. */
+  /** The connection is gone, from whichever side. Whether that ends the input is for the server to say. */
   gone(): void {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.#stall);
     this.#backlog.clear();
-    this.endInput();
     this.onRoom?.();
     this.onClosed?.();
   }
