@@ -7,7 +7,10 @@ import { type Body, Connection, type Endpoint, type Head, type Upgraded } from "
 
 export type { Body, Endpoint, Upgraded } from "./client/connection.ts";
 
-/** The newest version whose answers the command line knows how to show. */
+/**
+ * The newest version whose answers the command line knows how to show: docker 28.2.2's, whose output it gives. Later
+ * ones leave out fields that this output has.
+ */
 export const NEWEST = "1.50";
 /** What a daemon speaks that does not say. */
 const OLDEST = "1.24";
