@@ -2,8 +2,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { Elysia } from "elysia";
+import type { Engine } from "../services.ts";
 import { Call, type Route } from "./call.ts";
-import type { Engine } from "./engine.ts";
 import { errorResponse, statusOf } from "./errors.ts";
 import { Query } from "./query.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";

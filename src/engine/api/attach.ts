@@ -4,9 +4,9 @@
  * @source Engine API, operation ContainerAttach, section "Hijacking"
  */
 import { EngineError } from "../errors.ts";
+import type { Attachment, Engine } from "../services.ts";
 import type { Call } from "./call.ts";
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detach-keys.ts";
-import type { Attachment, Engine } from "./engine.ts";
 import { execStartRequest } from "./json/requests.ts";
 
 export const RAW_STREAM = "application/vnd.docker.raw-stream";

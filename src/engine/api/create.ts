@@ -4,8 +4,8 @@
  */
 import type { CreateBody } from "../container/config.ts";
 import { EngineError } from "../errors.ts";
+import type { Engine } from "../services.ts";
 import type { Call } from "./call.ts";
-import type { Engine } from "./engine.ts";
 import { CONFIG_FIELDS, createRequest } from "./json/requests.ts";
 
 /** @throws EngineError invalid for a body that is no JSON, has wrong types, or lacks a configuration */

@@ -5,8 +5,8 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
+import type { ByteStream } from "../services.ts";
 import { streamOf } from "./call.ts";
-import type { ByteStream } from "./engine.ts";
 import { SERVER_HEADERS } from "./headers.ts";
 import { routedPath } from "./version.ts";
 

@@ -5,6 +5,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Engine } from "../services.ts";
 import {
   frame,
   MULTIPLEXED_STREAM,
@@ -17,7 +18,6 @@ import {
 } from "./attach.ts";
 import type { Call } from "./call.ts";
 import { DetachScanner } from "./detach-keys.ts";
-import type { Engine } from "./engine.ts";
 import { errorResponse, messageOf, statusOf } from "./errors.ts";
 import { SERVER_HEADERS } from "./headers.ts";
 

@@ -1,6 +1,6 @@
 /** POST /containers/NAME/attach and /resize. */
-import type { Attachment, AttachRequest } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
+import type { Attachment, AttachRequest } from "../services.ts";
 import { type ContainerContext, emit, requireRunning } from "./context.ts";
 import { logOf } from "./logs.ts";
 

@@ -1,5 +1,5 @@
 /** GET /containers/NAME/json, in the order of Docker 29's fields. */
-import type { ContainerInspect } from "../api/engine.ts";
+import type { ContainerInspect } from "../services.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, filesOf } from "./context.ts";
 import type { MountPoint } from "./mount-points.ts";

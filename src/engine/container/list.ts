@@ -1,7 +1,7 @@
 /** GET /containers/json. */
-import type { ContainerSummary } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
 import type { Filters } from "../filters.ts";
+import type { ContainerSummary } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { manifestOf, networksOf, shownMount } from "./inspect.ts";

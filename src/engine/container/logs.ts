@@ -1,7 +1,7 @@
 /** GET /containers/NAME/logs. */
-import type { ByteStream, LogOptions } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
 import { readLog } from "../log/reader.ts";
+import type { ByteStream, LogOptions } from "../services.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, filesOf } from "./context.ts";
 import { isRunning } from "./state.ts";

@@ -1,4 +1,6 @@
 /** The container service: every operation is a file of its own, this ties them to one context. */
+import type { Filters } from "../filters.ts";
+import type { ImageUser } from "../image/types.ts";
 import type {
   Attachment,
   AttachRequest,
@@ -10,9 +12,7 @@ import type {
   PathStat,
   WaitCondition,
   WaitResult,
-} from "../api/engine.ts";
-import type { Filters } from "../filters.ts";
-import type { ImageUser } from "../image/types.ts";
+} from "../services.ts";
 import { archive, exportRoot, extract, statPath } from "./archive.ts";
 import { attach, resize } from "./attach.ts";
 import { changes } from "./changes.ts";

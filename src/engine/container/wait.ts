@@ -1,5 +1,5 @@
 /** POST /containers/NAME/wait. */
-import type { WaitCondition, WaitResult } from "../api/engine.ts";
+import type { WaitCondition, WaitResult } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { isRunning } from "./state.ts";

@@ -1,7 +1,7 @@
 /** Puts the engine together: database, shim, services; and brings what was there before back to life. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine } from "../api/engine.ts";
+import { MAX_API_VERSION, MIN_API_VERSION } from "../api/version.ts";
 import { createContainerServices } from "../container/compose.ts";
 import { CONTAINER_SCHEMA } from "../container/schema.ts";
 import type { Containers } from "../container/service.ts";
@@ -10,6 +10,7 @@ import { EXEC_SCHEMA } from "../exec/schema.ts";
 import { imageSchema } from "../image/schema.ts";
 import { createImageService } from "../image/service.ts";
 import type { ImageService } from "../image/types.ts";
+import type { Engine } from "../services.ts";
 import { connectShim } from "../shim/client.ts";
 import { openDatabase } from "../store/database.ts";
 import type { DataPaths } from "../store/paths.ts";
@@ -86,6 +87,7 @@ interface SystemParts {
 
 function openSystem({ config, paths, containers, images, events }: SystemParts): System {
   return new System({
+    api: { min: MIN_API_VERSION, max: MAX_API_VERSION },
     idFile: join(paths.root, "engine-id"),
     containers: () => containers.count(),
     images: () => images.count(),

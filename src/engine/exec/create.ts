@@ -1,6 +1,5 @@
 /** POST /containers/NAME/exec. */
 import { randomBytes } from "node:crypto";
-import type { ExecCreateBody } from "../api/engine.ts";
 import type { Container } from "../container/container.ts";
 import { emit, requireRunning } from "../container/context.ts";
 import { overrideEnv } from "../container/merge.ts";
@@ -8,6 +7,7 @@ import { readEtc } from "../container/rootfs.ts";
 import { containerEnv } from "../container/spec.ts";
 import { resolveUser } from "../container/user.ts";
 import { EngineError } from "../errors.ts";
+import type { ExecCreateBody } from "../services.ts";
 import type { ExecContext } from "./context.ts";
 import type { Exec } from "./exec.ts";
 

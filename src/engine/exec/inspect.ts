@@ -1,7 +1,7 @@
 /** GET /exec/ID/json and POST /exec/ID/resize. */
 import { readFileSync } from "node:fs";
-import type { ExecInspect } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
+import type { ExecInspect } from "../services.ts";
 import type { ExecContext } from "./context.ts";
 import { findActive } from "./start.ts";
 

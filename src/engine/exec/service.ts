@@ -1,10 +1,10 @@
 /** The exec service: commands run in containers that run. */
 import type { Database } from "bun:sqlite";
 import type { Socket } from "node:net";
-import type { Attachment, ExecCreateBody, ExecInspect, ExecService } from "../api/engine.ts";
 import type { Container } from "../container/container.ts";
 import { type ContainerExecs, emit } from "../container/context.ts";
 import type { Host } from "../container/host.ts";
+import type { Attachment, ExecCreateBody, ExecInspect, ExecService } from "../services.ts";
 import type { Exit, Supervised } from "../shim/types.ts";
 import type { ExecContext } from "./context.ts";
 import { create } from "./create.ts";

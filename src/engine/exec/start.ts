@@ -1,6 +1,5 @@
 /** POST /exec/ID/start. */
 import type { Socket } from "node:net";
-import type { Attachment } from "../api/engine.ts";
 import type { Container } from "../container/container.ts";
 import { emit } from "../container/context.ts";
 import { readEtc } from "../container/rootfs.ts";
@@ -11,6 +10,7 @@ import { classify, runtimeSentence } from "../container/start-error.ts";
 import { resolveUser } from "../container/user.ts";
 import { EngineError } from "../errors.ts";
 import type { Process } from "../runtime/spec.ts";
+import type { Attachment } from "../services.ts";
 import type { ContainerIo } from "../shim/types.ts";
 import type { ExecContext } from "./context.ts";
 import { requireActive } from "./create.ts";

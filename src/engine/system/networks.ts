@@ -1,6 +1,5 @@
 /** The networks that need no network service: a container without one, and a container on the host's. */
 import { createHash } from "node:crypto";
-import type { NetworkService } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
 import {
   booleanFilter,
@@ -10,6 +9,7 @@ import {
   matchPrefix,
   validateFilters,
 } from "../filters.ts";
+import type { NetworkService } from "../services.ts";
 
 const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 

@@ -7,11 +7,12 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { VERSION } from "../../version.ts";
-import type { SystemService } from "../api/engine.ts";
-import { MAX_API_VERSION, MIN_API_VERSION } from "../api/version.ts";
+import type { SystemService } from "../services.ts";
 import * as probe from "./probe.ts";
 
 export interface SystemOptions {
+  /** The versions of the API that are spoken. */
+  api: { min: string; max: string };
   /** The parts of the configuration that `info` shows; asked anew each time, since SIGHUP changes them. */
   config: () => {
     dataRoot: string;
@@ -49,14 +50,15 @@ export class System implements SystemService {
   }
 
   version(): object {
+    const { api } = this.#options;
     const Arch = probe.architecture().go;
     const KernelVersion = probe.kernelVersion();
     const part = (Name: string) => ({ Name, Version: VERSION, Details: { GitCommit: "" } });
     return {
       Platform: { Name: "tsd" },
       Version: VERSION,
-      ApiVersion: MAX_API_VERSION,
-      MinAPIVersion: MIN_API_VERSION,
+      ApiVersion: api.max,
+      MinAPIVersion: api.min,
       Os: "linux",
       Arch,
       Components: [
@@ -64,7 +66,7 @@ export class System implements SystemService {
           Name: "Engine",
           Version: VERSION,
           Details: {
-            ApiVersion: MAX_API_VERSION,
+            ApiVersion: api.max,
             Arch,
             BuildTime: "",
             Experimental: "false",
@@ -72,7 +74,7 @@ export class System implements SystemService {
             // The client prints this line for every engine; what runs this one is Bun.
             GoVersion: `bun${process.versions.bun ?? ""}`,
             KernelVersion,
-            MinAPIVersion: MIN_API_VERSION,
+            MinAPIVersion: api.min,
             Os: "linux",
           },
         },

@@ -6,7 +6,6 @@ import type { Database } from "bun:sqlite";
 import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Volume, VolumeService } from "../api/engine.ts";
 import { EngineError } from "../errors.ts";
 import type { EventBus } from "../event/bus.ts";
 import {
@@ -17,6 +16,7 @@ import {
   matchPattern,
   validateFilters,
 } from "../filters.ts";
+import type { Volume, VolumeService } from "../services.ts";
 
 interface Row {
   name: string;

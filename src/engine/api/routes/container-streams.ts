@@ -1,8 +1,8 @@
 /** What flows out of containers and into them: logs, files, and attach for clients that ask for no upgrade. */
 import { EngineError } from "../../errors.ts";
+import type { Engine, PathStat } from "../../services.ts";
 import { MULTIPLEXED_STREAM, openAttach, outputOf, RAW_STREAM } from "../attach.ts";
 import { type Call, empty, type Route, streaming } from "../call.ts";
-import type { Engine, PathStat } from "../engine.ts";
 
 async function logs(call: Call, engine: Engine): Promise<Response> {
   const { query } = call;

@@ -1,8 +1,14 @@
 /** The life of a container: create, list, inspect, start, stop, …, remove. */
 import { EngineError } from "../../errors.ts";
+import type {
+  ContainerInspect,
+  ContainerSummary,
+  Engine,
+  WaitCondition,
+  WaitResult,
+} from "../../services.ts";
 import { type Call, empty, json, type Route, streaming } from "../call.ts";
 import { prepareCreate } from "../create.ts";
-import type { ContainerInspect, ContainerSummary, Engine, WaitCondition, WaitResult } from "../engine.ts";
 import { messageOf } from "../errors.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {

@@ -1,9 +1,9 @@
 /** Further processes in a running container. */
 import { EngineError } from "../../errors.ts";
+import type { Engine, ExecCreateBody } from "../../services.ts";
 import { openExec, outputOf, RAW_STREAM, readExecStart } from "../attach.ts";
 import { type Call, empty, json, type Route, streaming } from "../call.ts";
 import { parseDetachKeys } from "../detach-keys.ts";
-import type { Engine, ExecCreateBody } from "../engine.ts";
 import { execCreateRequest } from "../json/requests.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {

@@ -1,8 +1,8 @@
 /** Images on their way in and out: pull, import, push, load, save. */
 
 import { EngineError } from "../../errors.ts";
+import type { ByteStream, Engine } from "../../services.ts";
 import { type Call, type Route, streaming } from "../call.ts";
-import type { ByteStream, Engine } from "../engine.ts";
 import { decodePlatform } from "../platform.ts";
 import { progressReply } from "../progress.ts";
 import { decodeRegistryAuth } from "../registry-auth.ts";

@@ -1,8 +1,8 @@
 /** Images: list, inspect, history, tag, remove, prune; what comes and goes as a stream is in `image-streams.ts`. */
 import { EngineError } from "../../errors.ts";
 import type { ImageInspect, ImageSummary } from "../../image/types.ts";
+import type { Engine } from "../../services.ts";
 import { type Call, empty, json, type Route } from "../call.ts";
-import type { Engine } from "../engine.ts";
 import { decodePlatform } from "../platform.ts";
 
 function list(call: Call, engine: Engine): Response {

@@ -1,7 +1,7 @@
 /** The networks that there are without a network service: `none` and `host`. */
 import { EngineError } from "../../errors.ts";
+import type { Engine } from "../../services.ts";
 import { type Call, json, type Route } from "../call.ts";
-import type { Engine } from "../engine.ts";
 import { networkCreateRequest } from "../json/requests.ts";
 
 const list = (call: Call, engine: Engine) => json(engine.networks.list(call.query.filters()));

@@ -1,8 +1,8 @@
 /** version, info, events, df, auth. */
 import { EngineError } from "../../errors.ts";
 import type { EngineEvent } from "../../event/types.ts";
+import type { ContainerSummary, Engine, Volume } from "../../services.ts";
 import { type Call, json, type Route, streaming } from "../call.ts";
-import type { ContainerSummary, Engine, Volume } from "../engine.ts";
 import { ByteQueue } from "../queue.ts";
 
 /** A client that leaves this much unread has stopped reading. */

@@ -1,7 +1,7 @@
 /** Volumes: so far the anonymous ones that containers bring with them. */
 import { EngineError } from "../../errors.ts";
+import type { Engine } from "../../services.ts";
 import { type Call, empty, json, type Route } from "../call.ts";
-import type { Engine } from "../engine.ts";
 import { volumeCreateRequest } from "../json/requests.ts";
 
 const list = (call: Call, engine: Engine) =>

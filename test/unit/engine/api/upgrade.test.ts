@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { Duplex } from "node:stream";
 import type { Call } from "../../../../src/engine/api/call.ts";
-import type { Engine } from "../../../../src/engine/api/engine.ts";
 import { upgradeExec } from "../../../../src/engine/api/upgrade.ts";
+import type { Engine } from "../../../../src/engine/services.ts";
 
 /** A connection: what was written to it, and when it was ended. */
 class Wire extends Duplex {

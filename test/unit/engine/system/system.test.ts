@@ -11,6 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const make = () =>
   new System({
+    api: { min: "1.24", max: "1.55" },
     idFile: join(folder, "engine-id"),
     containers: () => ({ running: 1, paused: 2, stopped: 3 }),
     images: () => 4,
