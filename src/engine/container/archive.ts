@@ -208,7 +208,9 @@ export function archive(
     const isFolder = stat.mode >= MODE.dir;
     const leaf = posix.basename(place.path);
     // Entries are named after the last word of the path asked for; of a folder's `.`, after nothing.
-    const top = path.endsWith("/.") || place.path === "/" ? "." : posix.basename(cleanPath(`/${path}`));
+    // The client puts a folder of its own in the place of this word; of the root's, before the slash.
+    const last = path.endsWith("/.") ? "." : posix.basename(cleanPath(`/${path}`));
+    const top = place.path === "/" && last !== "." ? "" : last;
     let content: ByteStream;
     if (isFolder) {
       const fd = openInRoot(place.root, bytes(place.path), O.RDONLY | O.DIRECTORY);

@@ -133,7 +133,10 @@ function* file(dir: number, leaf: string, name: string, walk: Walk): Generator<U
 
 function* below(fd: number, name: string, walk: Walk): Generator<Uint8Array> {
   const names = readdirSync(own(fd), { encoding: BYTES }) as unknown as string[];
-  for (const leaf of names.sort()) yield* one(fd, leaf, name === "." ? leaf : `${name}/${leaf}`, walk);
+  for (const leaf of names.sort()) {
+    // An export names them without the dot; a copy with it, since the client puts its own folder in the dot's place.
+    yield* one(fd, leaf, name === "." && walk.only ? leaf : `${name}/${leaf}`, walk);
+  }
 }
 
 /** A turn of the event loop between pieces, so that a large copy does not hold up everybody else. */
