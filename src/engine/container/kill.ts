@@ -46,6 +46,7 @@ export async function sendSignal(ctx: ContainerContext, container: Container, si
         .unpause(container.id)
         .catch((error: Error) => ctx.warn(`thawing ${container.id}: ${error.message}`));
       ctx.store.setState(container, { status: "running" });
+      emit(ctx, container, "unpause");
     }
     // While its end, which may be here already, waits for the lock.
     emit(ctx, container, "kill", { signal: String(signal) });

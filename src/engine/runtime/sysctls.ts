@@ -50,7 +50,9 @@ export function setSysctls(
     if (!namespaces.some((namespace) => namespace.type === needed)) {
       throw new EngineError(
         "invalid",
-        `sysctl ${JSON.stringify(given)} is not allowed in the hosts ${needed} namespace`,
+        needed === "network"
+          ? `sysctl ${JSON.stringify(given)} not allowed in host network namespace`
+          : `sysctl ${JSON.stringify(given)} is not allowed in the hosts ${needed} namespace`,
       );
     }
     const path = `/proc/sys/${name.replace(/[./]/g, (c) => (c === "." ? "/" : "."))}`;
