@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { buildId } from "../../src/engine/shim/build.ts";
+import { Connection } from "../../src/engine/shim/connection.ts";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { alive, type LaunchOptions, PIPES, ShimHarness, until } from "./shim-harness.ts";
 
@@ -97,6 +99,25 @@ describe("a killed shim", () => {
     socket.end("to the end\n");
     await finished([running]);
     expect(heard).toBe("to the end\n");
+  }, 20_000);
+
+  test("has not made its client run a thing twice, when it ended before its answer came through", async () => {
+    const container = await harness.launch(shim, ["sleep", "1000"]);
+    const ignore = { notice: () => {}, close: () => {} };
+    const file = join(harness.rootfs, "tmp/ran");
+    const command = harness.process(["sh", "-c", "echo ran >> /tmp/ran"]);
+    const request = { id: harness.id(), container, process: command, io: PIPES, attempt: "first" };
+    const connect = () => Connection.open(join(harness.execRoot, "shim.sock"), buildId(), ignore);
+    const before = await connect();
+    const { pid, startedAt } = await before.request("exec", request);
+    await harness.exit(request.id);
+    await killShim();
+    await shim.list();
+    const after = await connect();
+    expect(await after.request("exec", request)).toMatchObject({ pid, startedAt });
+    expect(readFileSync(file, "utf8")).toBe("ran\n");
+    before.close();
+    after.close();
   }, 20_000);
 
   test("leaves exits that were not stored to its successors", async () => {
