@@ -8,7 +8,11 @@ import differences from "./compare/differences.json" with { type: "json" };
 import { comparePeers, type Pair } from "./compare/run.ts";
 import type { Answer } from "./compare/script.ts";
 
-type Difference = { reason: string } & ({ kind: "as 29"; expected: Answer } | { kind: "different" });
+/** `source` says where 29's answer is to be read. */
+type Difference = { reason: string } & (
+  | { kind: "as 29"; source: string; expected: Answer }
+  | { kind: "different" }
+);
 const listed = differences as Record<string, Difference>;
 
 let pairs: Pair[];

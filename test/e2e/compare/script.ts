@@ -15,14 +15,21 @@ export const COMMANDS: readonly string[] = readFileSync(join(import.meta.dir, "c
   .filter((line) => line !== "" && !line.startsWith("#"));
 
 /** @returns one masked answer for each command, in order. */
-export async function runScript(socket: string): Promise<Answer[]> {
+export async function runScript(
+  socket: string,
+  onAnswer: (index: number, ms: number) => void = () => {},
+): Promise<Answer[]> {
   const folder = mkdtempSync(join(tmpdir(), "compare-"));
   try {
     mkdirSync(join(folder, "shared"));
     writeFileSync(join(folder, "shared/file"), "shared\n");
     writeFileSync(join(folder, "env.list"), "# comment\nFROM=file\nB\n");
     const answers: Answer[] = [];
-    for (const command of COMMANDS) answers.push(await runOne(command, folder, socket));
+    for (const command of COMMANDS) {
+      const begun = performance.now();
+      answers.push(await runOne(command, folder, socket));
+      onAnswer(answers.length - 1, performance.now() - begun);
+    }
     return answers;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -30,7 +37,7 @@ export async function runScript(socket: string): Promise<Answer[]> {
 }
 
 async function runOne(command: string, folder: string, socket: string): Promise<Answer> {
-  const child = Bun.spawn(["timeout", "-k", "2", "40", "bash", "-c", command], {
+  const child = Bun.spawn(["timeout", "-k", "2", "20", "bash", "-c", command], {
     cwd: folder,
     env: {
       PATH: process.env.PATH ?? "",
