@@ -73,7 +73,8 @@ const MAX_UPGRADE_BODY = 1024 * 1024;
 
 /** Elysia looks for the path from the 12th character on, so the host may not be shorter. */
 const urlOf = (request: IncomingMessage): URL => {
-  const target = request.url ?? "/";
+  // A target may be a whole URL: every server has to take it (RFC 9112, section 3.2.2).
+  const target = (request.url ?? "/").replace(/^https?:\/\/[^/?]*/i, "");
   const question = target.indexOf("?");
   const path = question < 0 ? target : target.slice(0, question);
   return new URL(`http://localhost${routedPath(path)}${question < 0 ? "" : target.slice(question)}`);

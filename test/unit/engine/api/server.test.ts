@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import http from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { createServer } from "../../../../src/engine/api/server.ts";
 
 /** Answers 400 as soon as a body has more than a megabyte, without reading the rest of it. */
@@ -33,6 +33,22 @@ test("a body that is refused half-way is taken to its end and dropped, and the n
     expect(await post(new Uint8Array(10))).toBe("200 all of it");
   } finally {
     agent.destroy();
+    server.close();
+  }
+});
+
+test("a request's target may be a whole URL", async () => {
+  const echo = async (request: Request) => new Response(new URL(request.url).pathname);
+  const server = createServer({ handle: echo, upgrade: () => false });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    socket.write("GET http://elsewhere:80/v1.50/_ping?a=b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    expect(text).toEndWith("\r\n\r\n/v1.50/_ping");
+  } finally {
     server.close();
   }
 });
