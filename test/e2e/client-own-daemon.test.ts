@@ -60,6 +60,8 @@ const mask = (text: string): string =>
     .replaceAll(/\b[0-9a-f]{12}\b/g, "<id>")
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d+ UTC|Z|[+-]\d\d:\d\d)?/g, "<time>")
     .replaceAll(/(\d+|About an?|Less than a) (second|minute|hour)s?/g, "<age>")
+    // docker's own log of a copy that the daemon ended: with luck it is faster.
+    .replaceAll(/^time=\S+ level=error msg="Can't (add file|close tar).*\n/gm, "")
     // A table's column is as wide as the age in it.
     .replaceAll(/ {2,}/g, "  ");
 
