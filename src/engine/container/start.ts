@@ -23,14 +23,16 @@ export async function start(ctx: ContainerContext, name: string): Promise<void> 
 /** @throws EngineError notModified when it runs already */
 export async function startContainer(ctx: ContainerContext, container: Container): Promise<void> {
   requireStartable(container);
+  // A start that is refused changes nothing; one that fails, for a container to be joined that is not running, say,
+  // takes one that is to be removed with it: its client waits for that.
+  let refused = true;
   try {
     await container.exclusive(async () => {
       requireStartable(container);
+      refused = false;
       await launch(ctx, container);
     });
   } catch (error) {
-    const refused =
-      error instanceof EngineError && (error.kind === "notModified" || error.kind === "conflict");
     if (container.record.hostConfig.AutoRemove && !isRunning(container.state) && !refused) {
       await removeContainer(ctx, container, { force: true, volumes: true }).catch((cause: Error) =>
         ctx.warn(`removing ${container.id} after its start failed: ${cause.message}`),
