@@ -100,8 +100,8 @@ async function unpack(
   to: string,
 ): Promise<number> {
   const [{ TarReader }, { extract }, { AT, close, O, openAt }] = [
-    await import("../archive/read.ts"),
-    await import("../archive/extract.ts"),
+    await import("../engine/archive/read.ts"),
+    await import("../engine/archive/extract.ts"),
     await import("../ffi/fs.ts"),
   ];
   let size = 0;

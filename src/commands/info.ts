@@ -1,6 +1,6 @@
 /** `info`: the daemon and its machine. */
 import { NEWEST } from "../engine/api/client.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../engine/version.ts";
 import type { Command, GlobalOptions } from "./support/command.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { string } from "./support/flags.ts";

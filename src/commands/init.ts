@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { encodePlan } from "../engine/runtime/encode.ts";
 import { type Plan, STAGE_FD } from "../engine/runtime/plan.ts";
+import { VERSION } from "../engine/version.ts";
 import { check, closeFd, sys } from "../ffi/libc.ts";
 import { sealedData } from "../ffi/memfd.ts";
 import { executeStage } from "../ffi/stage/execute.ts";
-import { VERSION } from "../version.ts";
 import { type InitFlags, parseInitFlags, USAGE } from "./init/flags.ts";
 import { initProgramPlan } from "./init/program.ts";
 

@@ -17,7 +17,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { PERSONALITIES } from "../personality.ts";
 import { completions } from "./install/completions.ts";
 import {
   beside,
@@ -31,6 +30,7 @@ import {
   writeManifest,
 } from "./install/manifest.ts";
 import { units } from "./install/units.ts";
+import { PERSONALITIES } from "./personality.ts";
 
 const USAGE = `Usage:  tsd install [OPTIONS]
 

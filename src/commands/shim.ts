@@ -1,6 +1,6 @@
 /** `ts-shim`: the supervisor of all containers of one exec root. */
 import { AnotherShim, runShim } from "../engine/shim/run.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../engine/version.ts";
 
 const USAGE = `Usage: ts-shim [--exec-root DIR] [--stay]
 

@@ -2,7 +2,7 @@
  * The command line's entry. What is asked most often by scripts, the version, is answered here; for everything else
  * the parser and the verbs are loaded: a whole `ps` has less time than most libraries take to load.
  */
-import { VERSION } from "../version.ts";
+import { VERSION } from "../engine/version.ts";
 
 /** Called as `docker`, it answers what looks for docker's version. */
 export const versionLine = (program: string): string =>

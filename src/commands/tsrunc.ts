@@ -114,6 +114,6 @@ function say(text: string): number {
 }
 
 async function printVersion(): Promise<number> {
-  const { VERSION } = await import("../version.ts");
+  const { VERSION } = await import("../engine/version.ts");
   return say(`tsrunc version ${VERSION}\nspec: 1.2.0`);
 }

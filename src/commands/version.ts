@@ -1,6 +1,6 @@
 /** `version`: what this client and the daemon are. */
 import { NEWEST } from "../engine/api/client.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../engine/version.ts";
 import type { Command } from "./support/command.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { string } from "./support/flags.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { tar } from "../unit/archive/support.ts";
+import { tar } from "../unit/engine/archive/support.ts";
 import { FakeRegistry } from "./image/fake-registry.ts";
 import { Engine, eventually, Scratch } from "./image/fixtures.ts";
 

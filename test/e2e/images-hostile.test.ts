@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { lstatSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type Fixture, tar } from "../unit/archive/support.ts";
+import { type Fixture, tar } from "../unit/engine/archive/support.ts";
 import { FakeRegistry } from "./image/fake-registry.ts";
 import { Engine, eventually, exists, Scratch } from "./image/fixtures.ts";
 

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tlsOf } from "../../src/registry/client/endpoint.ts";
 import { Repository } from "../../src/registry/client/repository.ts";
-import { tar } from "../unit/archive/support.ts";
+import { tar } from "../unit/engine/archive/support.ts";
 import { certificates, FakeRegistry } from "./image/fake-registry.ts";
 import { Engine, Scratch } from "./image/fixtures.ts";
 

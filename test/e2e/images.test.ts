@@ -4,7 +4,7 @@ import { lstatSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { buildHello } from "../../build/hello.ts";
-import { type Fixture, tar } from "../unit/archive/support.ts";
+import { type Fixture, tar } from "../unit/engine/archive/support.ts";
 import {
   Engine,
   eventually,

@@ -17,23 +17,15 @@ const NOUN = /^engine\/(?!api\/|daemon\/)/;
 
 const RULES: [who: string, from: RegExp, allowed: RegExp][] = [
   ["ffi knows nobody", /^ffi\//, /^ffi\//],
-  ["archives are made of ffi alone", /^archive\//, /^(archive|ffi)\//],
-  ["the registry is made of ffi alone", /^registry\//, /^(registry|ffi)\/|^version\.ts$/],
-  [
-    "a service knows no transport",
-    NOUN,
-    /^engine\/(?!api\/|daemon\/)|^(registry\/client|archive|ffi)\/|^version\.ts$/,
-  ],
-  [
-    "a route touches services, never the kernel",
-    /^engine\/api\/(?!client)/,
-    /^engine\/(?!daemon\/)|^version\.ts$/,
-  ],
+  ["archives are made of ffi alone", /^engine\/archive\//, /^(engine\/archive|ffi)\//],
+  ["the registry is made of ffi alone", /^registry\//, /^(registry|ffi)\//],
+  ["a service knows no transport", NOUN, /^engine\/(?!api\/|daemon\/)|^(registry\/client|ffi)\//],
+  ["a route touches services, never the kernel", /^engine\/api\/(?!client)/, /^engine\/(?!daemon\/)/],
   ["the engine knows no command", /^engine\//, /^(?!commands\/)/],
   [
-    "a command knows the API's client, no service",
-    /^commands\/(?!(daemon|shim|init|tsrunc)(\.ts|\/))/,
-    /^(?!engine\/)|^engine\/api\//,
+    "a command knows the API's client and archives, no service",
+    /^commands\/(?!personality\.ts|(daemon|shim|init|tsrunc)(\.ts|\/))/,
+    /^(?!engine\/)|^engine\/(api|archive)\/|^engine\/version\.ts$/,
   ],
 ];
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { ApiClient, type Endpoint } from "../../engine/api/client.ts";
 import { scanValue } from "../../engine/api/json/syntax.ts";
-import { VERSION } from "../../version.ts";
+import { VERSION } from "../../engine/version.ts";
 import type { GlobalOptions } from "./command.ts";
 import { Failure, reasonOf } from "./failure.ts";
 import type { ParsedFlags } from "./flags.ts";

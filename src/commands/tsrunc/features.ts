@@ -4,7 +4,7 @@
  */
 import { CAPABILITIES } from "../../engine/runtime/capabilities.ts";
 import { knownMountOptions } from "../../engine/runtime/mount-options.ts";
-import { VERSION } from "../../version.ts";
+import { VERSION } from "../../engine/version.ts";
 import type { Verb } from "../tsrunc.ts";
 
 const FEATURES = {

@@ -4,9 +4,9 @@
  * none is ever taken for another's, and is used only when nobody else could have written it.
  */
 import type { Seccomp } from "../../engine/runtime/spec.ts";
+import { VERSION } from "../../engine/version.ts";
 import { makeFolders, readOwn, replaceFile } from "../../ffi/host.ts";
 import { ARCH } from "../../ffi/syscalls.ts";
-import { VERSION } from "../../version.ts";
 
 /** No container's id can have the "@". */
 const FOLDER = "seccomp@";

@@ -1,5 +1,5 @@
 /** The headers of every answer. */
-import { VERSION } from "../../version.ts";
+import { VERSION } from "../version.ts";
 import { MAX_API_VERSION } from "./version.ts";
 
 export const SERVER_HEADERS: Readonly<Record<string, string>> = {

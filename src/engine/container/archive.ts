@@ -5,10 +5,10 @@
  */
 import { fstatSync, statSync } from "node:fs";
 import { posix } from "node:path";
-import { TarError } from "../../archive/entry.ts";
-import { extract as unpack } from "../../archive/extract.ts";
-import { TarReader } from "../../archive/read.ts";
 import { close, ERRNO, FsError, O, openInRoot, readlinkAt } from "../../ffi/fs.ts";
+import { TarError } from "../archive/entry.ts";
+import { extract as unpack } from "../archive/extract.ts";
+import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
 import type { ByteStream, PathStat } from "../services.ts";
 import type { Container } from "./container.ts";

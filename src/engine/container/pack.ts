@@ -3,10 +3,10 @@
  * step is one name below an open descriptor, never followed when it is a symlink.
  */
 import { fstatSync, lstatSync, readdirSync, readSync } from "node:fs";
-import type { EntryType } from "../../archive/entry.ts";
-import { header, padding, trailer } from "../../archive/write.ts";
 import { xattrAt } from "../../ffi/detached.ts";
 import { close, FsError, O, openAt, openRegular, readlinkAt } from "../../ffi/fs.ts";
+import type { EntryType } from "../archive/entry.ts";
+import { header, padding, trailer } from "../archive/write.ts";
 
 const CHUNK = 256 * 1024;
 

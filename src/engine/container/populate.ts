@@ -1,8 +1,8 @@
 /** What an image has at the place of a new volume is copied into it, as Docker does once, at create. */
 import { readdirSync } from "node:fs";
-import { extract } from "../../archive/extract.ts";
-import { TarReader } from "../../archive/read.ts";
 import { close, ERRNO, FsError, O, openInRoot } from "../../ffi/fs.ts";
+import { extract } from "../archive/extract.ts";
+import { TarReader } from "../archive/read.ts";
 import type { Rootfs } from "../shim/types.ts";
 import type { MountPoint } from "./mount-points.ts";
 import { pack } from "./pack.ts";

@@ -1,10 +1,10 @@
 /** The daemon's life: roots, lock, listeners, engine, ready; then signals until the end. */
 import { existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { VERSION } from "../../version.ts";
 import { createApi } from "../api/app.ts";
 import { type Api, createServer } from "../api/server.ts";
 import { dataPaths } from "../store/paths.ts";
+import { VERSION } from "../version.ts";
 import { mergeConfigFile } from "./config-file.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
 import type { CommandLine } from "./flags.ts";

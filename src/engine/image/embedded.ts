@@ -3,8 +3,8 @@
  * the same digests on every machine; until then it is not even loaded.
  */
 
-import { header, padding, trailer } from "../../archive/write.ts";
 import { canonical, parseReference, tagged } from "../../registry/client/reference.ts";
+import { header, padding, trailer } from "../archive/write.ts";
 import { digestOf, MEDIA } from "./manifest.ts";
 import { HOST } from "./platform.ts";
 import type { ImageStore } from "./store.ts";

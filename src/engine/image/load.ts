@@ -4,9 +4,6 @@
  */
 import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { clean, parentOf } from "../../archive/directories.ts";
-import { TarError } from "../../archive/entry.ts";
-import { TarReader } from "../../archive/read.ts";
 import {
   canonical,
   familiar,
@@ -14,6 +11,9 @@ import {
   type Reference,
   tagged,
 } from "../../registry/client/reference.ts";
+import { clean, parentOf } from "../archive/directories.ts";
+import { TarError } from "../archive/entry.ts";
+import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
 import type { Layers } from "./layers.ts";
 import { descriptor, MEDIA } from "./manifest.ts";

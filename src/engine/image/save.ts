@@ -4,7 +4,6 @@
  * @source OCI image-spec, image-layout.md
  */
 import { createReadStream } from "node:fs";
-import { header, padding, trailer } from "../../archive/write.ts";
 import {
   canonical,
   familiar,
@@ -14,6 +13,7 @@ import {
   type Reference,
   tagged,
 } from "../../registry/client/reference.ts";
+import { header, padding, trailer } from "../archive/write.ts";
 import { EngineError } from "../errors.ts";
 import { choosePlatform, find, isPrefixOf, noSuchImage } from "./lookup.ts";
 import { digestOf, MEDIA } from "./manifest.ts";

@@ -8,8 +8,8 @@ import type { Database } from "bun:sqlite";
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { likeLower } from "../../archive/directories.ts";
 import { fchmod, fchown, futimens } from "../../ffi/fs.ts";
+import { likeLower } from "../archive/directories.ts";
 import type { Rootfs } from "../shim/types.ts";
 
 interface Row {

@@ -5,10 +5,10 @@
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { extract } from "../../archive/extract.ts";
-import { TarReader } from "../../archive/read.ts";
 import { RegistryError } from "../../registry/client/errors.ts";
 import { Repository } from "../../registry/client/repository.ts";
+import { extract } from "../archive/extract.ts";
+import { TarReader } from "../archive/read.ts";
 import type { UnpackJob, UnpackReport } from "./unpack-job.ts";
 
 const CHUNK = 1024 * 1024;

@@ -6,8 +6,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { VERSION } from "../../version.ts";
 import type { SystemService } from "../services.ts";
+import { VERSION } from "../version.ts";
 import * as probe from "./probe.ts";
 
 export interface SystemOptions {

@@ -8,8 +8,8 @@ import {
   readlinkSync,
   readSync,
 } from "node:fs";
-import type { EntryType } from "../../../archive/entry.ts";
-import { header, padding, trailer } from "../../../archive/write.ts";
+import type { EntryType } from "../../../engine/archive/entry.ts";
+import { header, padding, trailer } from "../../../engine/archive/write.ts";
 
 const CHUNK = 1 << 18;
 

@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { TarReader } from "../../../../src/archive/read.ts";
-import { header, padding, trailer } from "../../../../src/archive/write.ts";
+import { TarReader } from "../../../../src/engine/archive/read.ts";
+import { header, padding, trailer } from "../../../../src/engine/archive/write.ts";
 import { Rig, refusal } from "./fakes.ts";
 
 let rig: Rig;

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodePax, parsePax, paxTime } from "../../../src/archive/pax.ts";
-import { TarReader } from "../../../src/archive/read.ts";
+import { encodePax, parsePax, paxTime } from "../../../../src/engine/archive/pax.ts";
+import { TarReader } from "../../../../src/engine/archive/read.ts";
 import { chunks, reader, tar } from "./support.ts";
 
 async function names(data: Uint8Array): Promise<string[]> {
@@ -137,7 +137,7 @@ test("an unknown type is refused by its number", async () => {
 });
 
 test("a sparse map that lies is refused", async () => {
-  const { checkSparse } = await import("../../../src/archive/pax.ts");
+  const { checkSparse } = await import("../../../../src/engine/archive/pax.ts");
   expect(() => checkSparse([{ offset: 0, length: 20 }], 10, 20)).toThrow("out of order");
   expect(() =>
     checkSparse(

@@ -2,9 +2,9 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Extracted, type ExtractOptions, extract } from "../../../src/archive/extract.ts";
-import { TarReader } from "../../../src/archive/read.ts";
-import { header, type NewEntry, padding, trailer } from "../../../src/archive/write.ts";
+import { type Extracted, type ExtractOptions, extract } from "../../../../src/engine/archive/extract.ts";
+import { TarReader } from "../../../../src/engine/archive/read.ts";
+import { header, type NewEntry, padding, trailer } from "../../../../src/engine/archive/write.ts";
 
 export type Fixture = Partial<NewEntry> & { name: string; data?: string | Uint8Array };
 

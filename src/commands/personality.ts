@@ -15,7 +15,8 @@ export type PersonalityName =
   | "ts-proxy"
   | "ts-registry"
   | "ts-ctr"
-  | "ts-unpack";
+  | "ts-unpack"
+  | "unknown";
 
 export interface Personality {
   /** Other people's names for it, made by `tsd install --drop-in`. */
@@ -31,22 +32,22 @@ const missing = (name: string) => async (): Promise<Entry> => () => {
 };
 
 export const PERSONALITIES: Record<PersonalityName, Personality> = {
-  tsd: { dropIns: ["docker"], ready: true, load: async () => (await import("./commands/tsd.ts")).main },
+  tsd: { dropIns: ["docker"], ready: true, load: async () => (await import("./tsd.ts")).main },
   daemon: {
     dropIns: ["dockerd"],
     ready: true,
-    load: async () => (await import("./commands/daemon.ts")).main,
+    load: async () => (await import("./daemon.ts")).main,
   },
   "ts-shim": {
     dropIns: ["containerd-shim"],
     ready: true,
-    load: async () => (await import("./commands/shim.ts")).main,
+    load: async () => (await import("./shim.ts")).main,
   },
-  tsrunc: { dropIns: ["runc"], ready: true, load: async () => (await import("./commands/tsrunc.ts")).main },
+  tsrunc: { dropIns: ["runc"], ready: true, load: async () => (await import("./tsrunc.ts")).main },
   "ts-init": {
     dropIns: ["docker-init"],
     ready: true,
-    load: async () => (await import("./commands/init.ts")).main,
+    load: async () => (await import("./init.ts")).main,
   },
   "ts-proxy": { dropIns: ["docker-proxy"], ready: false, load: missing("ts-proxy") },
   "ts-registry": { dropIns: [], ready: false, load: missing("ts-registry") },
@@ -55,7 +56,16 @@ export const PERSONALITIES: Record<PersonalityName, Personality> = {
   "ts-unpack": {
     dropIns: [],
     ready: false,
-    load: async () => (await import("./engine/image/unpack-worker.ts")).main,
+    load: async () => (await import("../engine/image/unpack-worker.ts")).main,
+  },
+  unknown: {
+    dropIns: [],
+    ready: false,
+    load: async () => () => {
+      const names = Object.entries(PERSONALITIES).flatMap(([name, { ready }]) => (ready ? [name] : []));
+      console.error(`${process.argv0}: not a name of tsd's; those are ${names.join(", ")}`);
+      process.exit(1);
+    },
   },
 };
 
@@ -69,7 +79,9 @@ export function personalityOf(
     if (name === "tsd") continue;
     if (base === name || dropIns.includes(base)) return { name, longForm: false };
   }
-  if (word !== undefined && word !== "tsd" && Object.hasOwn(PERSONALITIES, word)) {
+  // A file that was renamed is tsd itself; a name of our kind that is none of ours is a mistake, and told.
+  if (base.startsWith("ts-")) return { name: "unknown", longForm: false };
+  if (word !== undefined && word !== "tsd" && word !== "unknown" && Object.hasOwn(PERSONALITIES, word)) {
     return { name: word as PersonalityName, longForm: true };
   }
   return { name: "tsd", longForm: false };

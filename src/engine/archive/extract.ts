@@ -31,7 +31,7 @@ import {
   S,
   symlinkAt,
   unlinkAt,
-} from "../ffi/fs.ts";
+} from "../../ffi/fs.ts";
 import { clean, Directories, leafOf, parentOf } from "./directories.ts";
 import { type Segment, type TarEntry, TarError } from "./entry.ts";
 import type { TarReader } from "./read.ts";

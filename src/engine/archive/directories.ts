@@ -1,6 +1,6 @@
 /** Descriptors of the directories below one root, opened once each and always by the kernel's own resolution. */
 import { fstatSync } from "node:fs";
-import { close, ERRNO, FsError, mkdirAt, O, openAt, openInRoot, readlinkAt } from "../ffi/fs.ts";
+import { close, ERRNO, FsError, mkdirAt, O, openAt, openInRoot, readlinkAt } from "../../ffi/fs.ts";
 
 const KEPT = 64;
 const LINKS_MAX = 40;

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { clean } from "../../../src/archive/directories.ts";
+import { clean } from "../../../../src/engine/archive/directories.ts";
 import { type Fixture, Sandbox, tar } from "./support.ts";
 
 const own = { uid: process.getuid!(), gid: process.getgid!() };
