@@ -48,13 +48,14 @@ const access = (skipVerify: boolean) => ({
 test("a certificate of an unknown authority is refused, one of certs.d is taken", async () => {
   await expect(new Repository(access(false)).head("v1")).rejects.toThrow("certificate");
   const folder = join("/etc/tsd/certs.d", registry.host);
-  mkdirSync(folder, { recursive: true });
+  /** The first folder that was not there: all of it is this test's. */
+  const made = mkdirSync(folder, { recursive: true }) ?? folder;
   try {
     writeFileSync(join(folder, "ca.crt"), ca);
     expect((await new Repository(access(false)).head("v1")).mediaType).toContain("index");
     expect(tlsOf(`https://${registry.host}/v2/`, false)!.ca!.at(-1)).toBe(ca);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(made, { recursive: true });
   }
 });
 
