@@ -1,28 +1,17 @@
 /** `stop`: asks the containers' processes to end, then kills what is left. */
 import type { Command } from "./support/command.ts";
 import { forEach } from "./support/each.ts";
-import { int, string } from "./support/flags.ts";
 import { pathWord } from "./support/path-word.ts";
+import { STOP_FLAGS, stopQuery } from "./support/stop-options.ts";
 
 export const command: Command = {
   use: "[OPTIONS] CONTAINER [CONTAINER...]",
   short: "Stop one or more running containers",
   arity: { min: 1 },
-  flags: [
-    string("signal", "s", "Signal to send to the container"),
-    int("timeout", "t", "Seconds to wait before killing the container"),
-    int("time", undefined, "Seconds to wait before killing the container", {
-      deprecated: "use --timeout instead",
-    }),
-  ],
+  flags: STOP_FLAGS,
   async run({ args, flags, client }) {
     const api = await client();
-    const t = flags.has("timeout")
-      ? flags.number("timeout")
-      : flags.has("time")
-        ? flags.number("time")
-        : undefined;
-    const query = { signal: flags.string("signal"), ...(t === undefined ? {} : { t: String(t) }) };
+    const query = stopQuery(flags);
     await forEach(
       args,
       async (name) => {
