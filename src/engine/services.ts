@@ -56,6 +56,10 @@ export interface ContainerService {
   logs(name: string, options: LogOptions): Promise<{ tty: boolean; content: ByteStream }>;
   /** The shim's stream of the container, running or about to be started. */
   attach(name: string, options: AttachRequest): Promise<Attachment>;
+  /** Samples of what it uses; see `StatsOptions`. Throws at once when there is no such container. */
+  stats(name: string, options: StatsOptions): AsyncIterable<ContainerStats>;
+  /** Gives it other limits. `limits` are those of a host configuration; zero, empty and absent ones stay as they are. */
+  update(name: string, limits: NonNullable<CreateBody["HostConfig"]>): Promise<{ Warnings: string[] | null }>;
   top(name: string, psArgs: string[]): Promise<{ Titles: string[]; Processes: string[][] }>;
   changes(name: string): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null>;
   export(name: string): Promise<ByteStream>;
@@ -114,6 +118,40 @@ export interface LogOptions {
   details: boolean;
   /** Aborted when the client goes away. */
   signal: AbortSignal;
+}
+
+export interface StatsOptions {
+  /** One a second until the client goes or the container is removed. False: one, after a second. */
+  stream: boolean;
+  /** With `stream` false: at once, without an earlier sample to compare with. */
+  oneShot: boolean;
+  signal: AbortSignal;
+}
+
+/** Nanoseconds. */
+export interface CpuStats {
+  cpu_usage: {
+    total_usage: number;
+    percpu_usage?: number[];
+    usage_in_kernelmode: number;
+    usage_in_usermode: number;
+  };
+  system_cpu_usage?: number;
+  online_cpus?: number;
+  throttling_data: { periods: number; throttled_periods: number; throttled_time: number };
+}
+
+export interface ContainerStats {
+  id: string;
+  name: string;
+  os_type: "linux";
+  /** RFC 3339, as `preread`; year 1 when there is no sample. */
+  read: string;
+  cpu_stats: CpuStats;
+  num_procs: 0;
+  storage_stats: object;
+  preread: string;
+  precpu_stats: CpuStats;
 }
 
 export interface AttachRequest {

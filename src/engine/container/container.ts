@@ -4,7 +4,7 @@ import type { ContainerConfig, HostConfig } from "./config.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { ContainerState } from "./state.ts";
 
-/** What is decided when it is created and never changes; one JSON column. */
+/** What is decided when it is created, and changed by an update alone; one JSON column. */
 export interface ContainerRecord {
   /** RFC 3339 with nanoseconds. */
   created: string;
@@ -27,7 +27,7 @@ export class Container {
   readonly id: string;
   /** With its leading slash. */
   name: string;
-  readonly record: ContainerRecord;
+  record: ContainerRecord;
   state: ContainerState;
   /** Being removed: nothing else may begin. */
   removing = false;

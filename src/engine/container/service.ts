@@ -7,15 +7,18 @@ import type {
   ByteStream,
   ContainerInspect,
   ContainerService,
+  ContainerStats,
   ContainerSummary,
   LogOptions,
   PathStat,
+  StatsOptions,
   WaitCondition,
   WaitResult,
 } from "../services.ts";
 import { archive, exportRoot, extract, statPath } from "./archive.ts";
 import { attach, resize } from "./attach.ts";
 import { changes } from "./changes.ts";
+import type { CreateBody } from "./config.ts";
 import type { ContainerContext } from "./context.ts";
 import { type CreateRequest, create } from "./create.ts";
 import { handleExit, handleOom } from "./exit.ts";
@@ -30,8 +33,10 @@ import { remove } from "./remove.ts";
 import { rename } from "./rename.ts";
 import { start } from "./start.ts";
 import { isRunning } from "./state.ts";
+import { stats } from "./stats.ts";
 import { restart, type StopOptions, stop, stopContainer } from "./stop.ts";
 import { top } from "./top.ts";
+import { update } from "./update.ts";
 import { wait } from "./wait.ts";
 
 export class Containers implements ContainerService {
@@ -113,6 +118,17 @@ export class Containers implements ContainerService {
 
   attach(name: string, request: AttachRequest): Promise<Attachment> {
     return attach(this.#ctx, name, request);
+  }
+
+  stats(name: string, options: StatsOptions): AsyncIterable<ContainerStats> {
+    return stats(this.#ctx, name, options);
+  }
+
+  update(
+    name: string,
+    limits: NonNullable<CreateBody["HostConfig"]>,
+  ): Promise<{ Warnings: string[] | null }> {
+    return update(this.#ctx, name, limits);
   }
 
   top(name: string, psArgs: string[]): Promise<{ Titles: string[]; Processes: string[][] }> {

@@ -129,13 +129,18 @@ function propagation(record: ContainerRecord): string | undefined {
   return words.some((word) => word.endsWith("slave")) ? "rslave" : undefined;
 }
 
+/** Below the root of each cgroup hierarchy. */
+export function cgroupsPathOf(id: string, h: HostConfig): string {
+  const parent = h.CgroupParent || "/tsd";
+  return `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/");
+}
+
 export function buildSpec({ id, record, user, files, joined, host }: SpecInput): Spec {
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
   const capabilities = capabilitySets(h, host, user.uid);
   const { devices, rules } = specDevices(h);
   const { home, ...ids } = user;
-  const parent = h.CgroupParent || "/tsd";
   return {
     ociVersion: "1.2.0",
     process: {
@@ -161,7 +166,7 @@ export function buildSpec({ id, record, user, files, joined, host }: SpecInput):
     linux: {
       namespaces: namespaces(h, config, joined),
       devices,
-      cgroupsPath: `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/"),
+      cgroupsPath: cgroupsPathOf(id, h),
       resources: { ...specResources(h), devices: rules },
       rootfsPropagation: propagation(record),
       seccomp: seccomp(security.seccomp, h.Privileged, capabilities.bounding!, host),

@@ -24,6 +24,7 @@ export class ContainerStore {
   readonly #byName = new Map<string, Container>();
   readonly #insert;
   readonly #update;
+  readonly #rewrite;
   readonly #rename;
   readonly #delete;
 
@@ -33,6 +34,7 @@ export class ContainerStore {
       "INSERT INTO containers (id, name, record, state) VALUES (?, ?, ?, ?)",
     );
     this.#update = db.query<null, [string, string]>("UPDATE containers SET state = ? WHERE id = ?");
+    this.#rewrite = db.query<null, [string, string]>("UPDATE containers SET record = ? WHERE id = ?");
     this.#rename = db.query<null, [string, string]>("UPDATE containers SET name = ? WHERE id = ?");
     this.#delete = db.query<null, [string]>("DELETE FROM containers WHERE id = ?");
     for (const row of db.query<Row, []>("SELECT id, name, record, state FROM containers").all()) {
@@ -100,6 +102,12 @@ export class ContainerStore {
     this.#update.run(JSON.stringify(state), container.id);
     container.state = state;
     container.changed();
+  }
+
+  /** Writes what it was created as anew: an update's limits. */
+  setRecord(container: Container, record: ContainerRecord): void {
+    this.#rewrite.run(JSON.stringify(record), container.id);
+    container.record = record;
   }
 
   /** @throws EngineError conflict */

@@ -76,7 +76,7 @@ function storageChecks(h: HostConfig): Check[] {
   ];
 }
 
-function resourceChecks(h: HostConfig, host: Host): Check[] {
+function resourceChecks(h: HostConfig): Check[] {
   return [
     ["--blkio-weight", h.BlkioWeight !== 0],
     ["--blkio-weight-device", some(h.BlkioWeightDevice)],
@@ -87,9 +87,10 @@ function resourceChecks(h: HostConfig, host: Host): Check[] {
     ["--cpu-rt-period", h.CpuRealtimePeriod !== 0],
     ["--cpu-rt-runtime", h.CpuRealtimeRuntime !== 0],
     ["--gpus and other device requests", some(h.DeviceRequests)],
-    ["--cgroup-parent SLICE", h.CgroupParent.endsWith(".slice") && host.cgroup === "v2"],
   ];
 }
+
+const restartCheck = ({ RestartPolicy: { Name } }: HostConfig): Check => [`--restart ${Name}`, Name !== "no"];
 
 function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[] {
   const security = parseSecurityOpt(h.SecurityOpt);
@@ -100,7 +101,8 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
     (probes !== undefined ||
       Object.values(config.Healthcheck).some((value) => typeof value === "number" && value !== 0));
   return [
-    [`--restart ${h.RestartPolicy.Name}`, h.RestartPolicy.Name !== "no"],
+    restartCheck(h),
+    ["--cgroup-parent SLICE", h.CgroupParent.endsWith(".slice") && host.cgroup === "v2"],
     ["--health-cmd and the other --health flags", checks],
     [`--log-driver ${h.LogConfig.Type}`, OTHER_LOG_DRIVERS.has(h.LogConfig.Type)],
     // The other's /dev/shm would have to be shared, too.
@@ -114,6 +116,18 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
   ];
 }
 
+function refuse(checks: readonly Check[]): void {
+  const found = checks.filter(([, used]) => used).map(([flag]) => flag);
+  if (found.length > 0) {
+    throw new EngineError("notImplemented", `not implemented yet: ${found.join("; ")}`);
+  }
+}
+
+/** What `update` might change. @throws EngineError notImplemented */
+export function refuseUnsupportedUpdate(h: HostConfig): void {
+  refuse([...resourceChecks(h), restartCheck(h)]);
+}
+
 /** @throws EngineError notImplemented */
 export function refuseUnsupported(
   config: ContainerConfig,
@@ -121,14 +135,10 @@ export function refuseUnsupported(
   networking: NetworkingConfig | null | undefined,
   host: Host,
 ): void {
-  const checks = [
+  refuse([
     ...networkChecks(h, networking),
     ...storageChecks(h),
-    ...resourceChecks(h, host),
+    ...resourceChecks(h),
     ...otherChecks(config, h, host),
-  ];
-  const found = checks.filter(([, used]) => used).map(([flag]) => flag);
-  if (found.length > 0) {
-    throw new EngineError("notImplemented", `not implemented yet: ${found.join("; ")}`);
-  }
+  ]);
 }

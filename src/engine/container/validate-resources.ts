@@ -20,13 +20,13 @@ function discardV1Only(h: HostConfig): string[] {
   return warnings;
 }
 
-function checkMemory(h: HostConfig, host: Host): string[] {
+function checkMemory(h: HostConfig, host: Host, update: boolean): string[] {
   const warnings: string[] = host.cgroup === "v2" ? discardV1Only(h) : [];
   if (h.Memory !== 0 && h.Memory < MINIMUM_MEMORY) throw new Error("Minimum memory limit allowed is 6MB");
   if (h.Memory > 0 && h.MemorySwap > 0 && h.MemorySwap < h.Memory) {
     throw new Error("Minimum memoryswap limit should be larger than memory limit, see usage");
   }
-  if (h.Memory === 0 && h.MemorySwap > 0) {
+  if (h.Memory === 0 && h.MemorySwap > 0 && !update) {
     throw new Error("You should always set the Memory limit when using Memoryswap limit, see usage");
   }
   if (h.MemorySwappiness !== null && (h.MemorySwappiness < 0 || h.MemorySwappiness > 100)) {
@@ -89,9 +89,9 @@ function checkCpuset(wanted: string, available: string, what: string, noun: stri
   }
 }
 
-/** Returns warnings for the client. */
-export function validateResources(h: HostConfig, host: Host): string[] {
-  const warnings = [...checkMemory(h, host), ...checkCpu(h, host)];
+/** Returns warnings for the client. With `update`, a limit that is not given may be set already. */
+export function validateResources(h: HostConfig, host: Host, { update = false } = {}): string[] {
+  const warnings = [...checkMemory(h, host, update), ...checkCpu(h, host)];
   checkCpuset(h.CpusetCpus, host.cpusetCpus, "cpus", "CPUs");
   checkCpuset(h.CpusetMems, host.cpusetMems, "mems", "memory nodes");
   if (h.BlkioWeight > 0 && (h.BlkioWeight < 10 || h.BlkioWeight > 1000)) {

@@ -240,6 +240,10 @@ export const createRequest: Schema = struct("container.CreateRequest", embedded(
   }),
 });
 
+export const updateRequest: Schema = struct("container.UpdateConfig", embedded("Resources", resources), {
+  RestartPolicy: restartPolicy,
+});
+
 /** The names of the fields that belong to the container's own configuration. */
 export const CONFIG_FIELDS: readonly string[] = Object.keys(config.fields!);
 

@@ -1,4 +1,5 @@
 /** The life of a container: create, list, inspect, start, stop, …, remove. */
+import type { CreateBody } from "../../container/config.ts";
 import { EngineError } from "../../errors.ts";
 import type {
   ContainerInspect,
@@ -10,6 +11,7 @@ import type {
 import { type Call, empty, json, type Route, streaming } from "../call.ts";
 import { prepareCreate } from "../create.ts";
 import { messageOf } from "../errors.ts";
+import { updateRequest } from "../json/requests.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {
   const body = await prepareCreate(call, engine);
@@ -145,6 +147,22 @@ async function top(call: Call, engine: Engine): Promise<Response> {
   return json(await engine.containers.top(call.name, words));
 }
 
+async function update(call: Call, engine: Engine): Promise<Response> {
+  const limits = await call.json<NonNullable<CreateBody["HostConfig"]>>(updateRequest, { required: true });
+  if (call.before("1.40")) delete limits.PidsLimit;
+  if (call.before("1.55")) for (const field of DEVICE_LIMITS) delete limits[field];
+  return json(await engine.containers.update(call.name, limits));
+}
+
+/** Were ignored by an update. */
+const DEVICE_LIMITS = [
+  "BlkioWeightDevice",
+  "BlkioDeviceReadBps",
+  "BlkioDeviceWriteBps",
+  "BlkioDeviceReadIOps",
+  "BlkioDeviceWriteIOps",
+] as const;
+
 async function changes(call: Call, engine: Engine): Promise<Response> {
   return json(await engine.containers.changes(call.name));
 }
@@ -166,6 +184,7 @@ export const containerRoutes: Route[] = [
   { method: "POST", path: "/containers/:name/kill", handler: kill },
   { method: "POST", path: "/containers/:name/pause", handler: pause },
   { method: "POST", path: "/containers/:name/unpause", handler: unpause },
+  { method: "POST", path: "/containers/:name/update", handler: update },
   { method: "POST", path: "/containers/:name/rename", handler: rename },
   { method: "POST", path: "/containers/:name/resize", handler: resize },
   { method: "POST", path: "/containers/:name/wait", handler: wait },

@@ -41,6 +41,4 @@ export const refusedRoutes: Route[] = [
   { method: "GET", path: "/images/search", handler: notYet("searching for images") },
   { method: "GET", path: "/images/:name/attestations", handler: notYet("reading attestations") },
   { method: "GET", path: "/distribution/:name/json", handler: notYet("asking registries for descriptors") },
-  { method: "GET", path: "/containers/:name/stats", handler: notYet("container statistics") },
-  { method: "POST", path: "/containers/:name/update", handler: notYet("updating containers") },
 ];
