@@ -46,7 +46,8 @@ export interface LaunchOptions {
 
 export class ShimHarness {
   readonly folder = mkdtempSync(join(tmpdir(), "tsd-e2e-shim-"));
-  readonly execRoot = join(this.folder, "run");
+  /** On tmpfs, as /run is: on a disk whose journal is busy, a restart would wait for the disk. */
+  readonly execRoot = mkdtempSync("/dev/shm/tsd-e2e-shim-");
   readonly rootfs = join(this.folder, "rootfs");
   readonly exits = new Map<string, Exit>();
   readonly ooms: string[] = [];
@@ -221,7 +222,7 @@ export class ShimHarness {
     if (pid > 0) process.kill(pid, "SIGTERM");
     await until(() => this.shimPid() === 0, "the end of the shim");
     for (const parent of this.cgroups()) rmdirSync(parent);
-    rmSync(this.folder, { recursive: true, force: true });
+    for (const folder of [this.folder, this.execRoot]) rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -20,7 +20,7 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, n
 async function killShim(): Promise<void> {
   const before = harness.shimPid();
   process.kill(before, "SIGKILL");
-  await until(() => ![0, before].includes(harness.shimPid()), "another shim");
+  await until(() => ![0, before].includes(harness.shimPid()), "another shim", 1000);
 }
 
 describe("a killed shim", () => {
@@ -79,7 +79,7 @@ describe("a killed shim", () => {
     process.kill(pid, "SIGSTOP");
     await Bun.sleep(600);
     process.kill(pid, "SIGKILL");
-    await until(() => ![0, pid].includes(harness.shimPid()), "another shim");
+    await until(() => ![0, pid].includes(harness.shimPid()), "another shim", 1000);
     const list = await shim.list();
     expect(list.find((each) => each.id === running)).toEqual(before);
     await until(async () => (await shim.list()).filter((each) => each.exit).length === 2, "both ends");
