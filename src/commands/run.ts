@@ -73,24 +73,37 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
     const { terminalSize } = await import("./support/terminal.ts");
     body.HostConfig.ConsoleSize = terminalSize() ?? [0, 0];
   }
-  // The calls that follow each other closely get a connection each, opened while the container is being made.
-  const warmed = attached ? api.warm(2).catch(() => {}) : undefined;
-  const created = await createContainer(api, body, flags, global).catch(rethrow(explain));
-  await warmed;
+  const creating = createContainer(api, body, flags, global).catch(rethrow(explain));
   if (!attached) {
+    const created = await creating;
     // The id first: a container that does not start is there all the same.
     out(`${created.Id}\n`);
     await api.send("POST", `/containers/${created.Id}/start`).catch(rethrow(explain));
     return 0;
   }
-  return attachedRun(api, created.Id, body, {
+  // While the container is being made: what follows is loaded, and its calls get a connection each.
+  creating.catch(() => {});
+  const [tools] = await Promise.all([attachTools(), api.warm(2).catch(() => {})]);
+  const { Id: id } = await creating;
+  return attachedRun(api, id, body, {
+    tools,
     keys: (await import("./support/connect.ts")).detachKeysOf(flags, global),
     proxy: flags.bool("sig-proxy"),
     explain,
   });
 }
 
+/** What only a run that stays attached needs. */
+async function attachTools() {
+  const [{ rawFor, stream }, { forwardSignals }] = await Promise.all([
+    import("./support/stream.ts"),
+    import("./support/signals.ts"),
+  ]);
+  return { rawFor, stream, forwardSignals };
+}
+
 interface RunOptions {
+  readonly tools: Awaited<ReturnType<typeof attachTools>>;
   readonly keys: string;
   readonly proxy: boolean;
   readonly explain: Explain;
@@ -103,8 +116,7 @@ async function attachedRun(
   options: RunOptions,
 ): Promise<number> {
   const { keys, proxy, explain } = options;
-  const { rawFor, stream } = await import("./support/stream.ts");
-  const forwarding = proxy ? (await import("./support/signals.ts")).forwardSignals(api, id) : undefined;
+  const { rawFor, stream, forwardSignals } = options.tools;
   const query = {
     stream: 1,
     stdin: body.AttachStdin,
@@ -113,10 +125,13 @@ async function attachedRun(
     detachKeys: keys,
   };
   // Both are there before the start, so that nothing of a short life is missed.
-  const [connection, exit] = await Promise.all([
+  const asked = Promise.all([
     api.upgrade(`/containers/${id}/attach`, { query }),
     waitFor(api, id, body.HostConfig.AutoRemove ? "removed" : "next-exit"),
   ]);
+  asked.catch(() => {});
+  const forwarding = proxy ? forwardSignals(api, id) : undefined;
+  const [connection, exit] = await asked;
   const streaming = stream(connection, {
     ...(await rawFor({ tty: body.Tty, stdin: body.AttachStdin })),
     tty: body.Tty,

@@ -1,8 +1,8 @@
 /** Finds the daemon: `-H`, `DOCKER_HOST`, the docker context, then the socket that everyone expects. */
-import { existsSync, readFileSync } from "node:fs";
 import { ApiClient, type Endpoint } from "../../engine/api/client.ts";
 import { scanValue } from "../../engine/api/json/syntax.ts";
 import { VERSION } from "../../engine/version.ts";
+import { fs, hasContent } from "./builtin.ts";
 import type { GlobalOptions } from "./command.ts";
 import { Failure, reasonOf } from "./failure.ts";
 import type { ParsedFlags } from "./flags.ts";
@@ -18,6 +18,7 @@ export interface ConfigFile {
   HttpHeaders?: Record<string, string>;
   detachKeys?: string;
   psFormat?: string;
+  statsFormat?: string;
   imagesFormat?: string;
   proxies?: Record<string, Record<string, string>>;
 }
@@ -33,10 +34,10 @@ function warnOnce(text: string): void {
 
 export function readConfig(options: GlobalOptions): ConfigFile {
   const path = `${configFolder(options)}/config.json`;
-  if (!existsSync(path)) return {};
+  if (!hasContent(path)) return {};
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = fs().readFileSync(path, "utf8");
   } catch (error) {
     warnOnce(`WARNING: Error loading config file: open ${path}: ${reasonOf(error)}`);
     return {};
@@ -60,11 +61,12 @@ interface Target {
   tls?: NonNullable<Endpoint["tls"]>;
 }
 
-const pem = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
+const pem = (path: string): string | undefined =>
+  fs().existsSync(path) ? fs().readFileSync(path, "utf8") : undefined;
 
 function readPem(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return fs().readFileSync(path, "utf8");
   } catch (error) {
     throw new Failure(
       `Failed to initialize: unable to resolve docker endpoint: open ${path}: ${reasonOf(error)}`,
@@ -97,12 +99,12 @@ function contextTarget(options: GlobalOptions, name: string): Target {
   const id = new Bun.CryptoHasher("sha256").update(name).digest("hex");
   const root = `${configFolder(options)}/contexts`;
   const path = `${root}/meta/${id}/meta.json`;
-  if (!existsSync(path)) {
+  if (!fs().existsSync(path)) {
     throw new Failure(
       `Failed to initialize: unable to resolve docker endpoint: context ${JSON.stringify(name)}: context not found: open ${path}: no such file or directory`,
     );
   }
-  const meta = JSON.parse(readFileSync(path, "utf8")) as {
+  const meta = JSON.parse(fs().readFileSync(path, "utf8")) as {
     Endpoints?: { docker?: { Host?: string; SkipTLSVerify?: boolean } };
   };
   const endpoint = meta.Endpoints?.docker ?? {};

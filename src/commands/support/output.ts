@@ -2,7 +2,7 @@
  * Writing to standard output and error with plain write(2). `process.stdout` costs milliseconds to construct and
  * would make the descriptor non-blocking for whoever shares it.
  */
-import { writeSync } from "node:fs";
+import { fs } from "./builtin.ts";
 
 const code = (error: unknown): string | undefined => (error as { code?: string }).code;
 
@@ -11,7 +11,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   let offset = 0;
   while (offset < bytes.length) {
     try {
-      offset += writeSync(fd, bytes, offset, bytes.length - offset);
+      offset += fs().writeSync(fd, bytes, offset, bytes.length - offset);
     } catch (error) {
       // A pipe that somebody else made non-blocking: there is nothing to poll with here, so wait a moment.
       if (code(error) === "EAGAIN") Bun.sleepSync(1);

@@ -1,7 +1,6 @@
 /** Connects this terminal, or these pipes, with a container's or an exec's raw stream. */
-import { createReadStream } from "node:fs";
 import type { Upgraded } from "../../engine/api/client.ts";
-import { isatty } from "./builtin.ts";
+import { fs, isatty } from "./builtin.ts";
 import { DetachWatch, parseDetachKeys } from "./detach-keys.ts";
 import { FrameWriter } from "./frames.ts";
 import { writeAll } from "./output.ts";
@@ -55,7 +54,7 @@ export function stream(connection: Upgraded, options: StreamOptions): Streaming 
   if (options.stdin) {
     const input = options.raw
       ? new (process.getBuiltinModule("node:tty").ReadStream)(0)
-      : createReadStream("", { fd: 0, autoClose: false });
+      : fs().createReadStream("", { fd: 0, autoClose: false });
     if (options.raw) {
       const undo = options.raw(0);
       const unwatch = restoreOnSignals(() => restore());

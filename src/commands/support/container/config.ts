@@ -1,6 +1,6 @@
 /** Turns parsed flags into the body of the create request. */
-import { readFileSync } from "node:fs";
 import { scanValue } from "../../../engine/api/json/syntax.ts";
+import { fs } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
 import { isCdiName, parseDevice } from "./devices.ts";
@@ -21,7 +21,7 @@ function pairs(words: readonly string[]): Record<string, string> {
   return map;
 }
 
-function restartPolicy(word: string): { Name: string; MaximumRetryCount: number } {
+export function restartPolicy(word: string): { Name: string; MaximumRetryCount: number } {
   if (word === "") return { Name: "", MaximumRetryCount: 0 };
   const [name, count, ...rest] = word.split(":");
   if (name === "") throw new Failure("invalid restart policy format: no policy provided before colon");
@@ -43,7 +43,7 @@ function securityOptions(words: readonly string[]): string[] {
     if (key !== "seccomp" || value === "unconfined" || value === "builtin") return word;
     let text: string;
     try {
-      text = readFileSync(value, "utf8");
+      text = fs().readFileSync(value, "utf8");
     } catch {
       throw new Failure(
         `opening seccomp profile (${value}) failed: open ${value}: no such file or directory`,

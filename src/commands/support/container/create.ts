@@ -1,6 +1,6 @@
 /** Creating a container the way `run` and `create` do: with a pull when the image is missing. */
-import { closeSync, existsSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { type ApiClient, ApiError } from "../../../engine/api/client.ts";
+import { fs } from "../builtin.ts";
 import type { GlobalOptions } from "../command.ts";
 import { Failure, reasonOf } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
@@ -59,25 +59,25 @@ export async function createContainer(
   let created: Created;
   try {
     created = await make();
-    if (file !== undefined) writeSync(file, created.Id);
+    if (file !== undefined) fs().writeSync(file, created.Id);
   } catch (error) {
-    if (file !== undefined) unlinkSync(cidfile);
+    if (file !== undefined) fs().unlinkSync(cidfile);
     throw error;
   } finally {
-    if (file !== undefined) closeSync(file);
+    if (file !== undefined) fs().closeSync(file);
   }
   for (const warning of created.Warnings ?? []) err(`WARNING: ${warning}\n`);
   return created;
 }
 
 function openIdFile(path: string): number {
-  if (existsSync(path)) {
+  if (fs().existsSync(path)) {
     throw new Failure(
       `container ID file found, make sure the other container isn't running or delete ${path}`,
     );
   }
   try {
-    return openSync(path, "wx", 0o644);
+    return fs().openSync(path, "wx", 0o644);
   } catch (error) {
     throw new Failure(`failed to create the container ID file: open ${path}: ${reasonOf(error)}`);
   }

@@ -1,5 +1,5 @@
 /** `--device HOST[:CONTAINER][:rwm]`. */
-import { posix } from "node:path";
+import { path as paths } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 
 export interface DeviceMapping {
@@ -15,6 +15,7 @@ export const isCdiName = (word: string): boolean =>
   /^[A-Za-z][\w.-]*[A-Za-z0-9]?\/[A-Za-z][\w.-]*=[A-Za-z0-9][\w.:-]*$/.test(word);
 
 export function parseDevice(word: string): DeviceMapping {
+  const { posix } = paths();
   const parts = word.split(":");
   if (parts.length > 3 || parts[0] === "") throw new Failure(`bad format for path: ${word}`);
   const source = parts[0] as string;

@@ -1,10 +1,10 @@
 /** Files of `NAME=value` lines: `--env-file` and `--label-file`. */
-import { readFileSync } from "node:fs";
+import { fs } from "../builtin.ts";
 import { Failure, reasonOf } from "../failure.ts";
 
 function read(path: string): Uint8Array {
   try {
-    return readFileSync(path);
+    return fs().readFileSync(path);
   } catch (error) {
     // Go opens a folder without complaint, and reads nothing from it.
     if ((error as { code?: string }).code === "EISDIR")

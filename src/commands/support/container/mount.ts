@@ -1,5 +1,5 @@
 /** `--mount type=bind,src=…,dst=…`. */
-import { resolve } from "node:path";
+import { path } from "../builtin.ts";
 import { parseByteSize } from "../units.ts";
 import { parseCsv } from "./csv.ts";
 
@@ -72,7 +72,7 @@ function apply(mount: MountSpec, key: string, value: string, given: string | und
       return;
     case "source":
     case "src":
-      mount.Source = value.startsWith(".") ? resolve(value) : value;
+      mount.Source = value.startsWith(".") ? path().resolve(value) : value;
       return;
     case "target":
     case "dst":
@@ -183,5 +183,5 @@ export function parseVolume(word: string): VolumeWord {
   if (source === "" || parts[1] === "")
     throw new Error(`invalid spec: ${word}: empty section between colons`);
   if (!source.startsWith(".")) return { kind: "bind", bind: word };
-  return { kind: "bind", bind: [resolve(source), ...parts.slice(1)].join(":") };
+  return { kind: "bind", bind: [path().resolve(source), ...parts.slice(1)].join(":") };
 }
