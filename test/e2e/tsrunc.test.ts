@@ -294,6 +294,7 @@ describe("under Debian's dockerd", () => {
       "none",
       "--iptables=false",
       "--ip6tables=false",
+      "--ip-forward=false",
       "--add-runtime",
       `tsrunc=${program()}`,
     );

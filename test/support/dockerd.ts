@@ -21,6 +21,8 @@ export class Dockerd implements AsyncDisposable {
           "--bridge=none",
           "--iptables=false",
           "--ip6tables=false",
+          // It would turn the whole machine into a router.
+          "--ip-forward=false",
         ],
         ...["--data-root", join(this.folder, "data"), "--exec-root", join(this.folder, "exec")],
         ...["--pidfile", join(this.folder, "pid"), ...args],

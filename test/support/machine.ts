@@ -15,10 +15,16 @@ export interface Machine {
   namespaces: string[];
   tables: string[];
   files: string[];
+  settings: string[];
 }
+
+/** Settings of the whole machine that a container engine may be tempted by. */
+const SETTINGS = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
 
 /** Places that only a program with default roots, or one that forgets its own, writes to. */
 const FILES = ["/run/tsd", "/var/lib/tsd", "/run/docker.sock", "/run/docker.pid", "/var/lib/docker"];
+
+const setting = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8").trim() : "none");
 
 const list = (folder: string): string[] => {
   try {
@@ -64,6 +70,7 @@ export function lookAround(): Machine {
       ...[...FILES, join(homedir(), ".docker")].filter((path) => existsSync(path)),
       ...list("/dev/shm").map((name) => join("/dev/shm", name)),
     ],
+    settings: SETTINGS.map((path) => `${path} ${setting(path)}`),
   };
 }
 
@@ -93,6 +100,7 @@ export function leftBehind(before: Machine, folder: string): string[] {
     ...fresh("namespaces").map((path) => `network namespace ${path}`),
     ...fresh("tables").map((name) => `nft ${name}`),
     ...fresh("files").map((path) => `file ${path}`),
+    ...fresh("settings").map((value) => `setting ${value}`),
     ...list(folder).map((name) => `temporary file ${join(folder, name)}`),
   ];
 }

@@ -12,6 +12,9 @@ const MASKS: readonly [RegExp, string][] = [
   [/unix:\/\/\S+\.sock/g, "<SOCKET>"],
   [/\/\S*\/compare-[^/\s:"]+/g, "<FOLDER>"],
   [/(lowerdir|upperdir|workdir)=[^,\s]+/g, "$1=<LAYER>"],
+  // In a list of mounts: whose file systems the host's own files and devices are on, and which cgroups it has.
+  [/^(\/etc\/(?:hosts|hostname|resolv\.conf)|\/proc\/(?:interrupts|keys|timer_list)) \w+$/gm, "$1 <HOST>"],
+  [/^\/sys\/fs\/cgroup (tmpfs|cgroup2)\n(\/sys\/fs\/cgroup\/\S+ cgroup\n)*/gm, "/sys/fs/cgroup <HOST>\n"],
   [/(reclaimed space: )\S+/gi, "$1<SIZE>"],
 ];
 
