@@ -1,0 +1,207 @@
+/**
+ * nf_tables of one network namespace: transactions, dumps, and word of what others change.
+ * @source kernel net/netfilter/nfnetlink.c, nf_tables_api.c
+ */
+import { ERRNO } from "../errno.ts";
+import { type Attribute, asBe32, asText, attributeMap, text } from "../netlink/attributes.ts";
+import { NETLINK, NLM_F } from "../netlink/flags.ts";
+import { type Message, NetlinkError, type Reply } from "../netlink/message.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { type Batch, familyHeader } from "./batch.ts";
+import {
+  type Family,
+  NFNL,
+  NFPROTO,
+  NFT_MSG,
+  NFTA_CHAIN,
+  NFTA_GEN,
+  NFTA_HOOK,
+  NFTA_RULE,
+  NFTA_TABLE,
+} from "./flags.ts";
+
+/** The kernel says these when another transaction was in the way. */
+const BUSY: readonly number[] = [ERRNO.EBUSY, ERRNO.EAGAIN, ERRNO.ERESTART, ERRNO.EINTR];
+const TRIES = 5;
+
+const NAMES = new Map<number, Family>(
+  Object.entries(NFPROTO).map(([name, number]) => [number, name as Family]),
+);
+const ALL_FAMILIES = 0;
+
+export interface ListedTable {
+  family: Family;
+  name: string;
+}
+
+export interface ListedChain {
+  family: Family;
+  table: string;
+  name: string;
+  /** Of a base chain: packets go there by themselves. */
+  base?: { type: string; hook: number; priority: number; drops: boolean };
+}
+
+export interface ListedRule {
+  chain: string;
+  /** As `deleteRule` takes it. */
+  handle: Uint8Array;
+  expressions: Uint8Array;
+  userdata: Uint8Array | undefined;
+}
+
+/** Who changed something, and whether a table went: see `Nftables.changes`. */
+export interface Change {
+  message: number;
+  family: Family | undefined;
+  table: string;
+  /** Of the message that ends a transaction: the process that made it. */
+  pid?: number;
+}
+
+export class Nftables implements Disposable {
+  readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
+
+  /** For its own use elsewhere: conntrack has the same socket. */
+  get socket(): NetlinkSocket {
+    return this.#socket;
+  }
+
+  /**
+   * Does all of the batches or nothing, at one moment.
+   * @throws NetlinkError the first that the kernel refused
+   */
+  commit(...batches: readonly Batch[]): void {
+    const messages = batches.flatMap((batch) => batch.messages);
+    if (messages.length === 0) return;
+    // Only the last is acknowledged: nothing is told of the others unless they fail, and then of each that does.
+    const last = messages.at(-1)!;
+    const sent = [
+      bracket(NFNL.NFNL_MSG_BATCH_BEGIN),
+      ...messages.slice(0, -1),
+      { ...last, flags: last.flags | NLM_F.NLM_F_ACK },
+      bracket(NFNL.NFNL_MSG_BATCH_END),
+    ];
+    for (let n = 1; ; n++) {
+      try {
+        this.#socket.batch(sent);
+        return;
+      } catch (error) {
+        if (!(error instanceof NetlinkError) || !BUSY.includes(error.errno) || n === TRIES) throw error;
+      }
+    }
+  }
+
+  /** A number that every transaction of anybody's changes. */
+  generation(): number {
+    const [reply] = this.#socket.request(get("NFT_MSG_GETGEN", ALL_FAMILIES, "read the generation"));
+    return asBe32(attributesOf(reply)?.get(NFTA_GEN.ID));
+  }
+
+  tables(): ListedTable[] {
+    return this.#dump("NFT_MSG_GETTABLE", ALL_FAMILIES, "list tables").flatMap((reply) => {
+      const family = familyOf(reply);
+      return family ? [{ family, name: asText(attributesOf(reply)?.get(NFTA_TABLE.NAME)) }] : [];
+    });
+  }
+
+  /** Of all tables of all families that are understood here. */
+  chains(): ListedChain[] {
+    return this.#dump("NFT_MSG_GETCHAIN", ALL_FAMILIES, "list chains").flatMap((reply) => {
+      const family = familyOf(reply);
+      const attributes = attributesOf(reply)!;
+      if (!family) return [];
+      const hook = attributes.get(NFTA_CHAIN.HOOK);
+      const inside = hook && attributeMap(hook);
+      return [
+        {
+          family,
+          table: asText(attributes.get(NFTA_CHAIN.TABLE)),
+          name: asText(attributes.get(NFTA_CHAIN.NAME)),
+          ...(inside && {
+            base: {
+              type: asText(attributes.get(NFTA_CHAIN.TYPE)),
+              hook: asBe32(inside.get(NFTA_HOOK.HOOKNUM)),
+              priority: asBe32(inside.get(NFTA_HOOK.PRIORITY)) | 0,
+              drops: asBe32(attributes.get(NFTA_CHAIN.POLICY)) === 0,
+            },
+          }),
+        },
+      ];
+    });
+  }
+
+  /** Of one chain, or of all of a table. Empty when there is no such thing. */
+  rules(family: Family, table: string, chain?: string): ListedRule[] {
+    const filter = [
+      text(NFTA_RULE.TABLE, table),
+      ...(chain === undefined ? [] : [text(NFTA_RULE.CHAIN, chain)]),
+    ];
+    let replies: Reply[];
+    try {
+      replies = this.#dump("NFT_MSG_GETRULE", NFPROTO[family], `list rules of table ${table}`, filter);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === ERRNO.ENOENT) return [];
+      throw error;
+    }
+    return replies.flatMap((reply) => {
+      const attributes = attributesOf(reply)!;
+      const rule = {
+        chain: asText(attributes.get(NFTA_RULE.CHAIN)),
+        handle: attributes.get(NFTA_RULE.HANDLE) ?? new Uint8Array(8),
+        expressions: attributes.get(NFTA_RULE.EXPRESSIONS) ?? new Uint8Array(0),
+        userdata: attributes.get(NFTA_RULE.USERDATA),
+      };
+      // Kernels that do not filter send all.
+      const wanted =
+        asText(attributes.get(NFTA_RULE.TABLE)) === table && (chain ?? rule.chain) === rule.chain;
+      return wanted && familyOf(reply) === family ? [rule] : [];
+    });
+  }
+
+  #dump(type: keyof typeof NFT_MSG, family: number, what: string, filter: Attribute[] = []): Reply[] {
+    return this.#socket.dump(get(type, family, what, filter));
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+}
+
+const NFTA_GEN_PROC_PID = 2;
+
+/** What a notification says; undefined for those of other subsystems. */
+export function decodeChange(reply: Reply): Change | undefined {
+  if ((reply.type & 0xff00) !== NFNL.NFNL_SUBSYS_NFTABLES) return undefined;
+  const message = reply.type & 0xff;
+  const attributes = attributesOf(reply)!;
+  if (message === NFT_MSG.NFT_MSG_NEWGEN) {
+    return { message, family: undefined, table: "", pid: asBe32(attributes.get(NFTA_GEN_PROC_PID)) };
+  }
+  return { message, family: familyOf(reply), table: asText(attributes.get(NFTA_TABLE.NAME)) };
+}
+
+const bracket = (type: number): Message => ({
+  type,
+  flags: 0,
+  body: [familyHeader(0, NFNL.NFNL_SUBSYS_NFTABLES >> 8)],
+  what: "commit to nftables",
+});
+
+const get = (
+  type: keyof typeof NFT_MSG,
+  family: number,
+  what: string,
+  attributes: readonly Attribute[] = [],
+): Message => ({
+  type: NFNL.NFNL_SUBSYS_NFTABLES | NFT_MSG[type],
+  flags: 0,
+  body: [familyHeader(family), ...attributes],
+  what: `${what} (nftables)`,
+});
+
+const familyOf = (reply: Reply): Family | undefined => NAMES.get(reply.body[0] ?? 0);
+
+function attributesOf(reply: Reply | undefined): Map<number, Uint8Array> | undefined {
+  return reply && attributeMap(reply.body.subarray(4));
+}
