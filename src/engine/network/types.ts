@@ -120,6 +120,8 @@ export interface Wiring {
   ): Promise<void>;
   /** What pools must not overlap: every prefix that the host routes or has, but the default. */
   hostPrefixes(): string[];
+  /** Whose a link of the host is, by its alias (`tsd <engine id>`); undefined when there is none of this name. */
+  ownerOf(link: string): "ours" | "other" | undefined;
 }
 
 /** What the firewall needs to know of a bridge network. */
@@ -198,15 +200,22 @@ export interface SandboxNames {
   /** Of `--link`: alias to the id of the container. */
   links: Record<string, string>;
   /** Asked, in order, for what is nobody's name here; from the host's namespace or from the container's. */
-  upstreams: { address: string; from: "host" | "sandbox" }[];
-  /** False in internal networks alone: nothing is asked of others. */
+  upstreams: { address: string; from: "host" | "sandbox"; port?: number }[];
+  /**
+   * False in internal networks alone: nothing is asked from the host's namespace. What the container itself can reach,
+   * a server of its own network say, may be asked.
+   */
   external: boolean;
+  /** `ndots` was asked for: a name of one label that is nobody's here is not asked of others. */
+  ndots?: boolean;
 }
 
 export interface EndpointNames {
   /** The endpoint's id. */
   id: string;
   network: string;
+  /** For `NAME.NETWORK`, and what a reverse look-up says. */
+  networkName: string;
   container: string;
   /** The container's name first, then aliases, short id, hostname. */
   names: string[];
