@@ -37,6 +37,7 @@ import {
 } from "./io.ts";
 import { type KeeperOptions, type Kept, openKeeper, SYNC } from "./keeper-steps.ts";
 import { attach, cloneTree, Mounter } from "./mounts.ts";
+import { type NamesPorts, openNames } from "./names-steps.ts";
 import {
   becomeMappedRoot,
   enterCgroupNamespace,
@@ -78,6 +79,8 @@ export interface ContainerOptions {
   preserve?: { count: number; first: number };
   /** Of processes whose namespaces are joined; without, those are opened by their paths. */
   pidfds?: Pidfds;
+  /** The keeper holds sockets for names, in the network namespace that is joined. */
+  names?: NamesPorts;
   noPivot?: boolean;
   noNewKeyring?: boolean;
   /** Of the inherited streams: those to give to the process's user, and those that are /dev/null. */
@@ -132,6 +135,7 @@ class ContainerCompiler {
     const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
     const streams = prepareStreams(plan, io);
     const namespaces = openNamespaces(plan, this.#linux, this.#options.pidfds);
+    const names = this.#options.names ? openNames(plan, namespaces, this.#options.names) : [];
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);
     const alive = this.#vfork ? undefined : new Pipe(plan);
     const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
@@ -150,7 +154,7 @@ class ContainerCompiler {
       mapIds(plan, this.#linux, { pid: this.#pid, scratch: this.#scratch });
       mapped.send(plan);
     }
-    this.#afterClone(streams, alive, kept, watches);
+    this.#afterClone({ ...streams, held: [...streams.held, ...names] }, alive, kept, watches);
     plan.place(child);
     this.#child({ streams, namespaces, alive, mapped, gate: gateFd });
   }

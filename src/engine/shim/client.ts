@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
+import type { HeldPort, ShimNetworks } from "../network/types.ts";
 import { buildId } from "./build.ts";
 import { Connection, ConnectionLost, openSocket } from "./connection.ts";
 import type { AttachHello, Method, Methods, Notice } from "./protocol.ts";
@@ -81,6 +82,15 @@ class Client implements ShimClient {
 
   async release(id: string): Promise<void> {
     await this.#request("release", { id });
+  }
+
+  putNames: ShimNetworks["putNames"] = async (changes) => void (await this.#request("putNames", changes));
+  removeNames: ShimNetworks["removeNames"] = async (gone) => void (await this.#request("removeNames", gone));
+  syncNames: ShimNetworks["syncNames"] = async (all) => void (await this.#request("syncNames", all));
+  heldPorts = () => this.#request("heldPorts", {});
+
+  async holdPorts(endpoint: string, ports: HeldPort[]): Promise<void> {
+    await this.#request("holdPorts", { endpoint, ports });
   }
 
   async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Socket> {

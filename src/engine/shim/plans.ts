@@ -18,7 +18,7 @@ export function runtimeCompilers(): Compilers {
   const layout = detectCgroups();
   const filterOf = keptFilters();
   return {
-    container: ({ id, spec, rootfs, io, init }, { socket, exitRecord }, pidfdOf) => {
+    container: ({ id, spec, rootfs, io, init, names }, { socket, exitRecord }, pidfdOf) => {
       const joined = joinedProcesses(spec, pidfdOf);
       const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
       const plan = compileContainer({
@@ -30,6 +30,7 @@ export function runtimeCompilers(): Compilers {
         cgroup,
         pidfds: joined.pidfds,
         init,
+        ...(names && { names }),
         keeper: { socket, record: exitRecord, bootId },
       });
       // What is killed and removed must be the container's alone, whatever path the specification names.

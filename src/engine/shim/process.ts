@@ -13,6 +13,7 @@ import type { Keeper, KeeperEvents } from "../runtime/keeper.ts";
 import { killCgroups, ownCgroups } from "./cgroup.ts";
 import { StdinWriter } from "./input.ts";
 import type { Journal, Unfinished } from "./journal.ts";
+import type { NamesSockets } from "./networks.ts";
 import { Output, type OutputContext } from "./output.ts";
 import type { Poller } from "./poller.ts";
 import type { LaunchRecord, Records } from "./records.ts";
@@ -35,6 +36,8 @@ export interface ProcessContext {
   readonly poller: Poller;
   readonly journal: Journal;
   warn(message: string): void;
+  /** Takes over the sockets at which a container's names are asked for, until its exit. */
+  answerNames(id: string, sockets: NamesSockets): void;
   onExit(process: SupervisedProcess, exit: Exit): void;
   onOom(id: string, time: bigint): void;
 }
@@ -105,8 +108,8 @@ export class SupervisedProcess {
     // The keeper has not reaped it, or tells of its end at once: the number is nobody else's.
     if (this.#pidfd >= 0) closeFd(this.#pidfd);
     this.#pidfd = held.pidfd ?? Math.max(sys("pidfd_open", keeper.pid, 0), -1);
-    for (const fd of [held.slave, held.namesUdp, held.namesTcp, held.other])
-      if (fd !== undefined) closeFd(fd);
+    for (const fd of [held.slave, held.other]) if (fd !== undefined) closeFd(fd);
+    this.#context.answerNames(this.id, { udp: held.namesUdp, tcp: held.namesTcp });
     this.#openOutputs({ stdout: held.stdout ?? held.master, stderr: held.stderr }, recovery);
     let stdin = held.stdin;
     if (held.master !== undefined) {

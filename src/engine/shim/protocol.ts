@@ -15,6 +15,7 @@
  * same attempt, answers with what was launched: so a client whose shim died may simply ask again.
  */
 import type { ErrorKind } from "../errors.ts";
+import type { EndpointNames, HeldPort, SandboxNames } from "../network/types.ts";
 import type { AttachOptions, ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -49,6 +50,11 @@ export interface Methods {
   list: [Record<string, never>, Supervised[]];
   release: [{ id: string }, null];
   handOver: [Record<string, never>, null];
+  putNames: [{ sandboxes?: SandboxNames[]; endpoints?: EndpointNames[] }, null];
+  removeNames: [{ sandboxes?: string[]; endpoints?: string[] }, null];
+  syncNames: [{ sandboxes: SandboxNames[]; endpoints: EndpointNames[] }, null];
+  holdPorts: [{ endpoint: string; ports: HeldPort[] }, null];
+  heldPorts: [Record<string, never>, string[]];
 }
 export type Method = keyof Methods;
 

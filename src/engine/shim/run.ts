@@ -60,7 +60,7 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
       server.tell({ event: "warning", message });
     },
   });
-  const server = new ShimServer(supervisor, {
+  const server = new ShimServer(supervisor, supervisor.networks, {
     path,
     build,
     stays: stay,

@@ -3,6 +3,7 @@
  */
 import type { Socket } from "bun";
 import { EngineError } from "../errors.ts";
+import type { Networks } from "./networks.ts";
 import {
   type AttachHello,
   LineReader,
@@ -48,7 +49,7 @@ export class ShimServer {
   readonly #supervisor: Supervisor;
   #listener: { stop(force?: boolean): void } | undefined;
 
-  constructor(supervisor: Supervisor, options: ServerOptions) {
+  constructor(supervisor: Supervisor, networks: Networks, options: ServerOptions) {
     this.#supervisor = supervisor;
     this.#options = options;
     this.#handlers = {
@@ -60,6 +61,11 @@ export class ShimServer {
       unpause: ({ id }) => done(supervisor.freeze(id, false)),
       list: () => supervisor.list(),
       release: ({ id }) => done(supervisor.release(id)),
+      putNames: (changes) => done(networks.putNames(changes)),
+      removeNames: (gone) => done(networks.removeNames(gone)),
+      syncNames: (all) => done(networks.syncNames(all)),
+      holdPorts: ({ endpoint, ports }) => done(networks.holdPorts(endpoint, ports)),
+      heldPorts: () => networks.heldPorts(),
       handOver: () => {
         // The answer first.
         setTimeout(() => void options.onHandOver(), 1);

@@ -17,6 +17,7 @@ import {
 } from "./cgroup.ts";
 import type { Compiled, Compilers } from "./compile.ts";
 import { Journal, type Unfinished } from "./journal.ts";
+import { Networks } from "./networks.ts";
 import { Poller } from "./poller.ts";
 import { type ProcessContext, SupervisedProcess } from "./process.ts";
 import type { Attempt } from "./protocol.ts";
@@ -40,6 +41,8 @@ export class Supervisor {
   readonly #events: SupervisorEvents;
   readonly #records: Records;
   readonly #poller = new Poller();
+  /** Names and ports of the containers. */
+  readonly networks: Networks;
   readonly #journal: Journal;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #launching = new Map<string, Promise<Launched>>();
@@ -56,11 +59,13 @@ export class Supervisor {
     this.#events = events;
     this.#records = new Records(execRoot);
     this.#journal = new Journal(this.#records.journal());
+    this.networks = new Networks(execRoot, this.#poller, events.warning);
     this.#context = {
       records: this.#records,
       poller: this.#poller,
       journal: this.#journal,
       warn: events.warning,
+      answerNames: (id, sockets) => this.networks.answer(id, sockets),
       onExit: (process, exit) => void this.#ended(process, exit),
       onOom: (id, time) => events.oom({ id, time: time.toString() }),
     };
@@ -78,6 +83,7 @@ export class Supervisor {
   /** Starts to watch, and takes over what a predecessor left. */
   async start(): Promise<void> {
     await this.#poller.start();
+    await this.networks.start();
     const records = this.#records.readAll();
     this.#records.sweep(records.map((record) => record.id));
     const unfinished = this.#journal.unfinished();
@@ -307,9 +313,10 @@ export class Supervisor {
     await Promise.allSettled([...this.#launching.values()]);
   }
 
-  /** Leaves every process to its keeper. */
+  /** Leaves every process to its keeper, and its ports to who forwards them. */
   abandon(): void {
     if (this.idle) removeParents(this.#parents);
+    this.networks.abandon();
     for (const process of this.#processes.values()) process.abandon();
     this.#poller.close();
   }
@@ -323,7 +330,10 @@ export class Supervisor {
   }
 
   async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
-    if (process.record.id === process.record.container) await this.#removeCgroups(process);
+    if (process.record.id === process.record.container) {
+      this.networks.silence(process.id);
+      await this.#removeCgroups(process);
+    }
     this.#events.exit(exit);
     this.#poller.tidyWhenQuiet();
   }

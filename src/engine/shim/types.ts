@@ -2,6 +2,7 @@
  * What the daemon asks of the shim and what the shim tells it. Plain JSON-able data: this crosses a unix socket
  * between two builds of tsd that may differ, so fields are only ever added.
  */
+import type { ShimNetworks } from "../network/types.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Took } from "../stopwatch.ts";
 
@@ -38,6 +39,8 @@ export interface LaunchRequest {
   log: LogTarget;
   /** Run a reaping pid 1 (`ts-init` in the stage) above the process. */
   init: boolean;
+  /** Where on 127.0.0.11 its names are asked for, in the network namespace that the specification joins by its path. */
+  names?: { udp: number; tcp: number };
 }
 
 export interface ExecLaunchRequest {
@@ -89,7 +92,7 @@ export interface AttachOptions {
  * sentence of the step that failed, ready for Docker's `failed to create task for container: …` prefix, and
  * `code` 126 or 127 where runc's wording would lead the docker client to that status.
  */
-export interface ShimClient {
+export interface ShimClient extends ShimNetworks {
   launch(request: LaunchRequest): Promise<Launched>;
   exec(request: ExecLaunchRequest): Promise<Launched>;
   /**

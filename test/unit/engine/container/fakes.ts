@@ -103,6 +103,13 @@ export class FakeShim implements ShimClient {
     this.released.push(id);
     this.supervised.delete(id);
   }
+  async putNames(): Promise<void> {}
+  async removeNames(): Promise<void> {}
+  async syncNames(): Promise<void> {}
+  async holdPorts(): Promise<void> {}
+  async heldPorts(): Promise<string[]> {
+    return [];
+  }
   onExit(listener: (exit: Exit) => void): void {
     this.#exit = listener;
   }

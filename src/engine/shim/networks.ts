@@ -1,0 +1,105 @@
+/**
+ * What of networking outlives the daemon: names are answered, and host ports are held and forwarded. What the daemon
+ * said of them is kept for a successor.
+ */
+import { closeFd } from "../../ffi/libc.ts";
+import { EngineError } from "../errors.ts";
+import { Directory } from "../network/resolver/directory.ts";
+import type { EndpointNames, HeldPort, SandboxNames, ShimNetworks } from "../network/types.ts";
+import { type Forwarder, PortHolder } from "./held-ports.ts";
+import { NetworkRecords } from "./network-records.ts";
+import type { Poller } from "./poller.ts";
+
+/** Of a keeper: where a container's names are asked for. */
+export interface NamesSockets {
+  udp: number | undefined;
+  tcp: number | undefined;
+}
+
+export class Networks implements ShimNetworks {
+  readonly #records: NetworkRecords;
+  readonly #directory = new Directory();
+  readonly #ports: PortHolder;
+
+  constructor(execRoot: string, poller: Poller, warn: (message: string) => void) {
+    this.#records = new NetworkRecords(execRoot);
+    const forwarder: Forwarder = { known: async () => [], add: () => {}, remove: () => {} };
+    this.#ports = new PortHolder(this.#records, forwarder, warn);
+    void poller;
+  }
+
+  /** Goes on with what a predecessor was told. */
+  async start(): Promise<void> {
+    for (const sandbox of this.#records.readAll("sandbox")) this.#directory.putSandbox(sandbox);
+    for (const endpoint of this.#records.readAll("endpoint")) this.#directory.putEndpoint(endpoint);
+    await this.#ports.start();
+  }
+
+  /** Answers at these sockets, which it takes over, until `silence`. */
+  answer(_container: string, { udp = -1, tcp = -1 }: NamesSockets): void {
+    closeFd(udp);
+    closeFd(tcp);
+  }
+
+  silence(_container: string): void {}
+
+  async putNames({ sandboxes = [], endpoints = [] }: Partial<AllNames>): Promise<void> {
+    try {
+      for (const sandbox of sandboxes) {
+        this.#records.write("sandbox", sandbox);
+        this.#directory.putSandbox(sandbox);
+      }
+      for (const endpoint of endpoints) {
+        this.#directory.putEndpoint(endpoint);
+        this.#records.write("endpoint", endpoint);
+      }
+    } catch (error) {
+      if (error instanceof RangeError) throw new EngineError("invalid", error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  async removeNames({
+    sandboxes = [],
+    endpoints = [],
+  }: {
+    sandboxes?: string[];
+    endpoints?: string[];
+  }): Promise<void> {
+    for (const id of sandboxes) {
+      this.#directory.removeSandbox(id);
+      this.#records.remove("sandbox", id);
+    }
+    for (const id of endpoints) {
+      this.#directory.removeEndpoint(id);
+      this.#records.remove("endpoint", id);
+    }
+  }
+
+  async syncNames(all: AllNames): Promise<void> {
+    const keep = new Set([...all.sandboxes, ...all.endpoints].map(({ id }) => id));
+    await this.removeNames({
+      sandboxes: [...this.#directory.sandboxes].filter((id) => !keep.has(id)),
+      endpoints: [...this.#directory.endpoints].filter((id) => !keep.has(id)),
+    });
+    await this.putNames(all);
+  }
+
+  async holdPorts(endpoint: string, ports: HeldPort[]): Promise<void> {
+    this.#ports.hold(endpoint, ports);
+  }
+
+  async heldPorts(): Promise<string[]> {
+    return this.#ports.endpoints;
+  }
+
+  /** For a successor; nothing that was told is forgotten. */
+  abandon(): void {
+    this.#ports.close();
+  }
+}
+
+interface AllNames {
+  sandboxes: SandboxNames[];
+  endpoints: EndpointNames[];
+}

@@ -1,0 +1,120 @@
+/**
+ * Internet addresses as bytes, and sockets bound to ports.
+ * @source ip(7), ipv6(7), tcp(7), socket(7); linux/filter.h
+ */
+import { ptr } from "bun:ffi";
+import { isIPv4, isIPv6 } from "node:net";
+import { check, closeFd, sys } from "./libc.ts";
+import { SOCK } from "./socket-flags.ts";
+
+/** Of socket(2) and setsockopt(2), as far as internet sockets need more than `SOCK`. */
+export const INET = {
+  AF_INET6: 10,
+  IPPROTO_IP: 0,
+  IPPROTO_TCP: 6,
+  IPPROTO_UDP: 17,
+  IPPROTO_IPV6: 41,
+  IPPROTO_SCTP: 132,
+  SO_REUSEADDR: 2,
+  SO_ATTACH_FILTER: 26,
+  SO_DETACH_FILTER: 27,
+  IP_PKTINFO: 8,
+  IPV6_V6ONLY: 26,
+  IPV6_RECVPKTINFO: 49,
+  SOMAXCONN: 4096,
+} as const;
+
+/** 4 or 16 bytes. @throws RangeError for what is no address */
+export function addressBytes(ip: string): Uint8Array {
+  if (isIPv4(ip)) return Uint8Array.from(ip.split("."), Number);
+  if (!isIPv6(ip) || ip.includes("%")) throw new RangeError(`${ip} is no IP address`);
+  const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(ip);
+  const hex = tail ? tail[1]! + groups(addressBytes(tail[2]!)) : ip;
+  const [head = "", rest] = hex.split("::");
+  const before = head === "" ? [] : head.split(":");
+  const after = rest === undefined || rest === "" ? [] : rest.split(":");
+  const bytes = new Uint8Array(16);
+  const put = (words: string[], at: number) => {
+    for (const [i, word] of words.entries()) {
+      const value = Number.parseInt(word, 16);
+      bytes.set([value >> 8, value & 0xff], at + i * 2);
+    }
+  };
+  put(before, 0);
+  put(after, 16 - after.length * 2);
+  return bytes;
+}
+
+const groups = (four: Uint8Array): string =>
+  `${((four[0]! << 8) | four[1]!).toString(16)}:${((four[2]! << 8) | four[3]!).toString(16)}`;
+
+/** struct sockaddr_in or sockaddr_in6. */
+export function socketAddress(ip: string, port: number): Uint8Array {
+  const bytes = addressBytes(ip);
+  const address = new Uint8Array(bytes.length === 4 ? 16 : 28);
+  address[0] = bytes.length === 4 ? SOCK.AF_INET : INET.AF_INET6;
+  address[2] = port >> 8;
+  address[3] = port & 0xff;
+  address.set(bytes, bytes.length === 4 ? 4 : 8);
+  return address;
+}
+
+export type TransportProtocol = "tcp" | "udp" | "sctp";
+
+const KINDS = {
+  tcp: [SOCK.SOCK_STREAM, INET.IPPROTO_TCP],
+  udp: [SOCK.SOCK_DGRAM, INET.IPPROTO_UDP],
+  sctp: [SOCK.SOCK_STREAM, INET.IPPROTO_SCTP],
+} as const;
+
+export interface BindOptions {
+  /**
+   * Nothing that arrives is answered or queued: a connection is not accepted behind the back of a packet filter that
+   * should have taken it elsewhere.
+   */
+  deaf?: boolean;
+}
+
+/**
+ * A socket bound to a port, close-on-exec and non-blocking, listening unless it is UDP: what is bound alone can still be
+ * taken by another who reuses addresses. IPv6 alone for IPv6 addresses. UDP tells to which address each datagram was
+ * sent. The caller owns the fd.
+ * @throws SystemError whose message says what failed, in Docker's words
+ */
+export function bindPort(
+  { protocol, ip, port }: { protocol: TransportProtocol; ip: string; port: number },
+  { deaf = false }: BindOptions = {},
+): number {
+  const address = socketAddress(ip, port);
+  const six = address[0] === INET.AF_INET6;
+  const where = `${six ? `[${ip}]` : ip}:${port}/${protocol}`;
+  const [type, number] = KINDS[protocol];
+  const how = type | SOCK.SOCK_CLOEXEC | SOCK.SOCK_NONBLOCK;
+  const fd = check(sys("socket", address[0]!, how, number), `failed to create socket for ${where}`);
+  try {
+    const set = (level: number, name: number, what: string) =>
+      check(sys("setsockopt", fd, level, name, new Int32Array([1]), 4), `failed to set ${what} for ${where}`);
+    // Connections that are just over must not be in the way.
+    if (protocol !== "udp") set(SOCK.SOL_SOCKET, INET.SO_REUSEADDR, "SO_REUSEADDR");
+    else if (six) set(INET.IPPROTO_IPV6, INET.IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO");
+    else set(INET.IPPROTO_IP, INET.IP_PKTINFO, "IP_PKTINFO");
+    if (six) set(INET.IPPROTO_IPV6, INET.IPV6_V6ONLY, "IPV6_V6ONLY");
+    if (deaf) check(setDeaf(fd, true), `failed to set drop packets filter for ${where}`);
+    check(sys("bind", fd, address, address.length), `failed to bind host port ${where}`);
+    if (protocol !== "udp")
+      check(sys("listen", fd, INET.SOMAXCONN), `failed to listen on ${protocol} socket ${where}`);
+    return fd;
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+}
+
+/** See {@link BindOptions.deaf}. */
+export function setDeaf(fd: number, deaf: boolean): number {
+  if (!deaf) return sys("setsockopt", fd, SOCK.SOL_SOCKET, INET.SO_DETACH_FILTER, new Int32Array(1), 4);
+  // A filter of one instruction, `ret 0`.
+  const instruction = new Uint8Array([0x06, 0, 0, 0, 0, 0, 0, 0]);
+  const program = new BigUint64Array([1n, BigInt(ptr(instruction))]);
+  return sys("setsockopt", fd, SOCK.SOL_SOCKET, INET.SO_ATTACH_FILTER, program, 16);
+}
