@@ -46,10 +46,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   rmi: verb("Remove one or more images", () => import("../rmi.ts")),
   save: verb("Save images to a tar archive (to STDOUT unless told)", () => import("../save.ts")),
   start: verb("Start one or more stopped containers", () => import("../start.ts")),
+  stats: verb("Show what containers use, as it changes", () => import("../stats.ts")),
   stop: verb("Stop one or more running containers", () => import("../stop.ts")),
   tag: verb("Give an image another name", () => import("../tag.ts")),
   top: verb("Show the processes of a container", () => import("../top.ts")),
   unpause: verb("Unpause all processes of one or more containers", () => import("../unpause.ts")),
+  update: verb("Change the limits of one or more containers", () => import("../update.ts")),
   wait: verb("Wait until containers stop, then print their exit codes", () => import("../wait.ts")),
   "container inspect": verb(
     "Show everything known about containers",
@@ -92,7 +94,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
         "rm",
         "run",
       ),
-      ...same("start", "stop", "top", "unpause", "wait"),
+      ...same("start", "stats", "stop", "top", "unpause", "update", "wait"),
       ls: "ps",
       inspect: "container inspect",
       prune: "container prune",
@@ -122,9 +124,9 @@ const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 /** Docker's words that mean something here only later: saying so is better than not to know them. */
 const NOT_YET: Readonly<Record<string, ReadonlySet<string>>> = {
   "": words(
-    "build builder buildx checkpoint commit compose config context login logout manifest network node plugin search secret service stack stats swarm trust update volume",
+    "build builder buildx checkpoint commit compose config context login logout manifest network node plugin search secret service stack swarm trust volume",
   ),
-  container: words("commit stats update"),
+  container: words("commit"),
   image: words("build"),
   system: words("dial-stdio"),
 };
