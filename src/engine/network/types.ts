@@ -122,6 +122,8 @@ export interface Wiring {
   hostPrefixes(): string[];
   /** Whose a link of the host is, by its alias (`tsd <engine id>`); undefined when there is none of this name. */
   ownerOf(link: string): "ours" | "other" | undefined;
+  /** The addresses of a link of the host, with their prefix lengths; for a bridge that the user made. */
+  addressesOf(link: string): string[];
 }
 
 /** What the firewall needs to know of a bridge network. */
