@@ -1,5 +1,4 @@
 /** The router: Elysia matches method and path, and hands every request to one place that answers it. */
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { Elysia } from "elysia";
 import type { Engine } from "../services.ts";
@@ -56,7 +55,7 @@ export function createApi(engine: Engine, log: FailureLog): Api {
   app.onError(({ code, error }) => (code === "NOT_FOUND" ? notFound() : errorResponse(error)));
   return {
     handle: async (request) => app.handle(request),
-    upgrade: (request, url, socket, body) => upgrade(engine, { message: request, url, socket, body }, log),
+    upgrade: (request, socket) => upgrade(engine, request, socket, log),
   };
 }
 
@@ -88,27 +87,17 @@ const notFound = () =>
 const ATTACH = /^\/v([0-9.]+)\/containers\/([^/]+)\/attach$/;
 const EXEC = /^\/v([0-9.]+)\/exec\/([^/]+)\/start$/;
 
-interface Offer {
-  message: IncomingMessage;
-  url: URL;
-  socket: Duplex;
-  body: Uint8Array | undefined;
-}
-
-function upgrade(engine: Engine, offer: Offer, log: FailureLog): boolean {
-  const { message, url, socket } = offer;
+function upgrade(engine: Engine, request: Request, socket: Duplex, log: FailureLog): boolean {
+  const url = new URL(request.url);
   const attach = ATTACH.exec(url.pathname);
   const matched = attach ?? EXEC.exec(url.pathname);
-  if (!matched || message.method !== "POST") return false;
+  if (!matched || request.method !== "POST") return false;
   const [, version, name] = matched as unknown as [string, string, string];
   try {
     checkVersion(version);
   } catch {
     return false;
   }
-  const gone = new AbortController();
-  socket.on("close", () => gone.abort());
-  const request = upgradeRequest(offer, gone.signal);
   const call = new Call(
     request,
     version,
@@ -121,25 +110,4 @@ function upgrade(engine: Engine, offer: Offer, log: FailureLog): boolean {
     socket.destroy();
   });
   return true;
-}
-
-/** The body of a request that offers an upgrade is its `Content-Length` alone: what follows is the stream. */
-function upgradeRequest({ message, url, body: taken }: Offer, signal: AbortSignal): Request {
-  const headers = new Headers();
-  for (const name of ["content-type", "content-length", "transfer-encoding"]) {
-    const value = message.headers[name];
-    if (typeof value === "string") headers.set(name, value);
-  }
-  if (taken) return new Request(url.href, { method: "POST", headers, body: taken, signal });
-  const chunked = headers.has("transfer-encoding");
-  const length = Number(headers.get("content-length") ?? 0);
-  if (!chunked && length === 0) return new Request(url.href, { method: "POST", headers, signal });
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      message.on("data", (chunk: Uint8Array) => controller.enqueue(chunk));
-      message.on("end", () => controller.close());
-      message.on("error", (error) => controller.error(error));
-    },
-  });
-  return new Request(url.href, { method: "POST", headers, body, signal });
 }

@@ -2,7 +2,6 @@
  * The raw side of attach and exec start: `101 UPGRADED`, then bytes both ways with half-close, until either side
  * has ended.
  */
-import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Engine } from "../services.ts";
@@ -20,6 +19,7 @@ import type { Call } from "./call.ts";
 import { DetachScanner } from "./detach-keys.ts";
 import { errorResponse, messageOf, statusOf } from "./errors.ts";
 import { SERVER_HEADERS } from "./headers.ts";
+import { statusLine } from "./http/status.ts";
 
 /** How long a client may take to close after the end of output was sent. */
 const LINGER_MS = 10_000;
@@ -31,7 +31,7 @@ export async function upgradeAttach(call: Call, engine: Engine, client: Duplex):
   } catch (error) {
     const status = statusOf(error);
     client.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${RAW_STREAM}\r\nConnection: close\r\n\r\n${messageOf(error)}\r\n`,
+      `${statusLine(status)}Content-Type: ${RAW_STREAM}\r\nConnection: close\r\n\r\n${messageOf(error)}\r\n`,
     );
     return;
   }
@@ -61,7 +61,7 @@ export async function upgradeExec(call: Call, engine: Engine, client: Duplex): P
     const answer = errorResponse(error, call.version);
     const body = await answer.text();
     client.end(
-      `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}\r\n${headerLines()}Content-Type: ${answer.headers.get("content-type")}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      `${statusLine(answer.status)}${headerLines()}Content-Type: ${answer.headers.get("content-type")}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );
   }
 }

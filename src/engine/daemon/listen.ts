@@ -1,30 +1,25 @@
 /** Opens the daemon's listeners: who may connect is decided here. */
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
-import type { Server } from "node:http";
-import type { ServerOptions } from "node:https";
-import { connect, createServer, type Server as Door } from "node:net";
+import { connect } from "node:net";
 import { dirname } from "node:path";
-import { adopt } from "../api/server.ts";
+import type { TLSOptions } from "bun";
+import type { ApiServer } from "../api/server.ts";
 import { type Address, isLoopback, parseHost } from "./hosts.ts";
 import type { Log } from "./log.ts";
 import type { DaemonConfig } from "./options.ts";
 import type { InheritedSocket } from "./systemd.ts";
 
 export interface Listening {
-  server: Server;
-  /** Accepts for a server that cannot itself. */
-  door?: Door;
+  server: ApiServer;
   address: Address;
 }
-
-export type MakeServer = (tls?: ServerOptions) => Server;
 
 export interface ListenOptions {
   config: DaemonConfig;
   /** True when `--tls=false` or `--tlsverify=false` was said. */
   plainTcpMeant: boolean;
   inherited: readonly InheritedSocket[];
-  makeServer: MakeServer;
+  makeServer: () => ApiServer;
   log: Log;
 }
 
@@ -37,10 +32,7 @@ export async function listenAll(options: ListenOptions): Promise<Listening[]> {
     for (const host of hosts) open.push(...(await listenOn(parseHost(host, config.tls), options)));
     return open;
   } catch (error) {
-    for (const { server, door } of open) {
-      door?.close();
-      server.close();
-    }
+    for (const { server } of open) server.close();
     throw error;
   }
 }
@@ -56,14 +48,14 @@ async function listenOn(address: Address, options: ListenOptions): Promise<Liste
   }
 }
 
-async function listenUnix(path: string, { config, makeServer, log }: ListenOptions): Promise<Server> {
+async function listenUnix(path: string, { config, makeServer, log }: ListenOptions): Promise<ApiServer> {
   await clearStale(path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   const server = makeServer();
   // Nobody may connect between bind and chmod.
   const umask = process.umask(0o177);
   try {
-    await started(server, (done) => server.listen(path, done));
+    server.listen({ unix: path });
   } finally {
     process.umask(umask);
   }
@@ -114,7 +106,7 @@ export function groupId(group: string, file = "/etc/group"): number | undefined 
   return /^[0-9]+$/.test(group) ? Number(group) : undefined;
 }
 
-async function listenTcp(address: Address & { kind: "tcp" }, options: ListenOptions): Promise<Server> {
+async function listenTcp(address: Address & { kind: "tcp" }, options: ListenOptions): Promise<ApiServer> {
   const { config, log, makeServer, plainTcpMeant } = options;
   if (!config.tls) {
     if (!isLoopback(address.host) && !plainTcpMeant) {
@@ -129,12 +121,13 @@ async function listenTcp(address: Address & { kind: "tcp" }, options: ListenOpti
       },
     );
   }
-  const server = makeServer(config.tls ? tlsOptions(config) : undefined);
-  await started(server, (done) => server.listen(address.port, address.host, done));
+  const server = makeServer();
+  server.listen({ hostname: address.host, port: address.port }, config.tls ? tlsOptions(config) : undefined);
   return server;
 }
 
-function tlsOptions(config: DaemonConfig): ServerOptions {
+/** Of TLS itself Bun takes 1.2 and newer. */
+function tlsOptions(config: DaemonConfig): TLSOptions {
   const read = (path: string, what: string) => {
     try {
       return readFileSync(path);
@@ -147,7 +140,6 @@ function tlsOptions(config: DaemonConfig): ServerOptions {
   return {
     cert: read(config.tlscert, "the certificate"),
     key: read(config.tlskey, "the key"),
-    minVersion: "TLSv1.2",
     ...(config.tlsverify && {
       ca: read(config.tlscacert, "the CA certificate"),
       requestCert: true,
@@ -172,20 +164,8 @@ async function listenInherited(
   const open: Listening[] = [];
   for (const { fd } of wanted) {
     const server = makeServer();
-    // Asked to listen on an fd, Bun's HTTP server opens a TCP port on all addresses instead.
-    const door = createServer({ allowHalfOpen: true }, (socket) => adopt(server, socket));
-    await started(door, (done) => door.listen({ fd }, done));
-    open.push({ server, door, address });
+    server.listen({ fd });
+    open.push({ server, address });
   }
   return open;
-}
-
-function started(server: Door, listen: (done: () => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    listen(() => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }

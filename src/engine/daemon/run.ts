@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createApi } from "../api/app.ts";
-import { type Api, createServer } from "../api/server.ts";
+import { type Api, ApiServer } from "../api/server.ts";
 import { dataPaths } from "../store/paths.ts";
 import { VERSION } from "../version.ts";
 import { mergeConfigFile } from "./config-file.ts";
@@ -43,7 +43,7 @@ export async function runDaemon(line: CommandLine, config: DaemonConfig): Promis
       config,
       plainTcpMeant: line.given.has("tls") || line.given.has("tlsverify"),
       inherited,
-      makeServer: (tls) => createServer(waitingApi(ready.promise), tls),
+      makeServer: () => new ApiServer(waitingApi(ready.promise)),
       log,
     });
     undo.push(() => closeAll(listening));
@@ -75,11 +75,11 @@ function waitingApi(api: Promise<Api>): Api {
   );
   return {
     handle: async (request) => (ready ?? (await api)).handle(request),
-    upgrade(request, url, socket, body) {
-      if (ready) return ready.upgrade(request, url, socket, body);
+    upgrade(request, socket) {
+      if (ready) return ready.upgrade(request, socket);
       api.then(
         (value) => {
-          if (!value.upgrade(request, url, socket, body)) socket.destroy();
+          if (!value.upgrade(request, socket)) socket.destroy();
         },
         () => socket.destroy(),
       );
@@ -155,8 +155,7 @@ async function endEngine({ engine, close }: OpenEngine, config: DaemonConfig, lo
 }
 
 function closeAll(listening: readonly Listening[]): void {
-  for (const { server, door, address } of listening) {
-    door?.close();
+  for (const { server, address } of listening) {
     server.close();
     server.closeAllConnections();
     // A socket of systemd's stays; it is the next daemon's too.

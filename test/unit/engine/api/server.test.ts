@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import http from "node:http";
-import { type AddressInfo, connect } from "node:net";
-import { createServer } from "../../../../src/engine/api/server.ts";
+import { connect } from "node:net";
+import { ApiServer } from "../../../../src/engine/api/server.ts";
 
 /** Answers 400 as soon as a body has more than a megabyte, without reading the rest of it. */
 async function impatient(request: Request): Promise<Response> {
@@ -15,12 +15,11 @@ async function impatient(request: Request): Promise<Response> {
 }
 
 test("a body that is refused half-way is taken to its end and dropped, and the next request is served", async () => {
-  const server = createServer({ handle: impatient, upgrade: () => false });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const server = new ApiServer({ handle: impatient, upgrade: () => false });
+  server.listen({ hostname: "127.0.0.1", port: 0 });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const post = async (body: Uint8Array): Promise<string> => {
-    const { port } = server.address() as AddressInfo;
+    const { port } = server;
     const request = http.request({ port, host: "127.0.0.1", method: "POST", agent });
     request.end(body);
     const [answer] = (await once(request, "response")) as [http.IncomingMessage];
@@ -39,11 +38,10 @@ test("a body that is refused half-way is taken to its end and dropped, and the n
 
 test("a request's target may be a whole URL", async () => {
   const echo = async (request: Request) => new Response(new URL(request.url).pathname);
-  const server = createServer({ handle: echo, upgrade: () => false });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const server = new ApiServer({ handle: echo, upgrade: () => false });
+  server.listen({ hostname: "127.0.0.1", port: 0 });
   try {
-    const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    const socket = connect(server.port, "127.0.0.1");
     socket.write("GET http://elsewhere:80/v1.50/_ping?a=b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let text = "";
     for await (const chunk of socket) text += chunk;

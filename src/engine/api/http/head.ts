@@ -1,0 +1,106 @@
+/**
+ * The head of a request. Strict, since what two readers of one stream understand differently lets a request be
+ * smuggled past the first.
+ * @source RFC 9112, sections 2 to 6
+ */
+
+/** Go's default. */
+const MAX_HEAD = 1024 * 1024;
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
+/** How long the body is; `chunked` says so itself. */
+export type BodyLength = number | "chunked";
+
+export interface RequestHead {
+  readonly method: string;
+  /** A path with its query, or a whole URL. */
+  readonly target: string;
+  readonly headers: Headers;
+  readonly length: BodyLength;
+  /** The connection may carry another request. */
+  readonly keepAlive: boolean;
+  /** False for HTTP/1.0, which knows no chunks. */
+  readonly chunks: boolean;
+  /** It offers to go on with another protocol. */
+  readonly upgrade: boolean;
+  /** The body comes only when it is asked for. */
+  readonly expectsContinue: boolean;
+}
+
+/** A request that is none: answered, then the connection ends. */
+export class BadRequest extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * Reads the head that the bytes begin with.
+ * @returns how many bytes it took; undefined when more are needed
+ * @throws BadRequest
+ */
+export function readHead(bytes: Buffer): { head: RequestHead; size: number } | undefined {
+  let start = 0;
+  // Empty lines before a request are those of a client that counted its last body wrong.
+  while (bytes[start] === CARRIAGE_RETURN && bytes[start + 1] === LINE_FEED) start += 2;
+  const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+  if (end < 0 || end - start > MAX_HEAD) {
+    if (bytes.length - start > MAX_HEAD) throw new BadRequest(431, "the request's head is too long");
+    if (bytes.indexOf("\n\n", start, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
+    return undefined;
+  }
+  const [first, ...lines] = bytes.toString("latin1", start, end).split("\r\n") as [string, ...string[]];
+  return { head: parseHead(first, lines), size: end + 4 };
+}
+
+/** Of another one `Request` would make a GET. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
+
+function parseHead(first: string, lines: readonly string[]): RequestHead {
+  const request = REQUEST_LINE.exec(first);
+  if (!request) throw new BadRequest(400, "malformed request line");
+  const [, method, target, major, minor] = request as unknown as [string, string, string, string, string];
+  if (major !== "1") throw new BadRequest(505, "unsupported protocol version");
+  if (!METHODS.has(method)) throw new BadRequest(501, "unknown method");
+  const headers = new Headers();
+  for (const line of lines) {
+    const field = FIELD.exec(line);
+    if (!field) throw new BadRequest(400, "malformed header field");
+    headers.append(field[1]!, field[2]!);
+  }
+  const chunks = minor !== "0";
+  const options = tokens(headers.get("connection"));
+  return {
+    method,
+    target,
+    headers,
+    length: bodyLength(headers),
+    keepAlive: chunks && !options.includes("close"),
+    chunks,
+    upgrade: options.includes("upgrade") && headers.has("upgrade"),
+    expectsContinue: chunks && headers.get("expect")?.toLowerCase() === "100-continue",
+  };
+}
+
+const tokens = (list: string | null): string[] =>
+  list === null ? [] : list.split(",").map((token) => token.trim().toLowerCase());
+
+function bodyLength(headers: Headers): BodyLength {
+  const coding = headers.get("transfer-encoding");
+  const length = headers.get("content-length");
+  if (coding !== null) {
+    if (length !== null) throw new BadRequest(400, "both a length and a transfer encoding");
+    if (coding.toLowerCase() !== "chunked") throw new BadRequest(501, "unsupported transfer encoding");
+    return "chunked";
+  }
+  if (length === null) return 0;
+  // Repeated, it would read "5, 5": nobody who means well does that.
+  if (!/^\d{1,15}$/.test(length)) throw new BadRequest(400, "bad Content-Length");
+  return Number(length);
+}

@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { streaming } from "../../../../../src/engine/api/call.ts";
+import { ApiServer } from "../../../../../src/engine/api/server.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "http-"));
+const path = join(folder, "api.sock");
+/** Told when the client of `/vX/silent` went away. */
+let left = Promise.withResolvers<void>();
+
+async function handle(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (pathname.endsWith("/unread")) return new Response("no, thanks", { status: 409 });
+  if (pathname.endsWith("/stream")) {
+    const content = (async function* () {
+      for (const word of ["a", "bc"]) yield new TextEncoder().encode(word);
+    })();
+    return streaming(content, { "content-type": "text/plain" });
+  }
+  if (pathname.endsWith("/silent")) {
+    request.signal.addEventListener("abort", () => left.resolve());
+    await left.promise;
+    return new Response("nobody hears this");
+  }
+  return new Response(`${request.method} ${pathname} ${await request.text()}`);
+}
+
+const server = new ApiServer({
+  handle,
+  upgrade: (request, socket) => {
+    if (!request.url.endsWith("/attach")) return false;
+    socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+    socket.on("data", (chunk: Buffer) => socket.write(`<${chunk}>`));
+    socket.on("end", () => socket.end("over"));
+    return true;
+  },
+});
+beforeAll(() => server.listen({ unix: path }));
+afterAll(() => {
+  server.close();
+  server.closeAllConnections();
+  rmSync(folder, { recursive: true });
+});
+
+async function open(): Promise<Socket> {
+  const socket = connect({ path, allowHalfOpen: true });
+  await once(socket, "connect");
+  return socket;
+}
+
+/** Sends all of it, and gives what comes until the other side ends; bodies only, and status lines. */
+async function exchange(...texts: string[]): Promise<string> {
+  const socket = await open();
+  for (const text of texts) socket.write(text);
+  let all = "";
+  for await (const chunk of socket) all += chunk;
+  return all
+    .replace(/^(?!HTTP)[A-Za-z-]+: .*\r\n/gm, "")
+    .replaceAll("\r\n", "|")
+    .trim();
+}
+
+const LAST = "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n";
+const LAST_ANSWER = "HTTP/1.1 200 OK||GET /v1.55/last ";
+
+test("requests that come together are answered one after the other", async () => {
+  const post = "POST /one HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi";
+  const put = "PUT /two HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyo\r\n0\r\n\r\n";
+  const answers =
+    `HTTP/1.1 200 OK||POST /v1.55/one hiHTTP/1.1 200 OK||PUT /v1.55/two yo${LAST_ANSWER}`.trim();
+  expect(await exchange(post + put + LAST)).toBe(answers);
+  expect(await exchange(...post, ...put, ...LAST)).toBe(answers);
+});
+
+test("a body that nobody reads is taken away before the next request", async () => {
+  const body = "x".repeat(300_000);
+  const post = `POST /unread HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  expect(await exchange(post, LAST)).toBe(`HTTP/1.1 409 Conflict||no, thanks${LAST_ANSWER}`.trim());
+});
+
+test("a stream goes out in chunks, to a client of HTTP/1.0 until the end", async () => {
+  expect(await exchange("GET /stream HTTP/1.1\r\n\r\n", LAST)).toBe(
+    `HTTP/1.1 200 OK||1|a|2|bc|0||${LAST_ANSWER}`.trim(),
+  );
+  expect(await exchange("GET /stream HTTP/1.0\r\n\r\n")).toBe("HTTP/1.1 200 OK||abc");
+});
+
+test("HEAD gets no body", async () => {
+  const answer = await exchange(LAST.replace("GET", "HEAD"));
+  expect(answer).toBe("HTTP/1.1 200 OK||");
+});
+
+test("a client that waits to be asked for its body is asked when somebody reads it", async () => {
+  const socket = await open();
+  const expecting = (target: string) =>
+    `POST ${target} HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`;
+  socket.write(expecting("/asked"));
+  expect(String((await once(socket, "data"))[0])).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+  socket.write("ok");
+  expect(String((await once(socket, "data"))[0])).toEndWith("POST /v1.55/asked ok");
+  socket.destroy();
+  // Not asked, it may send it or not: the connection cannot go on.
+  expect(await exchange(expecting("/unread"))).toBe("HTTP/1.1 409 Conflict||no, thanks");
+});
+
+test("what is no request is refused, and the connection ends", async () => {
+  expect(await exchange("hello\r\n\r\n")).toBe("HTTP/1.1 400 Bad Request||400 Bad Request");
+});
+
+test("a handler hears that its client went away", async () => {
+  left = Promise.withResolvers();
+  const socket = await open();
+  socket.write("GET /silent HTTP/1.1\r\n\r\n");
+  socket.destroy();
+  await left.promise;
+});
+
+test("an upgraded connection carries bytes both ways, those that came with the request too, and half-closes", async () => {
+  const request =
+    "POST /attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}";
+  const socket = await open();
+  socket.write(`${request}early`);
+  let all = "";
+  socket.on("data", (chunk) => {
+    all += chunk;
+    if (all.endsWith("<early>")) socket.write("late");
+    if (all.endsWith("<late>")) socket.end();
+  });
+  await once(socket, "end");
+  expect(all).toEndWith("\r\n\r\n<early><late>over");
+});
+
+test("an upgrade that is not made is an ordinary request", async () => {
+  const request =
+    "POST /other HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi";
+  expect(await exchange(request, LAST)).toBe(`HTTP/1.1 200 OK||POST /v1.55/other hi${LAST_ANSWER}`.trim());
+});

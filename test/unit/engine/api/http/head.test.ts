@@ -1,0 +1,96 @@
+import { describe, expect, test } from "bun:test";
+import { BodyReader } from "../../../../../src/engine/api/http/body.ts";
+import { BadRequest, readHead } from "../../../../../src/engine/api/http/head.ts";
+
+const read = (text: string) => readHead(Buffer.from(text, "latin1"));
+
+function statusOf(text: string): number {
+  try {
+    read(text);
+  } catch (error) {
+    if (error instanceof BadRequest) return error.status;
+    throw error;
+  }
+  return 200;
+}
+
+describe("a request's head", () => {
+  test("is taken when all of it is there, and no more than it", () => {
+    const text = "POST /v1.50/a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+    for (let cut = 0; cut < text.length; cut++) expect(read(text.slice(0, cut))).toBeUndefined();
+    const { head, size } = read(`${text}12345`)!;
+    expect(size).toBe(text.length);
+    expect(head).toMatchObject({
+      method: "POST",
+      target: "/v1.50/a?b=c",
+      length: 5,
+      keepAlive: true,
+      upgrade: false,
+    });
+    expect(head.headers.get("host")).toBe("x");
+  });
+
+  test("may have empty lines in front", () => {
+    expect(read("\r\n\r\nGET / HTTP/1.1\r\n\r\n")).toMatchObject({ size: 22, head: { target: "/" } });
+  });
+
+  test("says whether the connection goes on, and how", () => {
+    const head = (fields: string, version = "1.1") => read(`GET / HTTP/${version}\r\n${fields}\r\n`)!.head;
+    expect(head("Connection: close\r\n").keepAlive).toBe(false);
+    expect(head("", "1.0")).toMatchObject({ keepAlive: false, chunks: false });
+    expect(head("Connection: keep-alive, Upgrade\r\nUpgrade: tcp\r\n").upgrade).toBe(true);
+    expect(head("Upgrade: tcp\r\n").upgrade).toBe(false);
+    expect(head("Expect: 100-Continue\r\n").expectsContinue).toBe(true);
+  });
+
+  test.each([
+    ["no request line", "hello\r\n\r\n", 400],
+    ["two spaces", "GET  / HTTP/1.1\r\n\r\n", 400],
+    ["another protocol", "GET / HTTP/2.0\r\n\r\n", 505],
+    ["a method that nobody knows", "get / HTTP/1.1\r\n\r\n", 501],
+    ["bare line feeds", "GET / HTTP/1.1\nHost: x\n\n", 400],
+    ["a line feed within a field", "GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", 400],
+    ["a space before the colon", "GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", 400],
+    ["a field over two lines", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400],
+    ["a NUL", "GET / HTTP/1.1\r\nA: b\0\r\n\r\n", 400],
+    [
+      "a length and chunks",
+      "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+      400,
+    ],
+    ["two lengths", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400],
+    ["a signed length", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", 400],
+    ["another coding", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501],
+    ["more than a megabyte", `GET / HTTP/1.1\r\nA: ${"b".repeat(1 << 20)}`, 431],
+  ])("is refused with %s", (_, text, status) => {
+    expect(statusOf(text)).toBe(status);
+  });
+});
+
+describe("a chunked body", () => {
+  const text = "5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nTrailer: x\r\n\r\n";
+
+  test("is the same however it is cut", () => {
+    for (let cut = 1; cut <= text.length; cut++) {
+      const reader = new BodyReader("chunked");
+      let got = "";
+      let used = 0;
+      for (let at = 0; at < text.length; at += cut)
+        used += reader.push(Buffer.from(text.slice(at, at + cut)), (piece) => {
+          got += piece.toString();
+        });
+      expect([got, used, reader.done]).toEqual(["hello world", text.length, true]);
+    }
+  });
+
+  test("leaves what follows it", () => {
+    expect(new BodyReader("chunked").push(Buffer.from(`${text}GET /`), () => {})).toBe(text.length);
+  });
+
+  test.each(["x\r\n", "-1\r\n", "5\nhello", "1\r\nab\r\n", "5 5\r\nhello\r\n", `${"0".repeat(20)}\r\n`])(
+    "is refused when it reads %j",
+    (bad) => {
+      expect(() => new BodyReader("chunked").push(Buffer.from(bad), () => {})).toThrow(BadRequest);
+    },
+  );
+});
