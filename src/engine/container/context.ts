@@ -74,6 +74,8 @@ export function filesOf({ folder }: Pick<ContainerContext, "folder">, id: string
     hostname: `${own}/hostname`,
     hosts: `${own}/hosts`,
     resolvConf: `${own}/resolv.conf`,
+    /** A mount point; see `shm.ts`. */
+    shm: `${own}/shm`,
     log: `${own}/${id}-json.log`,
   };
 }

@@ -3,6 +3,7 @@ import type { Exit } from "../shim/types.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
 import { removeContainer } from "./remove.ts";
+import { dropShm } from "./shm.ts";
 import { isRunning, milliseconds, timeOf } from "./state.ts";
 
 /** What the shim reports: stored first, only then may the shim forget it. */
@@ -58,6 +59,7 @@ export function ended(
   for (const mount of container.record.mounts) {
     if (mount.type === "volume") ctx.volumes.unmounted(mount.name!, container.id);
   }
+  dropShm(ctx, container.id);
   emit(ctx, container, "die", { exitCode: String(exit.status), execDuration: String(seconds) });
 }
 

@@ -9,6 +9,7 @@ import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { ended, handleExit } from "./exit.ts";
 import { removeContainer } from "./remove.ts";
+import { dropShm } from "./shm.ts";
 import { SIGKILL } from "./signals.ts";
 import { started } from "./start.ts";
 import { isRunning, now, timeOf } from "./state.ts";
@@ -76,7 +77,7 @@ export async function restore(ctx: ContainerContext): Promise<void> {
   await sweep(ctx);
 }
 
-/** Files of containers that are no more. */
+/** Files of containers that are no more, and what is mounted for those that do not run. */
 async function sweep(ctx: ContainerContext): Promise<void> {
   let names: string[];
   try {
@@ -85,8 +86,9 @@ async function sweep(ctx: ContainerContext): Promise<void> {
     return;
   }
   for (const name of names) {
-    if (ctx.store.byId(name) === undefined)
-      await rm(`${ctx.folder}/${name}`, { recursive: true, force: true });
+    const container = ctx.store.byId(name);
+    if (container === undefined || !isRunning(container.state)) dropShm(ctx, name);
+    if (container === undefined) await rm(`${ctx.folder}/${name}`, { recursive: true, force: true });
   }
   await ctx.volumes.sweep();
 }

@@ -189,11 +189,13 @@ const without = (mount: Mount, option: string): Mount => ({
   options: mount.options?.filter((o) => o !== option),
 });
 
+/** `sharedShm` is the folder of the host that is to be /dev/shm. */
 export function specMounts(
   h: HostConfig,
   mounts: readonly MountPoint[],
   files: NetworkFiles | undefined,
   writableCgroups: boolean,
+  sharedShm: string | undefined,
 ): Mount[] {
   const user = userMounts(h, mounts, files);
   const overridden = new Set(user.map((mount) => mount.destination));
@@ -207,10 +209,10 @@ export function specMounts(
       ? { ...mount, options: [...mount.options, `size=${h.ShmSize}`] }
       : { ...mount },
   );
-  if (h.IpcMode === "host") {
+  if (sharedShm !== undefined) {
     const shm: Mount = {
       destination: "/dev/shm",
-      source: "/dev/shm",
+      source: sharedShm,
       type: "bind",
       options: ["rbind", "rprivate"],
     };

@@ -36,6 +36,8 @@ export interface SpecInput {
   user: ContainerUser;
   files: NetworkFiles | undefined;
   joined: Joined;
+  /** The folder of the host that is its /dev/shm, when it shares one. */
+  sharedShm?: string;
   host: Host;
 }
 
@@ -135,7 +137,7 @@ export function cgroupsPathOf(id: string, h: HostConfig): string {
   return `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/");
 }
 
-export function buildSpec({ id, record, user, files, joined, host }: SpecInput): Spec {
+export function buildSpec({ id, record, user, files, joined, sharedShm, host }: SpecInput): Spec {
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
   const capabilities = capabilitySets(h, host, user.uid);
@@ -161,7 +163,7 @@ export function buildSpec({ id, record, user, files, joined, host }: SpecInput):
     root: { path: "rootfs", readonly: h.ReadonlyRootfs },
     hostname: h.UTSMode === "host" ? undefined : config.Hostname,
     domainname: h.UTSMode === "host" ? undefined : config.Domainname || undefined,
-    mounts: specMounts(h, record.mounts, files, security.writableCgroups ?? h.Privileged),
+    mounts: specMounts(h, record.mounts, files, security.writableCgroups ?? h.Privileged, sharedShm),
     annotations: h.Annotations,
     linux: {
       namespaces: namespaces(h, config, joined),

@@ -4,14 +4,15 @@ import { EngineError } from "../errors.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
 import type { Container } from "./container.ts";
-import { type ContainerContext, emit, filesOf } from "./context.ts";
+import { type ContainerContext, emit, filesOf, requireRunning } from "./context.ts";
 import { hostnameFile, hostsFile, resolvConfFile } from "./hosts-files.ts";
 import { removeContainer } from "./remove.ts";
 import { readEtc } from "./rootfs.ts";
+import { dropShm, ipcDonor, makeShm, sharedShm } from "./shm.ts";
 import { buildSpec, type Joined } from "./spec.ts";
 import { makeBindSources, type NetworkFiles } from "./spec-mounts.ts";
 import { launchError, otherStartError } from "./start-error.ts";
-import { isRunning, timeOf } from "./state.ts";
+import { isRunning, statusWord, timeOf } from "./state.ts";
 import { resolveUser } from "./user.ts";
 import { joinedContainer } from "./validate.ts";
 
@@ -96,32 +97,52 @@ function fail(
   container: Container,
   failure: { error: EngineError; exitCode: number },
 ): never {
+  dropShm(ctx, container.id);
   ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });
   throw failure.error;
 }
 
-function joinedPid(
-  ctx: ContainerContext,
-  mode: string,
-  what: "network" | "PID" | "IPC",
-  own: string,
-): number | undefined {
-  const name = joinedContainer(mode);
+/** That of the container whose network is shared. */
+function networkPid(ctx: ContainerContext, { id, record }: Container): number | undefined {
+  const name = joinedContainer(record.hostConfig.NetworkMode);
   if (name === undefined) return undefined;
-  const other = ctx.store.find(name);
-  const verb = what === "network" ? "cannot join network of" : `cannot join ${what} namespace of`;
-  if (other.id === own) throw new EngineError("internal", `${verb} own container`);
-  if (!isRunning(other.state))
-    throw new EngineError("conflict", `${verb} a non running container: ${other.id}`);
+  let other: Container;
+  try {
+    other = ctx.store.find(name);
+  } catch (error) {
+    throw new EngineError("internal", `joining network namespace of container: ${(error as Error).message}`);
+  }
+  if (other.id === id) throw new EngineError("internal", "cannot join own network namespace");
+  if (!isRunning(other.state)) {
+    throw new EngineError(
+      "conflict",
+      `cannot join network namespace of a non running container: container ${other.name.slice(1)} is ${statusWord(other.state, other.removing)}`,
+    );
+  }
   return other.state.pid;
 }
 
-function joined(ctx: ContainerContext, { id, record: { hostConfig } }: Container): Joined {
-  return {
-    network: joinedPid(ctx, hostConfig.NetworkMode, "network", id),
-    pid: joinedPid(ctx, hostConfig.PidMode, "PID", id),
-  };
+/** That of the container whose processes are shared. Whatever is wrong with it, Docker takes for a fault of its own. */
+function sharedPid(ctx: ContainerContext, { record }: Container): number | undefined {
+  const name = joinedContainer(record.hostConfig.PidMode);
+  if (name === undefined) return undefined;
+  try {
+    const other = ctx.store.find(name);
+    requireRunning(other);
+    return other.state.pid;
+  } catch (error) {
+    throw new EngineError("internal", `failed to join PID namespace: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
+
+/** In the order in which Docker finds out what is wrong. */
+const joined = (ctx: ContainerContext, container: Container): Joined => ({
+  network: networkPid(ctx, container),
+  ipc: ipcDonor(ctx, container)?.state.pid,
+  pid: sharedPid(ctx, container),
+});
 
 /** Files that Docker binds over /etc; one that shares another's network shares these with it. */
 function networkFiles(ctx: ContainerContext, container: Container): NetworkFiles {
@@ -146,6 +167,7 @@ function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
   const joins = joined(ctx, container);
   const files = networkFiles(ctx, container);
   makeBindSources(record.mounts);
+  makeShm(ctx, container);
   const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path));
   const spec = buildSpec({
     id,
@@ -153,6 +175,7 @@ function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
     user,
     files,
     joined: joins,
+    sharedShm: sharedShm(ctx, container),
     host: ctx.host,
   });
   const stdin = { stdin: config.OpenStdin, stdinOnce: config.StdinOnce };

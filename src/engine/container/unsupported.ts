@@ -105,8 +105,6 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
     ["--cgroup-parent SLICE", h.CgroupParent.endsWith(".slice") && host.cgroup === "v2"],
     ["--health-cmd and the other --health flags", checks],
     [`--log-driver ${h.LogConfig.Type}`, OTHER_LOG_DRIVERS.has(h.LogConfig.Type)],
-    // The other's /dev/shm would have to be shared, too.
-    ["--ipc container:NAME", joinedContainer(h.IpcMode) !== undefined],
     ["--userns", h.UsernsMode !== "" && h.UsernsMode !== "host"],
     ["--security-opt label", host.selinux && security.labels.some((label) => label !== "disable")],
     [

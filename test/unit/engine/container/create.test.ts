@@ -111,7 +111,6 @@ describe("create says 501 for what has no effect yet", () => {
     ["--blkio-weight", { HostConfig: { BlkioWeight: 100 } }],
     ["--gpus", { HostConfig: { DeviceRequests: [{}] } }],
     ["--link", { HostConfig: { Links: ["a:b"] } }],
-    ["--ipc container", { HostConfig: { IpcMode: "container:x" } }],
   ];
   for (const [flag, body] of cases) {
     test(flag, async () => {

@@ -169,7 +169,7 @@ describe("mounts", () => {
     const h = normalizeHostConfig({});
     const files = { resolvConf: "/d/r", hostname: "/d/n", hosts: "/d/h" };
     const mine = mountPointOf({ Type: "bind", Source: "/usr", Target: "/etc/hosts" });
-    const mounts = specMounts(h, [mine], files, false).filter(({ destination }) =>
+    const mounts = specMounts(h, [mine], files, false, undefined).filter(({ destination }) =>
       destination.startsWith("/etc/"),
     );
     expect(mounts.map(({ source }) => source).sort()).toEqual(["/d/n", "/d/r", "/usr"]);

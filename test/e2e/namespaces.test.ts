@@ -1,0 +1,169 @@
+/** Namespaces that containers share with each other and with the host, by the real client. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { Daemon } from "../support/daemon.ts";
+
+let daemon: Daemon;
+const ids: Record<string, string> = {};
+beforeAll(async () => {
+  daemon = await new Daemon().start();
+  const archive = join(daemon.folder, "busybox.tar");
+  writeBusyboxArchive(archive);
+  await daemon.docker("load", "-q", "-i", archive);
+  for (const [name, ...flags] of [
+    ["private"],
+    ["shares", "--ipc", "shareable", "--shm-size", "8m"],
+    ["hosts", "--ipc", "host"],
+  ] as const) {
+    const made = await daemon.docker(...RUN, "-d", "--name", name, ...flags, "busybox", "sleep", "1000");
+    ids[name] = made.stdout.trim();
+  }
+  const idle = await daemon.docker(
+    "create",
+    "--network",
+    "none",
+    "--name",
+    "idle",
+    "--ipc",
+    "shareable",
+    "busybox",
+  );
+  ids.idle = idle.stdout.trim();
+}, 60_000);
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+}, 60_000);
+
+const RUN = ["run", "--network", "none"];
+
+/** What a container with these flags prints. */
+async function run(flags: string[], command: string): Promise<string> {
+  const { stdout, stderr, status } = await daemon.docker(
+    ...RUN,
+    "--rm",
+    ...flags,
+    "busybox",
+    "sh",
+    "-c",
+    command,
+  );
+  if (status !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
+
+const inside = async (name: string, command: string): Promise<string> =>
+  (await daemon.docker("exec", name, "sh", "-c", command)).stdout.trim();
+
+const mounts = (): string[] =>
+  readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("shm ") && line.includes(daemon.folder));
+
+describe("--ipc container:NAME", () => {
+  test("shares the namespace and the files in /dev/shm, both ways", async () => {
+    await inside("shares", "echo one > /dev/shm/a");
+    const flags = ["--ipc", "container:shares"];
+    const [file, namespace] = (
+      await run(flags, "cat /dev/shm/a; readlink /proc/self/ns/ipc; echo two > /dev/shm/b")
+    ).split("\n");
+    expect(file).toBe("one");
+    expect(namespace).toBe(await inside("shares", "readlink /proc/self/ns/ipc"));
+    expect(await inside("shares", "cat /dev/shm/b")).toBe("two");
+    expect(await inside("shares", "grep ' /dev/shm ' /proc/mounts")).toBe(
+      "shm /dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=8192k 0 0",
+    );
+  });
+
+  test("of one that shares the host's is the host's", async () => {
+    expect(await run(["--ipc", "container:hosts"], "readlink /proc/self/ns/ipc")).toBe(
+      readlinkSync("/proc/self/ns/ipc"),
+    );
+  });
+
+  test("keeps what it joined when the other ends, and nothing stays mounted", async () => {
+    const before = mounts();
+    await daemon.docker(...RUN, "-d", "--name", "giver", "--ipc", "shareable", "busybox", "sleep", "1000");
+    await inside("giver", "echo kept > /dev/shm/x");
+    await daemon.docker(
+      ...RUN,
+      "-d",
+      "--name",
+      "taker",
+      "--ipc",
+      "container:giver",
+      "busybox",
+      "sleep",
+      "1000",
+    );
+    expect(mounts()).toHaveLength(before.length + 1);
+    await daemon.docker("stop", "-t", "0", "giver");
+    expect(mounts()).toEqual(before);
+    expect(await inside("taker", "cat /dev/shm/x")).toBe("kept");
+    await daemon.docker("start", "giver");
+    expect(await inside("giver", "ls /dev/shm")).toBe("");
+    await daemon.docker("rm", "-f", "giver", "taker");
+    expect(mounts()).toEqual(before);
+  });
+
+  test("is swept when container and daemon ended together", async () => {
+    const before = mounts();
+    await daemon.docker(...RUN, "-d", "--name", "giver", "--ipc", "shareable", "busybox", "sleep", "1000");
+    const pid = Number((await daemon.docker("inspect", "-f", "{{.State.Pid}}", "giver")).stdout);
+    await daemon.stop("SIGKILL");
+    process.kill(pid, "SIGKILL");
+    expect(mounts()).toHaveLength(before.length + 1);
+    await daemon.start();
+    await daemon.docker("wait", "giver");
+    expect(mounts()).toEqual(before);
+    await daemon.docker("rm", "giver");
+  }, 30_000);
+});
+
+describe("one that cannot be joined is refused as Docker does", () => {
+  const refusals: [flags: string[], reason: () => string][] = [
+    [
+      ["--ipc", "container:private"],
+      () =>
+        `failed to join IPC namespace: container ${ids.private}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    ],
+    [["--ipc", "container:idle"], () => `failed to join IPC namespace: container ${ids.idle} is not running`],
+    [["--ipc", "container:nosuch"], () => "No such container: nosuch"],
+    [["--pid", "container:idle"], () => `failed to join PID namespace: container ${ids.idle} is not running`],
+    [["--pid", "container:nosuch"], () => "No such container: nosuch"],
+    [
+      ["--network", "container:idle"],
+      () => "cannot join network namespace of a non running container: container idle is created",
+    ],
+    [
+      ["--network", "container:nosuch"],
+      () => "joining network namespace of container: No such container: nosuch",
+    ],
+  ];
+  for (const [flags, reason] of refusals) {
+    test(flags.join(" "), async () => {
+      const before = (await daemon.docker("ps", "-aq")).stdout;
+      const words = ["run", "--rm", ...(flags[0] === "--network" ? [] : ["--network", "none"]), ...flags];
+      const { stderr, status } = await daemon.docker(...words, "busybox", "true");
+      expect(stderr).toContain(`docker: Error response from daemon: ${reason()}\n`);
+      expect(status).toBe(125);
+      expect((await daemon.docker("ps", "-aq")).stdout).toBe(before);
+    });
+  }
+});
+
+test("--pid container:NAME shows the other's processes", async () => {
+  expect(await run(["--pid", "container:shares"], "cat /proc/1/cmdline | tr '\\0' ' '")).toBe("sleep 1000");
+});
+
+test("--uts host has the host's name", async () => {
+  expect(await run(["--uts", "host"], "hostname")).toBe(hostname());
+});
+
+test("--cgroupns private hides where the container is, host shows it", async () => {
+  const own = (await run(["--cgroupns", "private"], "cut -d: -f3 /proc/self/cgroup | sort -u")).split("\n");
+  expect(own).toEqual(["/"]);
+  expect(await run(["--cgroupns", "host"], "cat /proc/self/cgroup")).toMatch(/\/tsd\/[0-9a-f]{64}/);
+});
