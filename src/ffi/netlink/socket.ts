@@ -4,8 +4,10 @@
  * lives, wherever its process goes.
  * @source netlink(7), rtnetlink(7)
  */
+import { write } from "node:fs";
 import { ERRNO } from "../errno.ts";
 import { check, closeFd, SystemError, sys } from "../libc.ts";
+import { socketIn } from "../netns.ts";
 import { SOCK } from "../socket-flags.ts";
 import { NETLINK_OPTION, NLM_F, NLMSG } from "./flags.ts";
 import {
@@ -31,6 +33,12 @@ function setOption(fd: number, level: number, option: number, value: number): nu
   return sys("setsockopt", fd, level, option, new Int32Array([value]), 4);
 }
 
+export interface BatchResult {
+  replies: Reply[];
+  /** `at`: the message's place. */
+  errors: { at: number; error: NetlinkError }[];
+}
+
 export class NetlinkSocket implements Disposable {
   readonly fd: number;
   #sequence = 1;
@@ -39,10 +47,13 @@ export class NetlinkSocket implements Disposable {
   readonly #from = new Uint8Array(12);
   readonly #fromLength = new Uint32Array(1);
 
-  /** In the namespace that the calling thread is in now. `protocol` is of `NETLINK`. Close-on-exec, non-blocking. */
-  constructor(protocol: number) {
-    const type = SOCK.SOCK_RAW | SOCK.SOCK_CLOEXEC | SOCK.SOCK_NONBLOCK;
-    this.fd = check(sys("socket", SOCK.AF_NETLINK, type, protocol), "open a netlink socket");
+  /** `protocol` is of `NETLINK`. In the namespace of that descriptor; else in that of the calling thread. Close-on-exec. */
+  constructor(protocol: number, namespace?: number) {
+    const { AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC } = SOCK;
+    this.fd =
+      namespace === undefined
+        ? check(sys("socket", AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "open a netlink socket")
+        : socketIn(namespace, AF_NETLINK, SOCK_RAW, protocol);
     const address = new Uint8Array(12);
     address[0] = SOCK.AF_NETLINK;
     const bound = sys("bind", this.fd, address, address.length);
@@ -74,14 +85,29 @@ export class NetlinkSocket implements Disposable {
     return replies;
   }
 
-  /** As `batch`, with what failed beside what was answered. `at` is the message's place. */
-  tryBatch(messages: readonly Message[]): {
-    replies: Reply[];
-    errors: { at: number; error: NetlinkError }[];
-  } {
-    const first = this.#send(messages);
+  /** As `batch`, with what failed beside what was answered. */
+  tryBatch(messages: readonly Message[]): BatchResult {
+    const { first, bytes } = this.#encode(messages);
+    const what = messages[0]!.what;
+    check(sys("sendto", this.fd, bytes, bytes.length, SOCK.MSG_NOSIGNAL, 0, 0), what);
+    return this.#collect(messages, first);
+  }
+
+  /**
+   * As `tryBatch`, but a thread of the pool waits for the kernel: for what takes it long, as the removal of links does.
+   * The socket does nothing else meanwhile.
+   */
+  async tryBatchLater(messages: readonly Message[]): Promise<BatchResult> {
+    const { first, bytes } = this.#encode(messages);
+    await new Promise<void>((resolve, reject) => {
+      write(this.fd, bytes, (error) => (error ? reject(error) : resolve()));
+    });
+    return this.#collect(messages, first);
+  }
+
+  #collect(messages: readonly Message[], first: number): BatchResult {
     const replies: Reply[] = [];
-    const errors: { at: number; error: NetlinkError }[] = [];
+    const errors: BatchResult["errors"] = [];
     const waiting = new Set<number>();
     for (const [at, { flags }] of messages.entries()) if (flags & NLM_F.NLM_F_ACK) waiting.add(at);
     for (;;) {
@@ -122,7 +148,9 @@ export class NetlinkSocket implements Disposable {
   }
 
   #dumpOnce(message: Message): Reply[] | undefined {
-    const sequence = this.#send([{ ...message, flags: message.flags | NLM_F.NLM_F_DUMP }]);
+    const asked = { ...message, flags: message.flags | NLM_F.NLM_F_DUMP };
+    const { first: sequence, bytes } = this.#encode([asked]);
+    check(sys("sendto", this.fd, bytes, bytes.length, SOCK.MSG_NOSIGNAL, 0, 0), message.what);
     const replies: Reply[] = [];
     let changed = false;
     for (;;) {
@@ -169,20 +197,19 @@ export class NetlinkSocket implements Disposable {
     this.close();
   }
 
-  /** The first message's sequence number. */
-  #send(messages: readonly Message[]): number {
+  /** The datagram, which the socket may send from now on, and its first message's sequence number. */
+  #encode(messages: readonly Message[]): { first: number; bytes: Uint8Array } {
     const first = this.#sequence;
     // Never 0, which notifications have.
     this.#sequence = (first + messages.length) % 0x7fff_ffff || 1;
     const bytes = encodeMessages(messages, first);
-    const what = messages[0]!.what;
     if (bytes.length > this.#sendBuffer) {
       const { SO_SNDBUFFORCE } = NETLINK_OPTION;
-      check(setOption(this.fd, SOCK.SOL_SOCKET, SO_SNDBUFFORCE, bytes.length * 2), what);
+      const result = setOption(this.fd, SOCK.SOL_SOCKET, SO_SNDBUFFORCE, bytes.length * 2);
+      check(result, messages[0]!.what);
       this.#sendBuffer = bytes.length;
     }
-    check(sys("sendto", this.fd, bytes, bytes.length, SOCK.MSG_NOSIGNAL, 0, 0), what);
-    return first;
+    return { first, bytes };
   }
 
   /** One datagram of the kernel's, valid until the next; undefined when none is there. */
@@ -190,7 +217,15 @@ export class NetlinkSocket implements Disposable {
     const from = new DataView(this.#from.buffer);
     for (;;) {
       this.#fromLength[0] = this.#from.length;
-      const got = sys("recvfrom", this.fd, this.#datagram, DATAGRAM, MSG_TRUNC, this.#from, this.#fromLength);
+      const got = sys(
+        "recvfrom",
+        this.fd,
+        this.#datagram,
+        DATAGRAM,
+        MSG_TRUNC | SOCK.MSG_DONTWAIT,
+        this.#from,
+        this.#fromLength,
+      );
       if (got === -ERRNO.EAGAIN) return undefined;
       if (got === -ERRNO.EINTR) continue;
       check(got, what);

@@ -1,0 +1,120 @@
+/**
+ * Network namespaces, entered by the calling thread for a moment. A window holds system calls alone: no await and no API
+ * of Bun's, since a thread that starts inside stays in the other namespace. Everything that a window needs is
+ * made before it. A socket keeps the namespace that it was opened in, so most work is done outside, over sockets.
+ * @source setns(2), unshare(2), network_namespaces(7)
+ */
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { ERRNO } from "./errno.ts";
+import { O } from "./file.ts";
+import { check, closeFd, cstring, SystemError, sys } from "./libc.ts";
+import { MNT, MS } from "./mount.ts";
+import { CLONE } from "./process.ts";
+import { SOCK } from "./socket-flags.ts";
+
+const AT_FDCWD = -100;
+/** Of the thread, not of the process: the main thread's is the same only as long as it stays at home. */
+const OWN = cstring("/proc/thread-self/ns/net");
+const STDERR = 2;
+const LOST = cstring("tsd: cannot return to its own network namespace: ends\n");
+
+/** A descriptor of a namespace by its path; close-on-exec, the caller's. */
+export const openNamespace = (path: string): number =>
+  check(sys("openat", AT_FDCWD, cstring(path), O.O_RDONLY | O.O_CLOEXEC), `open network namespace ${path}`);
+
+const openOwn = (): number =>
+  check(sys("openat", AT_FDCWD, OWN, O.O_RDONLY | O.O_CLOEXEC), "open the own network namespace");
+
+/** The way in, the calls, and the way back, without which the process must not go on. */
+function window<T>(enter: () => number, what: string, calls: () => T): T {
+  const own = openOwn();
+  try {
+    check(enter(), what);
+    try {
+      return calls();
+    } finally {
+      if (sys("setns", own, CLONE.CLONE_NEWNET) < 0) {
+        sys("write", STDERR, LOST, LOST.length - 1);
+        sys("exit_group", 70);
+      }
+    }
+  } finally {
+    closeFd(own);
+  }
+}
+
+/** `calls` may only make system calls, with arguments that exist already. */
+export const inNamespace = <T>(namespace: number, calls: () => T): T =>
+  window(() => sys("setns", namespace, CLONE.CLONE_NEWNET), "enter a network namespace", calls);
+
+/** A new namespace, of which nobody else knows, with `lo` down: a descriptor, close-on-exec, the caller's. */
+export function newNamespace(): number {
+  return check(
+    window(
+      () => sys("unshare", CLONE.CLONE_NEWNET),
+      "make a network namespace",
+      () => sys("openat", AT_FDCWD, OWN, O.O_RDONLY | O.O_CLOEXEC),
+    ),
+    "open the new network namespace",
+  );
+}
+
+/** A socket that belongs to the namespace; close-on-exec, the caller's. */
+export function socketIn(namespace: number, family: number, type: number, protocol: number): number {
+  const flags = type | SOCK.SOCK_CLOEXEC;
+  const fd = inNamespace(namespace, () => sys("socket", family, flags, protocol));
+  return check(fd, "open a socket in a network namespace");
+}
+
+export interface SysctlFile {
+  /** Below /proc/sys: `net/ipv6/conf/eth0/disable_ipv6`. */
+  path: string;
+  value: string;
+}
+
+/**
+ * Sets sysctls of the namespace, which /proc/sys shows to whoever is in it.
+ * @throws SystemError of the first that failed; those after it are not set
+ */
+export function writeSysctls(namespace: number, files: readonly SysctlFile[]): void {
+  const prepared = files.map(({ path, value }) => ({
+    path: cstring(`/proc/sys/${path}`),
+    value: new TextEncoder().encode(value),
+  }));
+  const flags = O.O_WRONLY | O.O_CLOEXEC | O.O_NOFOLLOW;
+  let done = 0;
+  const failed = inNamespace(namespace, () => {
+    for (; done < prepared.length; done++) {
+      const { path, value } = prepared[done]!;
+      const fd = sys("openat", AT_FDCWD, path, flags);
+      if (fd < 0) return fd;
+      const written = sys("write", fd, value, value.length);
+      sys("close", fd);
+      if (written < 0) return written;
+    }
+    return 0;
+  });
+  if (failed < 0) throw new SystemError(`set ${files[done]!.path} to ${files[done]!.value}`, -failed);
+}
+
+/** Gives the namespace a name that outlives its processes: a bind mount on a file, which is made. */
+export function pinNamespace(namespace: number, path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, "w", 0o600));
+  const source = cstring(`/proc/self/fd/${namespace}`);
+  check(sys("mount", source, cstring(path), 0, MS.MS_BIND, 0), `bind a network namespace to ${path}`);
+}
+
+/** Takes the name away, and the file; neither need be there. The namespace ends with its last process and socket. */
+export function unpinNamespace(path: string): void {
+  const target = cstring(path);
+  // One mount per turn: a name that was given twice has two.
+  for (;;) {
+    const result = sys("umount2", target, MNT.MNT_DETACH | MNT.UMOUNT_NOFOLLOW);
+    if (result === -ERRNO.EINVAL || result === -ERRNO.ENOENT) break;
+    check(result, `unmount ${path}`);
+  }
+  const result = sys("unlinkat", AT_FDCWD, target, 0);
+  if (result !== -ERRNO.ENOENT) check(result, `remove ${path}`);
+}
