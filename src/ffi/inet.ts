@@ -21,6 +21,7 @@ export const INET = {
   IP_PKTINFO: 8,
   IPV6_V6ONLY: 26,
   IPV6_RECVPKTINFO: 49,
+  TCP_NODELAY: 1,
   SOMAXCONN: 4096,
 } as const;
 

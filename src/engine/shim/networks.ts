@@ -2,9 +2,9 @@
  * What of networking outlives the daemon: names are answered, and host ports are held and forwarded. What the daemon
  * said of them is kept for a successor.
  */
-import { closeFd } from "../../ffi/libc.ts";
 import { EngineError } from "../errors.ts";
 import { Directory } from "../network/resolver/directory.ts";
+import { Resolver } from "../network/resolver/resolver.ts";
 import type { EndpointNames, HeldPort, SandboxNames, ShimNetworks } from "../network/types.ts";
 import { type Forwarder, PortHolder } from "./held-ports.ts";
 import { NetworkRecords } from "./network-records.ts";
@@ -19,13 +19,14 @@ export interface NamesSockets {
 export class Networks implements ShimNetworks {
   readonly #records: NetworkRecords;
   readonly #directory = new Directory();
+  readonly #resolver: Resolver;
   readonly #ports: PortHolder;
 
   constructor(execRoot: string, poller: Poller, warn: (message: string) => void) {
     this.#records = new NetworkRecords(execRoot);
     const forwarder: Forwarder = { known: async () => [], add: () => {}, remove: () => {} };
     this.#ports = new PortHolder(this.#records, forwarder, warn);
-    void poller;
+    this.#resolver = new Resolver(this.#directory, poller, warn);
   }
 
   /** Goes on with what a predecessor was told. */
@@ -36,12 +37,13 @@ export class Networks implements ShimNetworks {
   }
 
   /** Answers at these sockets, which it takes over, until `silence`. */
-  answer(_container: string, { udp = -1, tcp = -1 }: NamesSockets): void {
-    closeFd(udp);
-    closeFd(tcp);
+  answer(container: string, sockets: NamesSockets): void {
+    this.#resolver.serve(container, sockets);
   }
 
-  silence(_container: string): void {}
+  silence(container: string): void {
+    this.#resolver.stop(container);
+  }
 
   async putNames({ sandboxes = [], endpoints = [] }: Partial<AllNames>): Promise<void> {
     try {
