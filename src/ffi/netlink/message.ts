@@ -25,6 +25,8 @@ export interface Reply {
   type: number;
   flags: number;
   sequence: number;
+  /** Of an answer and of a notification, the socket that asked for it or made the change; 0: the kernel itself. */
+  port: number;
   /** Without the header. */
   body: Uint8Array;
 }
@@ -71,6 +73,7 @@ export function* decodeMessages(bytes: Uint8Array): Generator<Reply> {
       type: view.getUint16(at + 4, true),
       flags: view.getUint16(at + 6, true),
       sequence: view.getUint32(at + 8, true),
+      port: view.getUint32(at + 12, true),
       body: bytes.subarray(at + HEADER, at + length),
     };
     at += align(length);

@@ -133,14 +133,17 @@ export class Batch {
     );
   }
 
-  /** At its beginning. */
-  insertRule(chain: string, expressions: readonly Expression[], comment?: string): this {
-    return this.#add(
-      "NFT_MSG_NEWRULE",
-      NLM_F_CREATE,
-      `insert rule into chain ${chain}`,
-      ruleOf(chain, expressions, comment),
-    );
+  /** At its beginning, or before another rule. `compat`: it has matches of xtables in it. */
+  insertRule(
+    chain: string,
+    expressions: readonly Expression[],
+    { before, compat }: { before?: Uint8Array | undefined; compat?: boolean } = {},
+  ): this {
+    return this.#add("NFT_MSG_NEWRULE", NLM_F_CREATE, `insert rule into chain ${chain}`, [
+      ...ruleOf(chain, expressions),
+      ...(before === undefined ? [] : [attribute(NFTA_RULE.POSITION, before)]),
+      ...(compat ? [nested(NFTA_RULE.COMPAT, be32(1, 0), be32(2, 0))] : []),
+    ]);
   }
 
   /** `handle` as a dump tells it. */

@@ -14,7 +14,6 @@ import {
   NFPROTO,
   NFT_MSG,
   NFTA_CHAIN,
-  NFTA_GEN,
   NFTA_HOOK,
   NFTA_RULE,
   NFTA_TABLE,
@@ -50,21 +49,27 @@ export interface ListedRule {
   userdata: Uint8Array | undefined;
 }
 
-/** Who changed something, and whether a table went: see `Nftables.changes`. */
+/** A change of somebody's, or the end of a transaction. */
 export interface Change {
+  /** Of NFT_MSG. */
   message: number;
   family: Family | undefined;
   table: string;
-  /** Of the message that ends a transaction: the process that made it. */
-  pid?: number;
+  /** Of a chain, a rule; of a set or its elements, the set's. */
+  name: string;
+  /** Whose: compare with `Nftables.port`. */
+  port: number;
 }
 
 export class Nftables implements Disposable {
   readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
 
-  /** For its own use elsewhere: conntrack has the same socket. */
-  get socket(): NetlinkSocket {
-    return this.#socket;
+  /** By which notifications tell our own changes from those of others. */
+  readonly port: number;
+
+  constructor() {
+    const [reply] = this.#socket.request(get("NFT_MSG_GETGEN", ALL_FAMILIES, "read the generation"));
+    this.port = reply?.port ?? 0;
   }
 
   /**
@@ -90,12 +95,6 @@ export class Nftables implements Disposable {
         if (!(error instanceof NetlinkError) || !BUSY.includes(error.errno) || n === TRIES) throw error;
       }
     }
-  }
-
-  /** A number that every transaction of anybody's changes. */
-  generation(): number {
-    const [reply] = this.#socket.request(get("NFT_MSG_GETGEN", ALL_FAMILIES, "read the generation"));
-    return asBe32(attributesOf(reply)?.get(NFTA_GEN.ID));
   }
 
   tables(): ListedTable[] {
@@ -168,17 +167,17 @@ export class Nftables implements Disposable {
   }
 }
 
-const NFTA_GEN_PROC_PID = 2;
-
 /** What a notification says; undefined for those of other subsystems. */
 export function decodeChange(reply: Reply): Change | undefined {
   if ((reply.type & 0xff00) !== NFNL.NFNL_SUBSYS_NFTABLES) return undefined;
   const message = reply.type & 0xff;
   const attributes = attributesOf(reply)!;
-  if (message === NFT_MSG.NFT_MSG_NEWGEN) {
-    return { message, family: undefined, table: "", pid: asBe32(attributes.get(NFTA_GEN_PROC_PID)) };
-  }
-  return { message, family: familyOf(reply), table: asText(attributes.get(NFTA_TABLE.NAME)) };
+  const isChain = message === NFT_MSG.NFT_MSG_NEWCHAIN || message === NFT_MSG.NFT_MSG_DELCHAIN;
+  // The table comes first in all of them, then the chain or the set; a chain's own name is its third.
+  const name = asText(attributes.get(isChain ? NFTA_CHAIN.NAME : NFTA_RULE.CHAIN));
+  const { port } = reply;
+  if (message === NFT_MSG.NFT_MSG_NEWGEN) return { message, family: undefined, table: "", name: "", port };
+  return { message, family: familyOf(reply), table: asText(attributes.get(NFTA_TABLE.NAME)), name, port };
 }
 
 const bracket = (type: number): Message => ({

@@ -46,15 +46,23 @@ export const fib = (result: number, flags: number, word: number): Expression =>
 export const compare = (word: number, bytes: Uint8Array, not = false): Expression =>
   expression("cmp", be32(1, register(word)), be32(2, not ? 1 : 0), value(3, bytes));
 
-/** The register becomes itself and the mask. */
-export const mask = (word: number, bytes: Uint8Array): Expression =>
+/** What the register holds becomes packet metadata. */
+export const setMeta = (key: number, word: number): Expression =>
+  expression("meta", be32(2, key), be32(3, register(word)));
+
+/** The register becomes itself and the mask, with the bits of `flip` turned over. */
+export const mask = (
+  word: number,
+  bytes: Uint8Array,
+  flip: Uint8Array = new Uint8Array(bytes.length),
+): Expression =>
   expression(
     "bitwise",
     be32(1, register(word)),
     be32(2, register(word)),
     be32(3, bytes.length),
     value(4, bytes),
-    value(5, new Uint8Array(bytes.length)),
+    value(5, flip),
   );
 
 export interface LookUp {
@@ -90,6 +98,13 @@ export const jump = (chain: string): Expression => decide("jump", chain);
 export const goTo = (chain: string): Expression => decide("goto", chain);
 
 export const counter = (): Expression => expression("counter");
+
+/** iptables' `-m comment`, so that its programs show it: 256 bytes. Needs a kernel with xtables' matches for nf_tables. */
+export function xtComment(comment: string): Expression {
+  const info = new Uint8Array(256);
+  info.set(new TextEncoder().encode(comment).subarray(0, 255));
+  return expression("match", text(1, "comment"), be32(2, 0), attribute(3, info));
+}
 
 export const masquerade = (): Expression => expression("masq");
 

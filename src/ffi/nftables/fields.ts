@@ -14,6 +14,7 @@ import {
   meta,
   nat,
   payload,
+  setMeta,
   words,
 } from "./expressions.ts";
 import { CT, CT_STATE, FIB, IPS_DST_NAT, META, NFPROTO, PAYLOAD_BASE } from "./flags.ts";
@@ -69,6 +70,9 @@ export const etherType = (ip: Ip): Expression[] => [
   meta(META.protocol, 0),
   compare(0, new Uint8Array(ip.family === NFPROTO.ip ? [0x08, 0x00] : [0x86, 0xdd])),
 ];
+
+/** In a bridge table. */
+export const isArp = (): Expression[] => [meta(META.protocol, 0), compare(0, new Uint8Array([0x08, 0x06]))];
 
 export const is = (field: Field, value: Uint8Array): Expression[] => [field.load(0), compare(0, value)];
 
@@ -133,6 +137,20 @@ export const established = (): Expression[] => bits(ct(CT.state, 0), CT_STATE.es
 
 /** `ct status dnat`: the connection's destination was changed. */
 export const destinationChanged = (): Expression[] => bits(ct(CT.status, 0), IPS_DST_NAT);
+
+/** `meta mark set meta mark | BIT` */
+export const markBit = (bit: number): Expression[] => [
+  meta(META.mark, 0),
+  mask(0, little(~bit), little(bit)),
+  setMeta(META.mark, 0),
+];
+
+/** `meta mark & BIT == BIT` */
+export const isMarked = (bit: number): Expression[] => [
+  meta(META.mark, 0),
+  mask(0, little(bit)),
+  compare(0, little(bit)),
+];
 
 /** `fib daddr type local` */
 export const toThisHost = (): Expression[] => [

@@ -46,7 +46,7 @@ export const PRIORITY = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 } as c
 export const VERDICT = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
 export type Verdict = "drop" | "accept" | "return";
 
-export const META = { protocol: 1, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
+export const META = { protocol: 1, mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 export const PAYLOAD_BASE = { link: 0, network: 1, transport: 2 } as const;
 export const CT = { state: 0, status: 2 } as const;
 /** Bits of `ct state` and `ct status`. */
@@ -71,7 +71,15 @@ export const NFTA_CHAIN = {
   USERDATA: 12,
 } as const;
 export const NFTA_HOOK = { HOOKNUM: 1, PRIORITY: 2 } as const;
-export const NFTA_RULE = { TABLE: 1, CHAIN: 2, HANDLE: 3, EXPRESSIONS: 4, POSITION: 6, USERDATA: 7 } as const;
+export const NFTA_RULE = {
+  TABLE: 1,
+  CHAIN: 2,
+  HANDLE: 3,
+  EXPRESSIONS: 4,
+  COMPAT: 5,
+  POSITION: 6,
+  USERDATA: 7,
+} as const;
 export const NFTA_SET = {
   TABLE: 1,
   NAME: 2,

@@ -93,15 +93,15 @@ describe("messages", () => {
       text(1, "Invalid MTU"),
       u32(2, 36),
     ]);
-    expect(decodeAcknowledgement({ type: 2, flags: 0x300, sequence: 1, body })).toEqual({
+    expect(decodeAcknowledgement({ type: 2, flags: 0x300, sequence: 1, port: 0, body })).toEqual({
       errno: 22,
       reason: "Invalid MTU",
       offset: 36,
     });
     const whole = concatenate([body.subarray(0, 4), u32(0, 0).subarray(0, 0), header, text(1, "no")]);
     whole[4] = 16;
-    expect(decodeAcknowledgement({ type: 2, flags: 0x200, sequence: 1, body: whole }).reason).toBe("no");
-    expect(decodeAcknowledgement({ type: 2, flags: 0x100, sequence: 1, body: body.subarray(0, 20) })).toEqual(
+    expect(decodeAcknowledgement({ type: 2, flags: 0x200, sequence: 1, port: 0, body: whole }).reason).toBe("no");
+    expect(decodeAcknowledgement({ type: 2, flags: 0x100, sequence: 1, port: 0, body: body.subarray(0, 20) })).toEqual(
       {
         errno: 22,
         reason: "",
