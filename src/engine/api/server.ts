@@ -6,6 +6,7 @@
  * `Bun.serve` neither gives a connection away nor keeps one half open.
  */
 import type { Socket, TLSOptions } from "bun";
+import { Rest } from "../rest.ts";
 import { type Api, HttpConnection } from "./http/connection.ts";
 import { Wire } from "./http/wire.ts";
 
@@ -25,10 +26,12 @@ interface Served {
 export class ApiServer {
   readonly #api: Api;
   readonly #clients = new Set<Served>();
+  readonly #rest: Rest;
   #listener: { stop(force?: boolean): void; port?: number } | undefined;
 
-  constructor(api: Api) {
+  constructor(api: Api, rest = new Rest()) {
     this.#api = api;
+    this.#rest = rest;
   }
 
   /** The TCP port. */
@@ -56,6 +59,7 @@ export class ApiServer {
           else socket.terminate();
         },
         data: (socket: Socket<Served>, bytes: Buffer) => {
+          this.#rest.stir();
           if (socket.data.trusted) socket.data.http.received(bytes);
           else socket.terminate();
         },
@@ -80,6 +84,7 @@ export class ApiServer {
 
   #gone(client: Served | undefined): void {
     if (client === undefined) return;
+    this.#rest.stir();
     this.#clients.delete(client);
     client.http.closed();
   }

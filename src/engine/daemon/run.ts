@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createApi } from "../api/app.ts";
 import { type Api, ApiServer } from "../api/server.ts";
+import { Rest } from "../rest.ts";
 import { dataPaths } from "../store/paths.ts";
 import { VERSION } from "../version.ts";
 import { mergeConfigFile } from "./config-file.ts";
@@ -38,12 +39,13 @@ export async function runDaemon(line: CommandLine, config: DaemonConfig): Promis
   const undo: (() => void)[] = [() => removePidfile(config.pidfile)];
   try {
     const ready = Promise.withResolvers<Api>();
+    const rest = new Rest();
     ready.promise.catch(() => {});
     const listening = await listenAll({
       config,
       plainTcpMeant: line.given.has("tls") || line.given.has("tlsverify"),
       inherited,
-      makeServer: () => new ApiServer(waitingApi(ready.promise)),
+      makeServer: () => new ApiServer(waitingApi(ready.promise), rest),
       log,
     });
     undo.push(() => closeAll(listening));
@@ -54,6 +56,7 @@ export async function runDaemon(line: CommandLine, config: DaemonConfig): Promis
     for (const { address } of listening)
       log.info(`API listen on ${address.kind === "unix" ? address.path : address.text}`);
     notify("READY=1");
+    rest.stir();
     await untilEnd(line, current, log);
     notify("STOPPING=1");
     closeAll(listening);

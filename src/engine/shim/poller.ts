@@ -3,13 +3,12 @@
  * when all is quiet the waker (waker.ts) waits in its place.
  */
 import { EPOLL, Epoll } from "../../ffi/poll.ts";
+import { Rest } from "../rest.ts";
 import { startStage } from "../runtime/stage.ts";
 import { wakerPlan } from "./waker.ts";
 
 export type Ready = (events: number) => void;
 
-/** After so long without work, what it left in memory is given back: an idle shim is to be small. */
-const QUIET_MS = 1000;
 /** Pause between two looks at streams that only trickle, so that a writer of short lines fills its pipe meanwhile. */
 const TRICKLE_PAUSE_MS = 1;
 /** So many quick looks in a row that found little are a trickle. */
@@ -22,7 +21,7 @@ export class Poller {
   #awake = false;
   #looks = 0;
   #closed = false;
-  #tidy: ReturnType<typeof setTimeout> | undefined;
+  readonly #rest = new Rest();
 
   /** Starts the waker, again if somebody killed it. */
   async start(): Promise<void> {
@@ -50,13 +49,12 @@ export class Poller {
 
   /** After other work than reading. */
   tidyWhenQuiet(): void {
-    clearTimeout(this.#tidy);
-    if (!this.#closed && !this.#awake) this.#tidy = setTimeout(() => Bun.gc(true), QUIET_MS);
+    if (!this.#awake) this.#rest.stir();
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#tidy);
+    this.#rest.close();
     this.#waker?.end();
   }
 
@@ -64,7 +62,7 @@ export class Poller {
     // A new waker's first byte may come while we look: our answer to it comes when all is quiet.
     if (this.#awake) return;
     this.#awake = true;
-    clearTimeout(this.#tidy);
+    this.#rest.wake();
     this.#looks = 0;
     this.#look();
   }

@@ -94,6 +94,7 @@ export class Supervisor {
     if (first !== undefined) await this.#takeBack(first, mine(first.id));
     this.#journal.done();
     await Promise.all(others.map((record) => this.#takeBack(record, undefined)));
+    this.#poller.tidyWhenQuiet();
   }
 
   async #takeBack(record: LaunchRecord, unfinished: Unfinished | undefined): Promise<void> {

@@ -1,0 +1,20 @@
+import { expect, test } from "bun:test";
+import { readFileSync, readlinkSync } from "node:fs";
+import { releaseCode } from "../../../src/ffi/memory.ts";
+
+/** KiB of this program's code that are mapped into this process. */
+function mappedCode(): number {
+  const program = readlinkSync("/proc/self/exe");
+  const mappings = readFileSync("/proc/self/smaps", "utf8").split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+  const code = mappings.filter((text) => / r-xp /.test(text) && text.split("\n")[0]!.endsWith(program));
+  return code.reduce((sum, text) => sum + Number(/^Rss:\s+(\d+)/m.exec(text)![1]), 0);
+}
+
+test("released code is not mapped until it is executed again", () => {
+  const before = mappedCode();
+  releaseCode();
+  const after = mappedCode();
+  expect(before).toBeGreaterThan(10_000);
+  // Reading it has executed some of it.
+  expect(after).toBeLessThan(before / 2);
+});
