@@ -106,14 +106,21 @@ export interface Wiring {
   removeNetwork(network: NetworkRecord): Promise<void>;
   /** A new namespace with `lo` up, and its redirect of names when asked for. */
   createSandbox(sandbox: SandboxRecord): Promise<void>;
+  /** Before `detach` where both go: the kernel then takes the links away by itself, and nobody waits for it. */
   removeSandbox(sandbox: Pick<SandboxRecord, "path">): Promise<void>;
   /** The paths that are there, claimed or not: for the sweep at start. */
   sandboxes(): string[];
   /** The link inside, with addresses, routes of its own, neighbours announced; not the default route. */
   attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
-  /** May be after the namespace is gone. */
+  /**
+   * At once carries nothing more. From a namespace that stays, resolves when the link is gone; after `removeSandbox` it goes
+   * with its namespace, a moment later.
+   */
   detach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
-  /** Replaces the default routes by those of the endpoints that are said to give them; none: none. */
+  /**
+   * Replaces the default routes by those of the endpoints that are said to give them; none: none. One without a gateway
+   * (ipvlan in l3) is reached on its link, and so is everything.
+   */
   setDefaultRoutes(
     sandbox: SandboxRecord,
     of: { four?: EndpointRecord; six?: EndpointRecord },
@@ -124,6 +131,10 @@ export interface Wiring {
   ownerOf(link: string): "ours" | "other" | undefined;
   /** The addresses of a link of the host, with their prefix lengths; for a bridge that the user made. */
   addressesOf(link: string): string[];
+  /** Links of the host that are ours, claimed or not: bridges, parents, veth ends. For the sweep at start. */
+  links(): string[];
+  /** Whatever it is; it need not be there. */
+  removeLink(name: string): Promise<void>;
 }
 
 /** What the firewall needs to know of a bridge network. */
@@ -152,6 +163,8 @@ export interface FirewallFamily {
 export interface FirewallEndpoint {
   id: string;
   network: string;
+  /** The veth's end on the host, which containers that are kept apart (`icc`) are known by. */
+  hostLink?: string;
   ipv4?: string;
   ipv6?: string;
   /** Those that the kernel forwards. */
@@ -163,6 +176,10 @@ export interface FirewallEndpoint {
 /** Packets (firewall/): nf_tables or iptables. Puts replace what was put for the same id. */
 export interface Firewall {
   readonly backend: "nftables" | "iptables" | "none";
+  /**
+   * The bridge is there. Also makes the host forward (`--ip-forward`), but only once its rules keep the rest of the host
+   * from being a router by that; `close(false)` puts it back.
+   */
   putNetwork(network: FirewallNetwork): Promise<void>;
   removeNetwork(id: string): Promise<void>;
   putEndpoint(endpoint: FirewallEndpoint): Promise<void>;

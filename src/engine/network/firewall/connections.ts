@@ -1,0 +1,75 @@
+/** Connections that end, or are looked at anew, when a container's ports or addresses change. */
+import { type Connections, forgetConnections } from "../../../ffi/netlink/conntrack.ts";
+import { NETLINK } from "../../../ffi/netlink/flags.ts";
+import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import type { FirewallEndpoint, PortBinding } from "../types.ts";
+
+const familyOf = (address: string): 4 | 6 => (address.includes(":") ? 6 : 4);
+const isAny = (address: string): boolean => address === "0.0.0.0" || address === "::";
+const same = (a: PortBinding, b: PortBinding): boolean =>
+  a.protocol === b.protocol &&
+  a.hostPort === b.hostPort &&
+  a.hostIp === b.hostIp &&
+  a.containerPort === b.containerPort;
+
+/** What was sent to a port before it was published (or by another) is remembered as the host's own. Not so TCP: it begins anew. */
+function toNewPort({ protocol, hostIp, hostPort }: PortBinding): Connections {
+  const destination = isAny(hostIp) ? {} : { destination: hostIp };
+  return { family: familyOf(hostIp), original: { protocol, destinationPort: hostPort, ...destination } };
+}
+
+/** Through the kernel: ts-proxy's connections are sockets, and end with it. */
+function throughOldPort(port: PortBinding, address: string): Connections {
+  const { protocol, hostPort, containerPort } = port;
+  return {
+    family: familyOf(address),
+    original: { protocol, destinationPort: hostPort },
+    reply: { source: address, protocol, sourcePort: containerPort },
+  };
+}
+
+/** Which connections change with an endpoint; `undefined` for one that was not there, or is gone. */
+export function changedConnections(
+  before: FirewallEndpoint | undefined,
+  after: FirewallEndpoint | undefined,
+): Connections[] {
+  const had = before?.ports ?? [];
+  const has = after?.ports ?? [];
+  const changed: Connections[] = [];
+  for (const port of has) {
+    if (port.hostPort === 0 || port.protocol === "tcp" || had.some((other) => same(port, other))) continue;
+    changed.push(toNewPort(port));
+  }
+  for (const port of had) {
+    const address = port.hostIp.includes(":") ? before?.ipv6 : before?.ipv4;
+    if (port.hostPort === 0 || address === undefined || has.some((other) => same(port, other))) continue;
+    changed.push(throughOldPort(port, address));
+  }
+  for (const name of ["ipv4", "ipv6"] as const) {
+    const address = before?.[name];
+    if (address === undefined || address === after?.[name]) continue;
+    // The address may soon be another container's.
+    const family = familyOf(address);
+    changed.push({ family, original: { source: address } }, { family, reply: { source: address } });
+  }
+  return changed;
+}
+
+export class Conntrack implements Disposable {
+  readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
+
+  /** As far as the kernel tracks connections at all. */
+  forget(connections: readonly Connections[], warn: (message: string) => void): void {
+    for (const some of connections) {
+      try {
+        this.#socket.request(forgetConnections(some));
+      } catch (error) {
+        warn((error as Error).message);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * The firewall by nf_tables. Every change is one transaction of the few elements or rules that it is about; when the
+ * kernel refuses it, because somebody has changed what is ours, all is rebuilt instead.
+ */
+import { Batch } from "../../../../ffi/nftables/batch.ts";
+import { type Change, Nftables } from "../../../../ffi/nftables/connection.ts";
+import { NFT_MSG } from "../../../../ffi/nftables/flags.ts";
+import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts";
+import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../types.ts";
+import { Conntrack, changedConnections } from "../connections.ts";
+import { closedLinks, enableForwarding, enableLoopback } from "../forwarding.ts";
+import type { FirewallOptions } from "../options.ts";
+import { FirewallState, routeLocalnet } from "../state.ts";
+import { Sysctls } from "../sysctl.ts";
+import { type Elements, endpointElements } from "./elements.ts";
+import { addAccepts, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
+import { FOREIGN_BRIDGES, networkChains, tableName, USER_CHAIN } from "./names.ts";
+import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
+import { addElements, addLinks, deleteElements, rebuild, remove } from "./table.ts";
+
+/** Changes of others come in bursts: iptables-restore, a reload of firewalld. */
+const SETTLE_MS = 100;
+/** Somebody may flush again and again; not for every time is there a rebuild. */
+const LOST_AGAIN_MS = 1000;
+
+export async function openNftables(options: FirewallOptions): Promise<NftablesFirewall> {
+  const firewall = new NftablesFirewall(options);
+  await firewall.watch();
+  return firewall;
+}
+
+export class NftablesFirewall implements Firewall {
+  readonly backend = "nftables";
+  readonly #options: FirewallOptions;
+  readonly #table: string;
+  readonly #nftables = new Nftables();
+  readonly #conntrack = new Conntrack();
+  readonly #sysctls: Sysctls;
+  readonly #state = new FirewallState();
+  #foreign: Foreign = { userChains: [], bridges: [], warnings: [] };
+  #warned = new Set<string>();
+  /** The tables are there. */
+  #made = false;
+  #closed = false;
+  #monitor: Monitor | undefined;
+  #repair: ReturnType<typeof setTimeout> | undefined;
+  #look: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: FirewallOptions) {
+    this.#options = options;
+    this.#table = tableName(options.engineId);
+    this.#sysctls = new Sysctls(`${options.execRoot}/sysctls.json`);
+  }
+
+  async watch(): Promise<void> {
+    const lost = () => {
+      if (this.#closed) return;
+      setTimeout(() => void this.watch().then(() => this.#rebuildLater()), LOST_AGAIN_MS);
+    };
+    this.#monitor = await watchNftables((change) => this.#changed(change), lost);
+    if (this.#closed) this.#monitor.close();
+  }
+
+  async putNetwork(network: FirewallNetwork): Promise<void> {
+    const known = this.#state.networks.has(network.id);
+    this.#state.networks.set(network.id, network);
+    const first = !this.#made || !network.icc || known;
+    const closed = this.#closedLinks();
+    if (first || closed.length > 0) this.#rebuild();
+    else this.#commit(this.#networkBatch(network));
+    this.#settings(network, closed);
+  }
+
+  async removeNetwork(id: string): Promise<void> {
+    const network = this.#state.networks.get(id);
+    if (!network) return;
+    const endpoints = this.#state.endpointsOf(id);
+    this.#state.networks.delete(id);
+    for (const endpoint of endpoints) this.#state.endpoints.delete(endpoint.id);
+    const batches = this.#batches();
+    for (const endpoint of endpoints) deleteElements(endpointElements(endpoint, network), batches);
+    const { inet } = batches;
+    for (const [map, element] of jumpElements(network)) inet.deleteElements(map, [element]);
+    const chains = Object.values(networkChains(network.bridge));
+    for (const chain of chains) inet.flushChain(chain);
+    for (const chain of chains) inet.deleteChain(chain);
+    if (!network.icc) this.#rebuild();
+    else this.#commit(batches);
+    this.#sysctls.restore(routeLocalnet(network.bridge));
+    for (const endpoint of endpoints) this.#forget(endpoint, undefined);
+  }
+
+  async putEndpoint(endpoint: FirewallEndpoint): Promise<void> {
+    const before = this.#state.endpoints.get(endpoint.id);
+    this.#state.endpoints.set(endpoint.id, endpoint);
+    const network = this.#state.networkOf(endpoint);
+    if (!network) return;
+    this.#exchange(before && endpointElements(before, network), endpointElements(endpoint, network));
+    this.#forget(before, endpoint);
+  }
+
+  async removeEndpoint(id: string): Promise<void> {
+    const endpoint = this.#state.endpoints.get(id);
+    if (!endpoint) return;
+    this.#state.endpoints.delete(id);
+    const network = this.#state.networkOf(endpoint);
+    if (network) this.#exchange(endpointElements(endpoint, network), undefined);
+    this.#forget(endpoint, undefined);
+  }
+
+  async sync(networks: FirewallNetwork[], endpoints: FirewallEndpoint[]): Promise<void> {
+    this.#state.replace(networks, endpoints);
+    if (networks.length === 0) {
+      this.#takeAway();
+      return;
+    }
+    const closed = this.#closedLinks();
+    this.#inspect();
+    this.#rebuild();
+    for (const network of networks) this.#settings(network, closed);
+  }
+
+  warnings(): string[] {
+    return this.#made ? this.#foreign.warnings : [];
+  }
+
+  async close(keep: boolean): Promise<void> {
+    this.#closed = true;
+    this.#monitor?.close();
+    clearTimeout(this.#repair);
+    clearTimeout(this.#look);
+    if (!keep) {
+      this.#takeAway();
+      this.#sysctls.restoreAll();
+    }
+    this.#conntrack[Symbol.dispose]();
+    this.#nftables[Symbol.dispose]();
+  }
+
+  #batches(): { inet: Batch; bridge: Batch } {
+    return { inet: new Batch("inet", this.#table), bridge: new Batch("bridge", this.#table) };
+  }
+
+  #networkBatch(network: FirewallNetwork): { inet: Batch; bridge: Batch } {
+    const batches = this.#batches();
+    addNetworkChains(batches.inet, network);
+    addNetworkRules(batches.inet, network);
+    for (const [map, element] of jumpElements(network)) batches.inet.addElements(map, [element]);
+    for (const endpoint of this.#state.endpointsOf(network.id)) {
+      addElements(endpointElements(endpoint, network), batches);
+    }
+    return batches;
+  }
+
+  /** From one set of elements to another, without a moment in which what is in both is not there. */
+  #exchange(before: Elements | undefined, after: Elements | undefined): void {
+    const same = (a: Elements, b: Elements | undefined): Elements =>
+      new Map(
+        [...a].filter(([key, { element }]) => !equal(element.value, b?.get(key)?.element.value, b?.has(key))),
+      );
+    const batches = this.#batches();
+    if (before) deleteElements(same(before, after), batches);
+    if (after) addElements(same(after, before), batches);
+    this.#commit(batches);
+  }
+
+  #commit({ inet, bridge }: { inet: Batch; bridge: Batch }): void {
+    if (!this.#made) {
+      this.#rebuild();
+      return;
+    }
+    try {
+      this.#nftables.commit(inet, bridge);
+    } catch {
+      // Not what we left: all of it anew, and if that fails too, that is the error.
+      this.#rebuild();
+    }
+  }
+
+  #rebuild(): void {
+    if (!this.#made) this.#inspect();
+    const wanted = {
+      state: this.#state,
+      closedLinks: this.#closedLinks(),
+      foreignBridges: this.#foreign.bridges,
+      proxyLoopback: this.#options.proxyLoopback,
+      mark: this.#foreign.userChains.length > 0,
+    };
+    try {
+      this.#nftables.commit(...rebuild(this.#nftables, this.#table, wanted));
+    } catch {
+      // A table of that name with other things in it, of another version of ours perhaps: from nothing.
+      this.#nftables.commit(new Batch("inet", this.#table).addTable().deleteTable());
+      this.#nftables.commit(...rebuild(this.#nftables, this.#table, wanted));
+    }
+    this.#made = true;
+    this.#accept();
+  }
+
+  #takeAway(): void {
+    removeAccepts(this.#nftables, this.#table);
+    this.#nftables.commit(...remove(this.#nftables, this.#table));
+    this.#made = false;
+  }
+
+  #closedLinks(): string[] {
+    return this.#options.ipForward ? closedLinks(this.#sysctls, this.#state.networks) : [];
+  }
+
+  #settings(network: FirewallNetwork, closed: readonly string[]): void {
+    if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], closed);
+    if (!this.#options.proxyLoopback) enableLoopback(this.#sysctls, network);
+  }
+
+  #forget(before: FirewallEndpoint | undefined, after: FirewallEndpoint | undefined): void {
+    this.#conntrack.forget(changedConnections(before, after), this.#options.warn);
+  }
+
+  #inspect(): void {
+    this.#foreign = inspectForeign(this.#nftables, this.#table);
+    for (const warning of this.#foreign.warnings) {
+      if (!this.#warned.has(warning)) this.#options.warn(warning);
+      this.#warned.add(warning);
+    }
+  }
+
+  #accept(): void {
+    try {
+      addAccepts(this.#nftables, this.#foreign, this.#table);
+    } catch (error) {
+      this.#options.warn(`let containers' packets through DOCKER-USER: ${(error as Error).message}`);
+    }
+  }
+
+  /** What others do to our table is undone; what they do elsewhere may ask for something of us. */
+  #changed({ message, family, table, name, port }: Change): void {
+    if (port === this.#nftables.port || message === NFT_MSG.NFT_MSG_NEWGEN || !this.#made) return;
+    if (table === this.#table && (family === "inet" || family === "bridge")) {
+      if (name !== USER_CHAIN || message === NFT_MSG.NFT_MSG_DELCHAIN) this.#rebuildLater();
+    } else if (message <= NFT_MSG.NFT_MSG_DELRULE) {
+      this.#lookLater();
+    }
+  }
+
+  #rebuildLater(): void {
+    this.#repair ??= setTimeout(() => {
+      this.#repair = undefined;
+      if (this.#closed || !this.#made) return;
+      this.#attempt("repair the firewall", () => {
+        this.#inspect();
+        this.#rebuild();
+      });
+    }, SETTLE_MS);
+  }
+
+  #lookLater(): void {
+    this.#look ??= setTimeout(() => {
+      this.#look = undefined;
+      if (this.#closed || !this.#made) return;
+      this.#attempt("look at the host's firewall", () => this.#followForeign());
+    }, SETTLE_MS);
+  }
+
+  #followForeign(): void {
+    const before = this.#foreign;
+    this.#inspect();
+    const { bridges, userChains } = this.#foreign;
+    if (before.userChains.length > 0 !== userChains.length > 0) {
+      this.#rebuild();
+      return;
+    }
+    if (before.bridges.join() !== bridges.join()) {
+      const batch = new Batch("inet", this.#table).flushSet(FOREIGN_BRIDGES);
+      addLinks(batch, FOREIGN_BRIDGES, bridges);
+      this.#commit({ ...this.#batches(), inet: batch });
+    }
+    this.#accept();
+  }
+
+  #attempt(what: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.warn(`${what}: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** Whether a key is there with the same value. */
+function equal(a: unknown, b: unknown, there: boolean | undefined): boolean {
+  if (!there) return false;
+  if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.from(a).equals(b);
+  return a === b;
+}

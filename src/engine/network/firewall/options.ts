@@ -1,0 +1,11 @@
+export interface FirewallOptions {
+  /** Of the data root: tells its rules from those of another. */
+  engineId: string;
+  /** On tmpfs: what has to be put back is remembered here. */
+  execRoot: string;
+  /** `--ip-forward`: make this host forward. */
+  ipForward: boolean;
+  /** `--userland-proxy`: the host's 127.0.0.1 is ts-proxy's alone. Otherwise the kernel forwards it. */
+  proxyLoopback: boolean;
+  warn(message: string): void;
+}
