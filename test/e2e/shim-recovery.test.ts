@@ -132,6 +132,29 @@ describe("a killed shim", () => {
   });
 });
 
+describe("a shim that is killed while it is connected to", () => {
+  test("is succeeded at once", async () => {
+    shim.close();
+    process.kill(harness.shimPid(), "SIGKILL");
+    await until(() => harness.shimPid() === 0, "the end of the first shim");
+    const path = join(harness.execRoot, "shim.sock");
+    rmSync(path);
+    // It listens, and accepts nobody.
+    const deaf = Bun.spawn(
+      [process.execPath, "-e", `Bun.listen({ unix: "${path}", socket: { data() {} } }); Bun.sleepSync(60_000)`],
+      { stdio: ["ignore", "inherit", "inherit"] },
+    );
+    await until(() => existsSync(path), "the socket");
+    const connecting = harness.connect();
+    deaf.kill("SIGKILL");
+    while (alive(deaf.pid)) Bun.sleepSync(1);
+    const start = performance.now();
+    shim = await connecting;
+    expect(performance.now() - start).toBeLessThan(1000);
+    expect(await shim.list()).toEqual([]);
+  });
+});
+
 describe("a shim of another build", () => {
   test("is replaced, and no line is lost", async () => {
     const id = await harness.launch(shim, ["seq", "1", "1000000"]);

@@ -26,6 +26,8 @@ const START_TIMEOUT_MS = 20_000;
 const RETRY_MS = 10;
 /** A shim that dies of one request so often dies of that request. */
 const MAX_ATTEMPTS = 5;
+/** Nobody listens; or one still did who was being killed, and what waited to be accepted was reset. */
+const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 /** How long a service manager has to start the next shim, before the daemon does it. */
 const SERVICE_PATIENCE_MS = 700;
 
@@ -162,9 +164,8 @@ class Client implements ShimClient {
         started = undefined;
         if (this.#service) serviceUntil = performance.now() + SERVICE_PATIENCE_MS;
       } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code;
-        const absent = code === "ENOENT" || code === "ECONNREFUSED" || error instanceof ConnectionLost;
-        if (!absent) throw error;
+        if (!(error instanceof ConnectionLost) && !ABSENT.has((error as NodeJS.ErrnoException).code))
+          throw error;
       }
       // One that did not come up is tried again, not too often; why is told once the time is over.
       const waits = performance.now() < serviceUntil || shimExists(this.#options.execRoot);
