@@ -168,6 +168,20 @@ export interface EndpointConfig {
   MacAddress?: string;
 }
 
+/** One network of a container, as stored: what was asked for, and what stays known after it ran. */
+export interface EndpointSettings {
+  IPAMConfig: { IPv4Address?: string; IPv6Address?: string; LinkLocalIPs?: string[] } | null;
+  Links: string[] | null;
+  Aliases: string[] | null;
+  DriverOpts: Record<string, string> | null;
+  GwPriority: number;
+  /** Empty until it was first in the network; from then on that one is meant, not another of the same name. */
+  NetworkID: string;
+  /** As asked for; empty: any. */
+  MacAddress: string;
+  DNSNames: string[] | null;
+}
+
 export interface NetworkingConfig {
   EndpointsConfig?: Record<string, EndpointConfig | null> | null;
 }

@@ -1,6 +1,6 @@
 /** A container as the engine keeps it. */
 import type { Descriptor } from "../image/types.ts";
-import type { ContainerConfig, HostConfig } from "./config.ts";
+import type { ContainerConfig, EndpointSettings, HostConfig } from "./config.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { ContainerState } from "./state.ts";
 
@@ -21,6 +21,8 @@ export interface ContainerRecord {
     variant?: string;
   };
   mounts: MountPoint[];
+  /** By name; absent in rows of builds that had one network alone: the one of the network mode. */
+  networks?: Record<string, EndpointSettings>;
 }
 
 export class Container {

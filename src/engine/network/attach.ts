@@ -1,0 +1,213 @@
+/** A container's networks while it starts and ends. */
+import type { Container } from "../container/container.ts";
+import { emit, type NetworkContext } from "./context.ts";
+import {
+  chooseRoutes,
+  hasSandbox,
+  namesPorts,
+  planEndpoints,
+  releaseAddresses,
+  type Wanted,
+  wantedOf,
+} from "./endpoints.ts";
+import { type EtcFiles, writeFiles } from "./files.ts";
+import { firewallView, updateChildren } from "./links.ts";
+import { make } from "./make.ts";
+import { answersNames, endpointNames, sandboxNames } from "./names-view.ts";
+import { publish, requestsOf } from "./publish.ts";
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from "./types.ts";
+
+/** What a launch needs of it. */
+export interface Attached {
+  /** Absent where the container has a namespace of nobody's making, or the host's. */
+  netns?: string;
+  names?: { udp: number; tcp: number };
+}
+
+/** Rows, links, routes, ports, rules, names and files of a container that is about to start: all, or none. */
+export async function attach(ctx: NetworkContext, container: Container, files: EtcFiles): Promise<Attached> {
+  await ctx.leaving.get(container.id);
+  // What could not be taken away when it ended.
+  const stale = ctx.store.of(container.id);
+  if (stale.length > 0) await clean(ctx, container, stale, ctx.store.sandbox(container.id));
+  const wanted = wantedOf(ctx, container);
+  await Promise.all(wanted.map(({ network }) => make(ctx, network)));
+  const endpoints = await planOrWait(ctx, container, wanted);
+  const networks = new Map(wanted.map(({ network }) => [network.id, network]));
+  const sandbox = wanted.some(({ network }) => hasSandbox(network))
+    ? newSandbox(ctx, container.id)
+    : undefined;
+  ctx.store.put(endpoints, sandbox);
+  try {
+    const conf = writeFiles(ctx, container, files, endpoints);
+    if (sandbox) {
+      await wire(ctx, container, sandbox, endpoints);
+      await publishAll(ctx, container, endpoints);
+      for (const endpoint of endpoints) {
+        const network = networks.get(endpoint.network)!;
+        if (network.driver === "bridge")
+          await ctx.firewall.putEndpoint(firewallView(ctx, container, endpoint));
+      }
+      await updateChildren(ctx, container);
+      if (wanted.some(({ network }) => answersNames(network))) {
+        await ctx.names.putNames({
+          sandboxes: [sandboxNames(ctx, container, sandbox.path, endpoints, conf)],
+          endpoints: endpoints.flatMap((endpoint) => endpointNames(ctx, container, endpoint) ?? []),
+        });
+      }
+    }
+  } catch (error) {
+    await clean(ctx, container, endpoints, sandbox);
+    throw error;
+  }
+  for (const endpoint of endpoints) {
+    emit(ctx, networks.get(endpoint.network)!, "connect", { container: container.id });
+  }
+  return sandbox ? { netns: sandbox.path, ...(sandbox.names && { names: sandbox.names }) } : {};
+}
+
+/** What another container is just giving back may be what is missing. */
+export async function planOrWait(
+  ctx: NetworkContext,
+  container: Container,
+  wanted: readonly Wanted[],
+  names: readonly string[] = [],
+): Promise<EndpointRecord[]> {
+  try {
+    return planEndpoints(ctx, container, wanted, names);
+  } catch (error) {
+    if (ctx.leaving.size === 0) throw error;
+    await Promise.all(ctx.leaving.values());
+    return planEndpoints(ctx, container, wanted, names);
+  }
+}
+
+function newSandbox(ctx: NetworkContext, id: string): SandboxRecord {
+  return { id, path: `${ctx.execRoot}/netns/${id.slice(0, 12)}`, names: namesPorts() };
+}
+
+/** Port 53 is redirected only where there is somebody to answer. */
+export function wiringView(
+  ctx: NetworkContext,
+  sandbox: SandboxRecord,
+  endpoints: readonly EndpointRecord[],
+): SandboxRecord {
+  const answers = endpoints.some(({ network }) => {
+    const record = ctx.store.network(network);
+    return record !== undefined && answersNames(record);
+  });
+  return answers ? sandbox : { id: sandbox.id, path: sandbox.path };
+}
+
+async function wire(
+  ctx: NetworkContext,
+  container: Container,
+  sandbox: SandboxRecord,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  const view = wiringView(ctx, sandbox, endpoints);
+  await ctx.wiring.createSandbox(view);
+  for (const endpoint of endpoints) {
+    const network = ctx.store.network(endpoint.network)!;
+    if (hasSandbox(network)) await ctx.wiring.attach(view, network, endpoint);
+  }
+  const routes = chooseRoutes(ctx, container, endpoints);
+  markRoutes(endpoints, routes);
+  await ctx.wiring.setDefaultRoutes(view, routes);
+}
+
+export function markRoutes(
+  endpoints: readonly EndpointRecord[],
+  { four, six }: { four?: EndpointRecord; six?: EndpointRecord },
+): void {
+  for (const endpoint of endpoints) {
+    endpoint.default4 = endpoint === four;
+    endpoint.default6 = endpoint === six;
+  }
+}
+
+/** Through the endpoints that give the routes, of each family; the rows then say which ports. */
+async function publishAll(
+  ctx: NetworkContext,
+  container: Container,
+  endpoints: readonly EndpointRecord[],
+): Promise<void> {
+  const requests = requestsOf(container);
+  if (requests.length > 0) {
+    // A port that is just being given back is free in a moment.
+    await Promise.all(ctx.leaving.values());
+    for (const endpoint of endpoints) {
+      const family = { four: endpoint.default4, six: endpoint.default6 };
+      if (family.four || family.six) {
+        endpoint.ports = await publish(ctx, container, endpoint, requests, family);
+      }
+    }
+  }
+  if (endpoints.some(({ default4, default6, ports }) => default4 || default6 || ports.length > 0)) {
+    ctx.store.put(endpoints);
+  }
+}
+
+/**
+ * The container ended: the world hears of it now, the kernel is cleaned up behind; until then its addresses and ports
+ * are nobody else's. The promise never rejects.
+ */
+export function leave(ctx: NetworkContext, container: Container): Promise<void> {
+  const endpoints = ctx.store.of(container.id);
+  const sandbox = ctx.store.sandbox(container.id);
+  if (endpoints.length === 0 && !sandbox) return Promise.resolve();
+  const known = ctx.leaving.get(container.id);
+  if (known) return known;
+  for (const endpoint of endpoints) {
+    const network = ctx.store.network(endpoint.network);
+    if (network) emit(ctx, network, "disconnect", { container: container.id });
+  }
+  const cleaning = clean(ctx, container, endpoints, sandbox).finally(() => {
+    ctx.leaving.delete(container.id);
+  });
+  ctx.leaving.set(container.id, cleaning);
+  return cleaning;
+}
+
+/** Every step is tried; the rows go last, so that what could not be taken away is tried again at the next start. */
+export async function clean(
+  ctx: NetworkContext,
+  container: Pick<Container, "id"> & Partial<Container>,
+  endpoints: readonly EndpointRecord[],
+  sandbox: SandboxRecord | undefined,
+): Promise<void> {
+  let failed = false;
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      failed = true;
+      ctx.warn(`${what} of ${container.id}: ${(error as Error).message}`);
+    }
+  };
+  const networks = new Map<string, NetworkRecord>();
+  for (const { network } of endpoints) {
+    const record = ctx.store.network(network);
+    if (record) networks.set(network, record);
+  }
+  if (sandbox && [...networks.values()].some(answersNames)) {
+    await attempt("names", () =>
+      ctx.names.removeNames({ sandboxes: [container.id], endpoints: endpoints.map(({ id }) => id) }),
+    );
+  }
+  for (const endpoint of endpoints) {
+    const network = networks.get(endpoint.network);
+    if (!network || !hasSandbox(network)) continue;
+    if (endpoint.ports.length > 0) await attempt("ports", () => ctx.ports.release(endpoint));
+    if (network.driver === "bridge") await attempt("rules", () => ctx.firewall.removeEndpoint(endpoint.id));
+    if (sandbox) await attempt("links", () => ctx.wiring.detach(sandbox, network, endpoint));
+  }
+  if (sandbox) await attempt("network namespace", () => ctx.wiring.removeSandbox(sandbox));
+  if (failed) return;
+  ctx.store.remove(
+    endpoints.map(({ id }) => id),
+    sandbox?.id,
+  );
+  for (const endpoint of endpoints) releaseAddresses(ctx, endpoint);
+  if (container.record) await updateChildren(ctx, container as Container).catch(() => {});
+}

@@ -1,0 +1,34 @@
+/** What the daemon's options say of networks. */
+import type { AddressPool } from "./ipam/pools.ts";
+
+/** The default network's bridge. Addresses and prefixes are empty where nothing was said. */
+export interface DefaultBridgeConfig {
+  /** `--bridge`: empty for one of our own, `none` for no default network at all. */
+  bridge: string;
+  bip: string;
+  bip6: string;
+  fixedCidr: string;
+  fixedCidr6: string;
+  gateway: string;
+  gateway6: string;
+  /** 0: the kernel's. */
+  mtu: number;
+  icc: boolean;
+  masquerade: boolean;
+  ipv6: boolean;
+  /** `--ip`: where ports are published unless they say. */
+  bindingIp: string;
+}
+
+export interface NetworkConfig {
+  defaultBridge: DefaultBridgeConfig;
+  pools: readonly AddressPool[];
+  ipForward: boolean;
+  dns: readonly string[];
+  dnsSearch: readonly string[];
+  dnsOptions: readonly string[];
+  /** What `host-gateway` means; empty: the default bridge's own addresses. */
+  hostGateways: readonly string[];
+  /** `--default-network-opt`: by driver. */
+  defaultOptions: Readonly<Record<string, Record<string, string>>>;
+}

@@ -1,0 +1,214 @@
+/** Decides what a container's endpoints will be: in which networks, with which addresses, links and routes. */
+import { randomBytes, randomInt } from "node:crypto";
+import type { EndpointSettings } from "../container/config.ts";
+import type { Container } from "../container/container.ts";
+import { EngineError } from "../errors.ts";
+import type { NetworkContext } from "./context.ts";
+import { bridgeOptions, ENDPOINT_IFNAME, GATEWAY4_AUX, GATEWAY6_AUX, isInternal } from "./driver-options.ts";
+import { contains, type Family, isLinkLocal, parseAddress, parsePrefix } from "./ipam/address.ts";
+import { isUserDefined, networksOf } from "./settings.ts";
+import { notFound } from "./store.ts";
+import type { EndpointRecord, NetworkRecord } from "./types.ts";
+
+export interface Wanted {
+  /** The name that the container's settings are kept by. */
+  key: string;
+  network: NetworkRecord;
+  settings: EndpointSettings;
+}
+
+/** The network of one of a container's settings. @throws EngineError notFound */
+export function networkOf(ctx: NetworkContext, key: string, settings: EndpointSettings): NetworkRecord {
+  const term = isUserDefined(key) && settings.NetworkID ? settings.NetworkID : key;
+  const network = ctx.store.find(term);
+  if (ctx.removing.has(network.id)) throw notFound(term);
+  if (network.configOnly) {
+    throw new EngineError("forbidden", "cannot create endpoint on configuration-only network");
+  }
+  return network;
+}
+
+/** The networks that it starts in: that of its network mode first, so that its link is `eth0`. */
+export function wantedOf(ctx: NetworkContext, container: Container): Wanted[] {
+  const mode = container.record.hostConfig.NetworkMode;
+  return Object.entries(networksOf(container))
+    .map(([key, settings]) => ({ key, settings, network: networkOf(ctx, key, settings) }))
+    .sort(
+      (a, b) =>
+        Number(isMode(b, mode)) - Number(isMode(a, mode)) || (a.network.name < b.network.name ? -1 : 1),
+    );
+}
+
+const isMode = ({ network }: Wanted, mode: string): boolean =>
+  mode === network.name || network.id.startsWith(mode);
+
+export const hasSandbox = ({ driver }: NetworkRecord): boolean => driver !== "host" && driver !== "null";
+
+/**
+ * Takes the addresses; what was taken is given back when one of them cannot be had. `names` are those of links that are
+ * there already.
+ */
+export function planEndpoints(
+  ctx: NetworkContext,
+  container: Container,
+  wanted: readonly Wanted[],
+  names: readonly string[] = [],
+): EndpointRecord[] {
+  const planned: EndpointRecord[] = [];
+  try {
+    for (const one of wanted) {
+      const used = [...names, ...planned.map(({ link }) => link)];
+      planned.push(planEndpoint(ctx, container, one, used));
+    }
+  } catch (error) {
+    for (const endpoint of planned) releaseAddresses(ctx, endpoint);
+    throw error;
+  }
+  return planned;
+}
+
+function planEndpoint(
+  ctx: NetworkContext,
+  container: Container,
+  { network, settings }: Wanted,
+  used: readonly string[],
+): EndpointRecord {
+  const endpoint: EndpointRecord = {
+    id: randomBytes(32).toString("hex"),
+    network: network.id,
+    container: container.id,
+    hostLink: "",
+    link: "",
+    mac: "",
+    linkLocal: [],
+    default4: false,
+    default6: false,
+    driverOpts: settings.DriverOpts ?? {},
+    ports: [],
+  };
+  if (!hasSandbox(network)) return endpoint;
+  if (network.driver === "ipvlan" && settings.MacAddress) {
+    throw new EngineError("internal", "ipvlan interfaces do not support custom mac address assignment");
+  }
+  endpoint.hostLink = `veth${randomBytes(4).toString("hex").slice(0, 7)}`;
+  endpoint.link = linkName(network, settings, used);
+  endpoint.mac = network.driver === "ipvlan" ? "" : settings.MacAddress || randomMac();
+  endpoint.linkLocal = (settings.IPAMConfig?.LinkLocalIPs ?? []).map((text) => {
+    const address = parseAddress(text);
+    if (!address || !isLinkLocal(address)) {
+      throw new EngineError("invalid", `invalid link local IP address: ${text}`);
+    }
+    return `${text}/${address.family === 4 ? 16 : 64}`;
+  });
+  const { IPv4Address, IPv6Address } = settings.IPAMConfig ?? {};
+  try {
+    if (network.enableIPv4) {
+      endpoint.ipv4 = ctx.ipam.takeAddress(network, 4, IPv4Address || undefined);
+      setGateway(network, endpoint, 4);
+    }
+    if (network.enableIPv6 && !refusesIpv6(container)) {
+      endpoint.ipv6 = ctx.ipam.takeAddress(network, 6, IPv6Address || undefined);
+      setGateway(network, endpoint, 6);
+    }
+  } catch (error) {
+    releaseAddresses(ctx, endpoint);
+    throw error;
+  }
+  return endpoint;
+}
+
+const refusesIpv6 = ({ record }: Container): boolean =>
+  record.hostConfig.Sysctls?.["net.ipv6.conf.all.disable_ipv6"] === "1";
+
+export function releaseAddresses(ctx: NetworkContext, { network, ipv4, ipv6 }: EndpointRecord): void {
+  if (ipv4) ctx.ipam.releaseAddress(network, ipv4);
+  if (ipv6) ctx.ipam.releaseAddress(network, ipv6);
+}
+
+/** Its own, without their prefix lengths. */
+export const addressesOf = ({ ipv4, ipv6 }: EndpointRecord): string[] =>
+  [ipv4, ipv6].flatMap((cidr) => cidr?.split("/", 1)[0] ?? []);
+
+/** IFNAMSIZ, less the zero at the end. */
+const MAX_LINK_NAME = 15;
+
+function linkName(network: NetworkRecord, settings: EndpointSettings, used: readonly string[]): string {
+  const asked = settings.DriverOpts?.[ENDPOINT_IFNAME];
+  if (asked) {
+    if (!/^[^/:\s]+$/.test(asked) || asked.length > MAX_LINK_NAME || asked === "." || asked === "..") {
+      throw new EngineError("invalid", `invalid interface name ${JSON.stringify(asked)}`);
+    }
+    if (used.includes(asked)) {
+      throw new EngineError(
+        "internal",
+        `failed to set interface name: an interface named ${JSON.stringify(asked)} is there already`,
+      );
+    }
+    return asked;
+  }
+  const prefix = network.driver === "bridge" ? bridgeOptions(network.options).prefix : "eth";
+  for (let n = 0; ; n++) {
+    if (!used.includes(`${prefix}${n}`)) return `${prefix}${n}`;
+  }
+}
+
+/** Locally administered, of one card. */
+function randomMac(): string {
+  const bytes = randomBytes(6);
+  bytes[0] = (bytes[0]! & 0xfe) | 0x02;
+  return bytes.toString("hex").match(/../g)!.join(":");
+}
+
+/** The router that the network offers this endpoint. */
+function setGateway(network: NetworkRecord, endpoint: EndpointRecord, family: Family): void {
+  const address = parsePrefix((family === 4 ? endpoint.ipv4 : endpoint.ipv6)!)!.address;
+  if (isInternal(network)) return;
+  if (network.driver === "ipvlan" && network.options.ipvlan_mode?.startsWith("l3")) return;
+  const pool = network.ipam.pools.find(({ subnet }) => contains(parsePrefix(subnet)!, address));
+  const gateway = pool?.auxiliary?.[family === 4 ? GATEWAY4_AUX : GATEWAY6_AUX] ?? pool?.gateway;
+  if (gateway === undefined) return;
+  if (family === 4) endpoint.gateway4 = gateway;
+  else endpoint.gateway6 = gateway;
+}
+
+/** It can give its container a default route: over a router, or in macvlan and ipvlan over the link itself. */
+export function givesRoute(network: NetworkRecord, endpoint: EndpointRecord, family: Family): boolean {
+  if (!hasSandbox(network) || isInternal(network)) return false;
+  const [address, gateway] =
+    family === 4 ? [endpoint.ipv4, endpoint.gateway4] : [endpoint.ipv6, endpoint.gateway6];
+  return address !== undefined && (gateway !== undefined || network.driver !== "bridge");
+}
+
+/** Of a container's endpoints, those that give the default routes. @source moby, libnetwork, Endpoint.Less */
+export function chooseRoutes(
+  ctx: NetworkContext,
+  container: Container,
+  endpoints: readonly EndpointRecord[],
+): { four?: EndpointRecord; six?: EndpointRecord } {
+  const all = Object.values(networksOf(container));
+  const ranked = endpoints
+    .flatMap((endpoint) => {
+      const network = ctx.store.network(endpoint.network);
+      if (!network) return [];
+      const four = givesRoute(network, endpoint, 4);
+      const six = givesRoute(network, endpoint, 6);
+      const settings =
+        all.find(({ NetworkID }) => NetworkID === network.id) ?? networksOf(container)[network.name];
+      return [{ endpoint, network, four, six, priority: settings?.GwPriority ?? 0 }];
+    })
+    .sort(
+      (a, b) =>
+        b.priority - a.priority ||
+        Number(a.network.internal) - Number(b.network.internal) ||
+        Number(b.four) + Number(b.six) - Number(a.four) - Number(a.six) ||
+        (a.network.name < b.network.name ? -1 : 1),
+    );
+  const four = ranked.find((one) => one.four)?.endpoint;
+  const six = ranked.find((one) => one.six)?.endpoint;
+  return { ...(four && { four }), ...(six && { six }) };
+}
+
+/** Where the keeper's sockets for names are: in a namespace where nothing else is bound yet. */
+export function namesPorts(): { udp: number; tcp: number } {
+  return { udp: randomInt(32768, 61000), tcp: randomInt(32768, 61000) };
+}

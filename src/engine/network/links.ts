@@ -1,0 +1,115 @@
+/**
+ * Links of the old kind, in the default bridge, which has no names: lines in /etc/hosts, and where containers must not
+ * talk to each other, leave to talk to what the other exposes.
+ */
+import type { Container } from "../container/container.ts";
+import { isRunning } from "../container/state.ts";
+import { EngineError } from "../errors.ts";
+import type { NetworkContext } from "./context.ts";
+import { bridgeOptions } from "./driver-options.ts";
+import { addressesOf } from "./endpoints.ts";
+import { firewallEndpoint } from "./firewall-view.ts";
+import type { HostsEntry } from "./hosts-file.ts";
+import { parseLink } from "./settings.ts";
+import type { EndpointRecord, FirewallEndpoint } from "./types.ts";
+
+interface Link {
+  alias: string;
+  child: Container;
+}
+
+/** Those that a container asked for in the default bridge. */
+function linksOf(ctx: NetworkContext, { record }: Container): Link[] {
+  return (record.hostConfig.Links ?? []).map((link) => {
+    const { name, alias } = parseLink(link);
+    return { alias, child: ctx.containers().find(name) };
+  });
+}
+
+const inBridge = (ctx: NetworkContext, container: string): EndpointRecord | undefined => {
+  const bridge = ctx.store.byName("bridge");
+  return bridge && ctx.store.of(container).find(({ network }) => network === bridge.id);
+};
+
+/** @throws EngineError when what is linked to does not run, or is in other networks alone */
+export function linkedEntries(ctx: NetworkContext, container: Container): HostsEntry[] {
+  return linksOf(ctx, container).flatMap(({ alias, child }) => {
+    if (!isRunning(child.state)) {
+      throw new EngineError(
+        "internal",
+        `Cannot link to a non running container: ${child.name} AS ${container.name}/${alias}`,
+      );
+    }
+    const endpoint = inBridge(ctx, child.id);
+    if (!endpoint) {
+      throw new EngineError(
+        "internal",
+        `Cannot link to ${child.name}, as it does not belong to the default network`,
+      );
+    }
+    const own = child.name.slice(1);
+    const names = [alias, child.record.config.Hostname, ...(alias === own ? [] : [own])].join(" ");
+    return addressesOf(endpoint).map((address) => ({ address, names }));
+  });
+}
+
+/** Containers that run and link to this one, by the alias that they have for it. */
+export function parentsOf(ctx: NetworkContext, child: Container): { alias: string; parent: Container }[] {
+  const parents: { alias: string; parent: Container }[] = [];
+  for (const parent of ctx.containers().all()) {
+    if (!parent.record.hostConfig.Links?.length || ctx.store.of(parent.id).length === 0) continue;
+    try {
+      for (const link of linksOf(ctx, parent)) {
+        if (link.child === child) parents.push({ alias: link.alias, parent });
+      }
+    } catch (error) {
+      // What it links to is gone.
+      if (!(error instanceof EngineError)) throw error;
+    }
+  }
+  return parents;
+}
+
+/** Who may reach which ports of `child` although its network's containers must not talk to each other. */
+function allowedLinks(ctx: NetworkContext, child: Container): FirewallEndpoint["links"] {
+  const { config, hostConfig } = child.record;
+  const ports = new Set([...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings)]);
+  return parentsOf(ctx, child).flatMap(({ parent }) => {
+    const endpoint = inBridge(ctx, parent.id);
+    if (!endpoint) return [];
+    return addressesOf(endpoint).flatMap((from) =>
+      [...ports].map((port) => {
+        const [number, protocol = "tcp"] = port.split("/") as [string, ("tcp" | "udp" | "sctp")?];
+        return { from, protocol, port: Number(number) };
+      }),
+    );
+  });
+}
+
+/** The endpoint as the firewall is to know it. */
+export function firewallView(
+  ctx: NetworkContext,
+  container: Container,
+  endpoint: EndpointRecord,
+): FirewallEndpoint {
+  const network = ctx.store.network(endpoint.network);
+  const apart = network?.predefined && !bridgeOptions(network.options).icc;
+  return firewallEndpoint(endpoint, apart ? allowedLinks(ctx, container) : undefined);
+}
+
+/** The container came or went: those that it links to may be reached by it, or no more. */
+export async function updateChildren(ctx: NetworkContext, container: Container): Promise<void> {
+  const bridge = ctx.store.byName("bridge");
+  if (!bridge || !container.record.hostConfig.Links?.length || bridgeOptions(bridge.options).icc) return;
+  let links: Link[];
+  try {
+    links = linksOf(ctx, container);
+  } catch (error) {
+    if (error instanceof EngineError) return;
+    throw error;
+  }
+  for (const { child } of links) {
+    const endpoint = inBridge(ctx, child.id);
+    if (endpoint) await ctx.firewall.putEndpoint(firewallView(ctx, child, endpoint));
+  }
+}

@@ -1,0 +1,123 @@
+/** Brings rows and the kernel together when the daemon starts: whatever a crash left half done is finished here. */
+import type { Container } from "../container/container.ts";
+import { isRunning } from "../container/state.ts";
+import { clean, wiringView } from "./attach.ts";
+import type { NetworkContext } from "./context.ts";
+import { resolvConfOf } from "./files.ts";
+import { firewallNetwork } from "./firewall-view.ts";
+import { restoreForwarding } from "./forwarding.ts";
+import { firewallView } from "./links.ts";
+import { make } from "./make.ts";
+import { endpointNames, sandboxNames, settingsIn } from "./names-view.ts";
+import type { EndpointNames, EndpointRecord, SandboxNames } from "./types.ts";
+
+/** After the containers are known: who runs, runs. */
+export async function restore(ctx: NetworkContext): Promise<void> {
+  for (const network of ctx.store.networks()) {
+    if (!network.configOnly && !ctx.ipam.has(network.id))
+      ctx.ipam.claimNetwork(network.id, network.ipam.pools);
+  }
+  for (const { network, ipv4, ipv6 } of ctx.store.endpoints()) {
+    for (const cidr of [ipv4, ipv6]) if (cidr) ctx.ipam.claimAddress(network, cidr);
+  }
+  await dropDead(ctx);
+  await makeAll(ctx);
+  const running = [...ctx.store.endpoints()];
+  for (const endpoint of running) if (endpoint.ports.length > 0) ctx.ports.claim(endpoint);
+  await syncFirewall(ctx);
+  await syncNames(ctx);
+  await sweep(ctx, new Set(running.map(({ id }) => id)));
+}
+
+const runs = (ctx: NetworkContext, id: string): Container | undefined => {
+  const container = ctx.containers().byId(id);
+  return container && isRunning(container.state) ? container : undefined;
+};
+
+/** Endpoints and namespaces of containers that do not run, and an endpoint that was being connected at a crash. */
+async function dropDead(ctx: NetworkContext): Promise<void> {
+  const dead = new Map<string, EndpointRecord[]>();
+  for (const sandbox of ctx.store.sandboxes()) {
+    if (!runs(ctx, sandbox.id)) dead.set(sandbox.id, []);
+  }
+  for (const endpoint of ctx.store.endpoints()) {
+    const container = runs(ctx, endpoint.container);
+    const network = ctx.store.network(endpoint.network);
+    if (container && network && settingsIn(container, network)) continue;
+    dead.set(endpoint.container, [...(dead.get(endpoint.container) ?? []), endpoint]);
+  }
+  for (const [id, endpoints] of dead) {
+    const sandbox = ctx.store.sandbox(id);
+    await clean(ctx, { id }, endpoints, runs(ctx, id) ? undefined : sandbox);
+  }
+}
+
+/** Bridges of users' are there whenever the daemon is; the default one when it is used. */
+async function makeAll(ctx: NetworkContext): Promise<void> {
+  for (const network of [...ctx.store.networks()]) {
+    if (network.predefined && ctx.store.countOf(network.id) === 0) continue;
+    try {
+      await make(ctx, network);
+    } catch (error) {
+      // Its containers say so when they start; the others must not wait for it.
+      ctx.warn(`network ${network.name}: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** Makes the whole state what the rows say: after a start, a flush by others, or SIGHUP. */
+export async function syncFirewall(ctx: NetworkContext): Promise<void> {
+  const networks = [...ctx.store.networks()].filter(
+    ({ id, driver }) => driver === "bridge" && ctx.made.has(id),
+  );
+  const endpoints = [...ctx.store.endpoints()].filter(
+    ({ network, container }) => networks.some(({ id }) => id === network) && !ctx.leaving.has(container),
+  );
+  await ctx.firewall.sync(
+    networks.map(firewallNetwork),
+    endpoints.flatMap((endpoint) => {
+      const container = ctx.containers().byId(endpoint.container);
+      return container ? [firewallView(ctx, container, endpoint)] : [];
+    }),
+  );
+}
+
+async function syncNames(ctx: NetworkContext): Promise<void> {
+  const all: { sandboxes: SandboxNames[]; endpoints: EndpointNames[] } = { sandboxes: [], endpoints: [] };
+  for (const sandbox of ctx.store.sandboxes()) {
+    const container = runs(ctx, sandbox.id);
+    if (!container) continue;
+    const endpoints = ctx.store.of(sandbox.id);
+    if (!wiringView(ctx, sandbox, endpoints).names) continue;
+    const conf = resolvConfOf(ctx, container, endpoints);
+    all.sandboxes.push(sandboxNames(ctx, container, sandbox.path, endpoints, conf));
+    all.endpoints.push(...endpoints.flatMap((endpoint) => endpointNames(ctx, container, endpoint) ?? []));
+  }
+  await ctx.names.syncNames(all);
+}
+
+/** What no row claims: pinned namespaces, and ports held for nobody. */
+async function sweep(ctx: NetworkContext, endpoints: ReadonlySet<string>): Promise<void> {
+  const claimed = new Set([...ctx.store.sandboxes()].map(({ path }) => path));
+  for (const path of ctx.wiring.sandboxes()) {
+    if (!claimed.has(path)) await ctx.wiring.removeSandbox({ path });
+  }
+  for (const id of await ctx.names.heldPorts()) {
+    if (!endpoints.has(id)) await ctx.names.holdPorts(id, []);
+  }
+}
+
+/** The daemon ends. With nothing running, nothing of ours stays on the host but the rows. */
+export async function close(ctx: NetworkContext): Promise<void> {
+  await Promise.all(ctx.leaving.values());
+  const keep = [...ctx.store.sandboxes()].length > 0;
+  await ctx.firewall.close(keep);
+  if (keep) return;
+  for (const network of ctx.store.networks()) {
+    if (!ctx.made.has(network.id)) continue;
+    await ctx.wiring
+      .removeNetwork(network)
+      .catch((error: Error) => ctx.warn(`network ${network.name}: ${error.message}`));
+  }
+  restoreForwarding(ctx);
+}
