@@ -9,7 +9,6 @@ import { parseMountOptions } from "./mount-options.ts";
 import { type Mounter, setAttributes } from "./mounts.ts";
 import type { Mount } from "./spec.ts";
 
-const RDONLY = MOUNT_ATTR.MOUNT_ATTR_RDONLY;
 const GUARDED = MOUNT_ATTR.MOUNT_ATTR_NOSUID | MOUNT_ATTR.MOUNT_ATTR_NODEV | MOUNT_ATTR.MOUNT_ATTR_NOEXEC;
 
 export interface CgroupMountOptions {
@@ -48,11 +47,11 @@ export function addCgroupMount(
         { type: "cgroup", source: "cgroup", data: hierarchyData(folder.controllers), attributes },
         label,
       );
-    } else mounter.bindBelow(name, folder.path, attributes, label);
+    } else mounter.bindBelow(name, folder.path, label);
     if (name.includes(",")) linkControllers(at, name, label);
   }
-  // When all that goes into it is there.
-  if (attributes & RDONLY) setAttributes(at.plan, at.folder, { set: RDONLY, clear: 0 }, { label });
+  // When all that goes into it is there, and before anybody can use it: bind mounts have the host's attributes.
+  setAttributes(at.plan, at.folder, { set: attributes, clear: 0 }, { tree: true, label });
 }
 
 const hierarchyData = (controllers: readonly string[]) =>

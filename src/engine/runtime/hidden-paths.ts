@@ -4,9 +4,8 @@
  * @source config-linux.md "Masked Paths", "Readonly Paths"; CVE-2025-31133
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT } from "../../ffi/file.ts";
 import { MOUNT_ATTR } from "../../ffi/mount.ts";
-import { cleanPath, type Inside, openInside } from "./inside.ts";
+import { cleanPath, type Inside, openHost, openInside } from "./inside.ts";
 import { attach, cloneTree, newMount, setAttributes } from "./mounts.ts";
 
 const RDONLY = MOUNT_ATTR.MOUNT_ATTR_RDONLY;
@@ -32,39 +31,38 @@ const EMPTY = [
   { key: "nr_inodes", value: "1" },
 ];
 
+/** A file over a folder. */
+const OTHER_KIND = [ERRNO.EINVAL, ERRNO.ENOTDIR] as const;
+
 /** Files get /dev/null over them, folders an empty read-only tmpfs, which they share. */
 export function addMaskedPaths(at: Inside, paths: readonly string[]): void {
   if (paths.length === 0) return;
-  const { plan, target, folder: mount, result: isFolder } = at;
+  const { plan, target, folder: mount, result: attached } = at;
+  const nothing = plan.fd();
   const empty = plan.fd();
-  const haveEmpty = plan.slot("the empty folder is mounted");
-  newMount(
-    plan,
-    { type: "tmpfs", source: "tmpfs", data: EMPTY, attributes: RDONLY },
-    empty,
-    "make an empty folder",
-  );
+  openHost(plan, "/dev/null", ["O_PATH", "O_CLOEXEC"], { label: "open /dev/null", fd: nothing });
+  mountEmpty(at, empty);
   for (const path of new Set(paths.map(cleanPath))) {
     const label = `can't mask path ${JSON.stringify(path)}`;
     const next = plan.label(`after ${path}`);
-    const folderCase = plan.label(`${path} is a folder`);
-    const firstFolder = plan.label(`${path} is the first folder`);
     const found = openInside(at, path, { label, tolerate: ABSENT });
     plan.jumpWhen(found, "negative", next);
-    plan.call("faccessat", [target, plan.string("."), 0], { label, slot: isFolder, tolerate: "all" });
-    plan.jumpWhen(isFolder, "zero", folderCase);
-    cloneTree(plan, AT.AT_FDCWD, "/dev/null", { fd: mount, recursive: false, label });
-    attach(plan, mount, target, label);
-    plan.jump(next);
-    plan.place(folderCase);
-    plan.jumpWhen(haveEmpty, "zero", firstFolder);
-    // Only a mount that is attached can be copied; the copies are of the first one.
+    cloneTree(plan, nothing, "", { fd: mount, recursive: false, label });
+    attach(plan, mount, target, label, { slot: attached, tolerate: OTHER_KIND });
+    plan.jumpWhen(attached, "not negative", next);
     cloneTree(plan, empty, "", { fd: mount, recursive: false, label });
     attach(plan, mount, target, label);
-    plan.jump(next);
-    plan.place(firstFolder);
-    attach(plan, empty, target, label);
-    plan.call("getpid", [], { label, slot: haveEmpty });
     plan.place(next);
   }
+}
+
+/**
+ * Only a mount that is attached somewhere can be copied: over the host's /dev, in this mount namespace alone, where
+ * nothing is looked up any more.
+ */
+function mountEmpty({ plan, target }: Inside, fd: number): void {
+  const label = "make an empty folder";
+  newMount(plan, { type: "tmpfs", source: "tmpfs", data: EMPTY, attributes: RDONLY }, fd, label);
+  openHost(plan, "/dev", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: target });
+  attach(plan, fd, target, label);
 }

@@ -85,17 +85,20 @@ export function openInside(at: Inside, path: string, options: OpenOptions): Slot
   return slot;
 }
 
-/** Opens every folder of a path, making what is missing; the last one ends up in `at.folder`. */
-export function makeFolders(at: Inside, path: string, label: string, mode = 0o755): void {
-  const { plan } = at;
+/** Opens every folder of a path, making what is missing; the last one ends up in `at.folder`, or as `last`. */
+export function makeFolders(at: Inside, path: string, label: string, last = at.folder): void {
+  const { plan, root } = at;
   const how = at.folders;
-  plan.call("openat2", [at.root, plan.string("/"), how, OPEN_HOW_SIZE], { label, fd: at.folder });
+  const names = cleanPath(path).split("/").slice(1);
+  let parent = root;
   let prefix = "";
-  for (const name of cleanPath(path).split("/").slice(1)) {
-    if (name === "") continue;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    if (name !== "")
+      plan.call("mkdirat", [parent, plan.string(name), 0o755], { label, tolerate: [ERRNO.EEXIST] });
     prefix += `/${name}`;
-    plan.call("mkdirat", [at.folder, plan.string(name), mode], { label, tolerate: [ERRNO.EEXIST] });
-    plan.call("openat2", [at.root, plan.string(prefix), how, OPEN_HOW_SIZE], { label, fd: at.folder });
+    parent = i === names.length - 1 ? last : at.folder;
+    plan.call("openat2", [root, plan.string(prefix), how, OPEN_HOW_SIZE], { label, fd: parent });
   }
 }
 
@@ -103,14 +106,10 @@ export const baseName = (path: string): string => path.slice(path.lastIndexOf("/
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
 
 /** Opens a folder into `at.target`, making it when there is none. */
-export function openOrMakeFolder(at: Inside, path: string, label: string): Slot {
+export function openOrMakeFolder(at: Inside, path: string, label: string): void {
   const { plan } = at;
   const found = openInside(at, path, { label, tolerate: [ERRNO.ENOENT] });
-  plan.unless(found, "not negative", () => {
-    makeFolders(at, path, label);
-    openInside(at, path, { label });
-  });
-  return found;
+  plan.unless(found, "not negative", () => makeFolders(at, path, label, at.target));
 }
 
 /** The same for a folder that no symbolic link may be on the way to. */

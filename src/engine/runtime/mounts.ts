@@ -4,7 +4,7 @@
  * @source config.md "Mounts"; fsopen(2), open_tree(2), mount_setattr(2), move_mount(2)
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT, O } from "../../ffi/file.ts";
+import { AT } from "../../ffi/file.ts";
 import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TREE } from "../../ffi/mount.ts";
 import { EngineError } from "../errors.ts";
 import {
@@ -21,11 +21,11 @@ import type { Mount } from "./spec.ts";
 
 const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
 const ATTACH = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
+const ATTACH_AT = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH");
 const FS_CLOEXEC = flags(FSOPEN, "FSOPEN_CLOEXEC");
 const MOUNT_CLOEXEC = flags(FSOPEN, "FSMOUNT_CLOEXEC");
 const SET_FLAG = flags(FSCONFIG, "FSCONFIG_SET_FLAG");
 const SET_STRING = flags(FSCONFIG, "FSCONFIG_SET_STRING");
-const FOLDER = flags(O, "O_PATH", "O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC");
 const CREATE = flags(FSCONFIG, "FSCONFIG_CMD_CREATE");
 const CWD = flags(AT, "AT_FDCWD");
 const CLONE = flags(OPEN_TREE, "OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC");
@@ -78,7 +78,13 @@ export function attach(
   label: string,
   keeps: { slot?: Slot; tolerate?: Tolerate } = {},
 ): void {
-  plan.call("move_mount", [fd, plan.string(""), target, plan.string(""), ATTACH], { label, ...keeps });
+  const here = plan.string("");
+  plan.call("move_mount", [fd, here, target, here, ATTACH], { label, ...keeps });
+}
+
+/** The same at a name in an open folder that nobody else can reach yet. */
+function attachAt(plan: PlanBuilder, fd: number, folder: number, name: Data, label: string): void {
+  plan.call("move_mount", [fd, plan.string(""), folder, name, ATTACH_AT], { label });
 }
 
 /** A detached copy of the mount at a path of the host's (or, with an empty path, at an fd). */
@@ -268,25 +274,21 @@ export class Mounter {
 
   /** The same in a new folder of the folder that `at.folder` has open, which nobody else can reach yet. */
   below(name: string, file: FileSystem, label: string): void {
-    this.#newFolder(name, label);
     newMount(this.#at.plan, file, this.#mount, label);
-    attach(this.#at.plan, this.#mount, this.#at.target, label);
+    this.#attachBelow(name, label);
   }
 
   /** A bind mount of a folder of the host's, in such a new folder. */
-  bindBelow(name: string, source: string, attributes: number, label: string): void {
-    const { plan, target } = this.#at;
-    this.#newFolder(name, label);
-    cloneTree(plan, AT.AT_FDCWD, source, { fd: this.#mount, recursive: true, label });
-    setAttributes(plan, this.#mount, { set: attributes, clear: 0 }, { label });
-    attach(plan, this.#mount, target, label);
+  bindBelow(name: string, source: string, label: string): void {
+    cloneTree(this.#at.plan, AT.AT_FDCWD, source, { fd: this.#mount, recursive: true, label });
+    this.#attachBelow(name, label);
   }
 
-  #newFolder(name: string, label: string): void {
-    const { plan, folder, target } = this.#at;
+  #attachBelow(name: string, label: string): void {
+    const { plan, folder } = this.#at;
     const text = plan.string(name);
     plan.call("mkdirat", [folder, text, 0o755], { label });
-    plan.call("openat", [folder, text, FOLDER, 0], { label, fd: target });
+    attachAt(plan, this.#mount, folder, text, label);
   }
 
   /** A bind mount of a folder of the host's with these attributes. */
