@@ -1,90 +1,33 @@
 /** tsrunc on a real kernel: with bundles of a busybox, and under Debian's dockerd. Needs root, busybox-static, docker.io. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { detectCgroups } from "../../src/engine/runtime/cgroup-layout.ts";
-import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
+import { Bundles, CAPS, type Result, until } from "../support/bundles.ts";
 import { clearAfterDockerd } from "../support/machine.ts";
 
-const REPOSITORY = join(import.meta.dir, "../..");
-const CAPS = ["CAP_CHOWN", "CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETUID"];
+let bundles: Bundles;
 let base: string;
 let rootfs: string;
 
-interface Result {
-  status: number;
-  stdout: string;
-  stderr: string;
-}
-
-function command(words: string[], cwd = base): Result {
-  const { exitCode, stdout, stderr } = Bun.spawnSync(words, { cwd, stdin: "ignore" });
-  return { status: exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
-}
-
-const program = () => join(base, "tsrunc");
-const tsrunc = (...args: string[]): Result => command([program(), "--root", join(base, "state"), ...args]);
-
-function bundle(name: string, args: string[], change: (spec: Spec) => void = () => {}): string {
-  const folder = join(base, name);
-  mkdirSync(folder, { recursive: true });
-  rmSync(join(folder, "config.json"), { force: true });
-  expect(command([program(), "spec"], folder)).toMatchObject({ status: 0 });
-  const spec = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Spec;
-  spec.process!.terminal = false;
-  spec.process!.args = args;
-  spec.process!.capabilities = { bounding: CAPS, effective: CAPS, permitted: CAPS };
-  spec.root!.path = rootfs;
-  spec.linux!.cgroupsPath = `/tsd-test-${process.pid}/${name}`;
-  spec.linux!.seccomp = defaultSeccomp(CAPS);
-  change(spec);
-  writeFileSync(join(folder, "config.json"), JSON.stringify(spec));
-  return folder;
-}
-
+const program = () => bundles.program;
+const command = (words: string[], cwd?: string): Result => bundles.command(words, cwd);
+const tsrunc = (...args: string[]): Result => bundles.tsrunc(...args);
+const bundle = (name: string, args: string[], change?: (spec: Spec) => void): string =>
+  bundles.bundle(name, args, change);
 const run = (args: string[], change?: (spec: Spec) => void): Result =>
   tsrunc("run", "--bundle", bundle("one", args, change), "one");
 
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error("it did not come to that");
-    await Bun.sleep(20);
-  }
-}
-
 beforeAll(() => {
-  base = mkdtempSync(join(tmpdir(), "tsd-tsrunc-"));
-  rootfs = join(base, "rootfs");
-  for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp"])
-    mkdirSync(join(rootfs, folder), { recursive: true });
-  copyFileSync("/bin/busybox", join(rootfs, "bin/busybox"));
-  expect(command(["chroot", rootfs, "/bin/busybox", "--install", "-s", "/bin"]).status).toBe(0);
-  writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nann:x:7:8::/home/ann:/bin/sh\n");
+  bundles = new Bundles();
+  ({ base, rootfs } = bundles);
   writeFileSync(join(rootfs, "noformat"), "no program\n");
   chmodSync(join(rootfs, "noformat"), 0o755);
-  writeFileSync(program(), `#!/bin/sh\nexec ${process.execPath} ${REPOSITORY}/src/main.ts tsrunc "$@"\n`);
-  chmodSync(program(), 0o755);
 });
 
 afterAll(() => {
-  for (const { mountpoint } of detectCgroups().hierarchies) {
-    const folder = join(mountpoint, `tsd-test-${process.pid}`);
-    if (existsSync(folder)) command(["rmdir", folder]);
-  }
   clearAfterDockerd(base);
-  rmSync(base, { recursive: true, force: true });
+  bundles.remove();
 });
 
 describe("run", () => {
@@ -175,9 +118,7 @@ describe("run", () => {
   test("leaves nothing behind", () => {
     run(["true"]);
     expect(tsrunc("list", "--quiet").stdout).toBe("");
-    for (const { mountpoint } of detectCgroups().hierarchies) {
-      expect(existsSync(join(mountpoint, `tsd-test-${process.pid}/one`))).toBe(false);
-    }
+    expect(bundles.cgroupsOf("one")).toEqual([]);
   });
 });
 

@@ -10,7 +10,7 @@ import { checkProcess, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
-import { forwardSignals } from "./signals.ts";
+import { Signals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
 
@@ -74,6 +74,7 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
     ...(choice.preserve && { preserve: choice.preserve }),
     ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
   });
+  const signals = detach ? undefined : new Signals();
   const stage = startStage(plan, {
     stdio: ["inherit", "inherit", "inherit"],
     fds: [...choice.fds, pidfd],
@@ -91,7 +92,7 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
     choice.masterSocket === undefined
       ? undefined
       : await (await import("./terminal.ts")).relay(choice.masterSocket);
-  forwardSignals(pid, terminal);
+  signals?.sendTo(pid);
   const result = await stage.done;
   await terminal?.close();
   return result;

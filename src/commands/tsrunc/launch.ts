@@ -61,6 +61,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
       noPivot: flags.on("no-pivot"),
       noNewKeyring: flags.on("no-new-keyring"),
       ...(gated && { gate: store.fifo(id) }),
+      toCaller: choice.masterSocket === undefined,
       ...(choice.preserve && { preserve: choice.preserve }),
       ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
     });
@@ -82,7 +83,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
       await stage.done.catch(() => {});
       throw error;
     }
-    // With a gate the stage ends when the container is created; without one, when it has ended.
+    // With a gate the stage ends when the container is created.
     if (gated || state.pid === 0) await stage.done;
     closeFd(stage.control);
     state.startTime = processStart(state.pid)?.startTime ?? "";

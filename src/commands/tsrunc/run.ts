@@ -2,9 +2,10 @@
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
-import { forwardSignals } from "./signals.ts";
+import { Signals } from "./signals.ts";
 import { startCreated } from "./start.ts";
 import { StateStore } from "./state-store.ts";
+import { remainsOf, waitAsStage } from "./waiter.ts";
 
 export const verb: Verb = {
   flags: {
@@ -18,6 +19,8 @@ export const verb: Verb = {
   words: [1, 1],
   async run([id = ""], flags, context) {
     const detach = flags.on("detach");
+    // From before there is a container: whoever starts us may want it ended at any moment.
+    const signals = detach ? undefined : new Signals();
     let launched: Launched;
     try {
       launched = await launch(id, flags, context, detach);
@@ -36,11 +39,14 @@ export const verb: Verb = {
     } catch (error) {
       context.log.warning((error as Error).message);
     }
-    const terminal =
-      masterSocket === undefined ? undefined : await (await import("./terminal.ts")).relay(masterSocket);
-    forwardSignals(state.pid, terminal);
+    signals?.sendTo(state.pid);
+    if (masterSocket === undefined) {
+      const remains = remainsOf(store, state, (hooks?.poststop?.length ?? 0) > 0);
+      return await waitAsStage(state.pid, flags.on("keep") ? undefined : remains);
+    }
+    const terminal = await (await import("./terminal.ts")).relay(masterSocket);
     const status = await stage.done;
-    await terminal?.close();
+    await terminal.close();
     if (!flags.on("keep")) {
       await removeContainer(store, id, state.cgroup);
       runHooks("poststop", hooks?.poststop, ociState(state, "stopped"));

@@ -1,6 +1,5 @@
 /** Signals: those that an attached tsrunc hands on, and their names. */
 import { SIG } from "../../ffi/process.ts";
-import type { Relay } from "./terminal.ts";
 
 const FORWARDED = [
   "SIGHUP",
@@ -14,18 +13,31 @@ const FORWARDED = [
   "SIGTSTP",
 ] as const;
 
-/** A terminal's own signals come through it; its size does not. */
-export function forwardSignals(pid: number, terminal?: Relay): void {
-  for (const signal of FORWARDED) {
-    process.on(signal, () => {
-      try {
-        process.kill(pid, signal);
-      } catch {
-        // It has just ended.
-      }
-    });
+/** What is sent to this program is meant for the container: it waits here until there is a process to send it to. */
+export class Signals {
+  readonly #held: NodeJS.Signals[] = [];
+  #pid = 0;
+
+  constructor() {
+    for (const signal of FORWARDED) process.on(signal, () => this.#take(signal));
   }
-  if (terminal) process.on("SIGWINCH", () => terminal.resize());
+
+  sendTo(pid: number): void {
+    this.#pid = pid;
+    for (const signal of this.#held) this.#take(signal);
+  }
+
+  #take(signal: NodeJS.Signals): void {
+    if (this.#pid === 0) {
+      this.#held.push(signal);
+      return;
+    }
+    try {
+      process.kill(this.#pid, signal);
+    } catch {
+      // It has just ended.
+    }
+  }
 }
 
 /** `9`, `KILL`, `SIGKILL`, `RTMIN+3`. */

@@ -41,14 +41,14 @@ export function checkId(id: string): string {
 }
 
 export class StateStore {
-  readonly #root: string;
+  readonly root: string;
 
   constructor(root: string) {
-    this.#root = root;
+    this.root = root;
   }
 
   folder(id: string): string {
-    return `${this.#root}/${checkId(id)}`;
+    return `${this.root}/${checkId(id)}`;
   }
 
   fifo(id: string): string {
@@ -87,15 +87,19 @@ export class StateStore {
   /** Of these names in the root, those that are containers. */
   among(names: readonly string[]): ContainerState[] {
     return names
-      .filter((name) => NAME.test(name) && exists(`${this.#root}/${name}/state.json`))
+      .filter((name) => NAME.test(name) && exists(`${this.root}/${name}/state.json`))
       .map((name) => this.load(name));
   }
 
-  remove(id: string): void {
+  /** All that the container's folder may have in it. */
+  files(id: string): string[] {
     const folder = this.folder(id);
-    for (const name of ["state.json", ".state.json", "exec.fifo", "config.json"])
-      removeFile(`${folder}/${name}`);
-    removeFolder(folder);
+    return ["state.json", ".state.json", "exec.fifo", "config.json"].map((name) => `${folder}/${name}`);
+  }
+
+  remove(id: string): void {
+    for (const file of this.files(id)) removeFile(file);
+    removeFolder(this.folder(id));
   }
 
   status(state: ContainerState): Status {

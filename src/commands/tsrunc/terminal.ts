@@ -5,7 +5,6 @@ import { setWindowSize } from "../../ffi/poll.ts";
 import { receiveFds } from "../../ffi/socket.ts";
 
 export interface Relay {
-  resize(): void;
   /** Resolves when what the container has printed is out. */
   close(): Promise<void>;
 }
@@ -35,8 +34,9 @@ export async function relay(socket: number): Promise<Relay> {
     writer.flush();
   });
   resize();
+  // A terminal's own signals come through it; its size does not.
+  process.on("SIGWINCH", resize);
   return {
-    resize,
     async close() {
       await Promise.race([ended, Bun.sleep(200)]);
       if (stdin.isTTY) stdin.setRawMode(false);

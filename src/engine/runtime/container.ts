@@ -71,6 +71,8 @@ export interface ContainerOptions {
    * whoever started the stage.
    */
   gate?: string;
+  /** The process is a child of whoever started the stage, as with a gate: the stage ends when it has started. */
+  toCaller?: boolean;
   /** Tell SYNC.pid over the control socket. */
   control?: boolean;
   /** Stop for hooks (SYNC.hooks) before the root changes; needs `control`. */
@@ -125,6 +127,10 @@ class ContainerCompiler {
     this.#vfork = !options.init && !options.gate && !options.hooks && !newUser;
   }
 
+  get #toCaller(): boolean {
+    return this.#options.gate !== undefined || this.#options.toCaller === true;
+  }
+
   /** The stage's own process: makes what outlives the container's start, and clones it. */
   firstProcess(): void {
     const plan = this.#plan;
@@ -164,12 +170,12 @@ class ContainerCompiler {
       CLONE,
       ...namespaces.cloneFlags,
       ...(this.#vfork ? (["CLONE_VFORK"] as const) : []),
-      ...(this.#options.gate ? (["CLONE_PARENT"] as const) : []),
+      ...(this.#toCaller ? (["CLONE_PARENT"] as const) : []),
       ...(intoCgroup ? (["CLONE_INTO_CGROUP"] as const) : []),
     );
   }
 
-  /** What the parent does: a keeper keeps, `run` waits, `create` is done. */
+  /** What the parent does: a keeper keeps, another waits, or is done. */
   #afterClone(
     streams: Streams,
     alive: Pipe | undefined,
@@ -177,7 +183,7 @@ class ContainerCompiler {
     watches: readonly Watch[],
   ): void {
     const plan = this.#plan;
-    const { control, gate, keeper } = this.#options;
+    const { control, keeper } = this.#options;
     if (control) plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
     alive?.waitForEnd(plan);
     receiveTerminal(plan, streams);
@@ -192,7 +198,7 @@ class ContainerCompiler {
         label: "keep the container",
         ...kept,
       });
-    } else if (gate) plan.call("exit_group", [0], { label: "leave the container to the caller" });
+    } else if (this.#toCaller) plan.call("exit_group", [0], { label: "leave the container to the caller" });
     else plan.add({ op: "wait", pid: this.#pid, label: "wait for the container" });
   }
 

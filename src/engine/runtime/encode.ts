@@ -20,6 +20,7 @@ import {
 
 const PLAN_MAGIC = 0x4c505354;
 export const PLAN_VERSION = 1;
+const PLAN_KEEPS_MASK = 1;
 const STEP_SIZE = 72;
 const STEP_READS_LOG = 1;
 const TOLERATES_ALL = 0xffff;
@@ -58,12 +59,14 @@ export interface EncodeOptions {
   arch?: Arch;
   /** The plan will be run by a process of another plan, and numbers its own from {@link NESTED_PROCESS}. */
   nested?: boolean;
+  /** Signals that are blocked when the stage begins stay so: for a step that takes them. */
+  keepMask?: boolean;
 }
 
 /** Throws a `RangeError` for a system call that the architecture lacks. */
 export function encodePlan(
   plan: Plan,
-  { arch = ARCH, nested = false }: EncodeOptions = {},
+  { arch = ARCH, nested = false, keepMask = false }: EncodeOptions = {},
 ): Uint8Array<ArrayBuffer> {
   // Plain loops: on the way to every start, and the first `filter` or `forEach` costs 90 µs to compile
   let extrasSize = 0;
@@ -81,6 +84,7 @@ export function encodePlan(
   view.setUint32(16, stepsAt, true);
   view.setUint32(20, plan.steps.length, true);
   view.setUint32(24, nested ? NESTED_PROCESS : 0, true);
+  view.setUint32(28, keepMask ? PLAN_KEEPS_MASK : 0, true);
   bytes.set(plan.data, DATA_AT);
 
   let extra = extrasAt;
@@ -194,7 +198,7 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
     case "await":
       return [step.tag];
     case "wait":
-      return [step.pid];
+      return [step.pid, step.forward ? 1 : 0];
     case "reap":
       return [step.pid, (step.group ? 1 : 0) | (step.warn ? 2 : 0), remapOf(step.remap, context)];
     case "keep":

@@ -52,7 +52,7 @@ function action(step: Step): string {
     case "await":
       return `await ${step.tag}`;
     case "wait":
-      return `wait for ${argument(step.pid)}${step.slot === undefined ? " and end with its status" : ""}`;
+      return `wait for ${argument(step.pid)}${step.forward ? ", sending signals on to it" : ""}${step.slot === undefined ? " and end with its status" : ""}`;
     case "reap": {
       const options = [
         step.group && "group",

@@ -147,6 +147,8 @@ export interface WaitStep extends Labelled {
   readonly op: "wait";
   readonly pid: Value;
   readonly slot?: Slot;
+  /** Meanwhile signals that reach this process are sent on to the child, and other children reaped; needs a slot. */
+  readonly forward?: boolean;
 }
 
 /** The PID 1 loop: forwards signals to `pid`, reaps orphans, ends with the status of `pid`. */

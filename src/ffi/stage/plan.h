@@ -34,7 +34,9 @@ struct plan {
   u64 size;
   u32 steps_at, step_count;
   u32 process;        /* the number of this plan's first process: 0, or 8 in a nested plan */
+  u32 flags;
 };
+enum { PLAN_KEEPS_MASK = 1 /* signals that are blocked stay so, and wait for a step that takes them */ };
 
 /* One page, shared by all processes of a plan and with the TypeScript side. */
 enum { PROCESSES = 16 };
@@ -87,6 +89,7 @@ i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags);
 int exit_status(i32 wait_status);
 void wait_and_end(i32 pid) __attribute__((noreturn));
 i32 wait_for(i32 pid);
+i32 wait_and_forward(i32 pid);
 void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status *status) __attribute__((noreturn));
 
 /* keep.c */

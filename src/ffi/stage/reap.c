@@ -46,26 +46,40 @@ static void forget_plan(struct plan *plan, struct status *status, const u8 *rema
   sys2(SYS_munmap, status, 4096);
 }
 
-/* pid 1: forward what comes, reap who ends, and end with the child. The child got its own, empty mask by a step. */
-void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status *status) {
-  forget_plan(plan, status, remap);
-  /* Signals that tell of our own faults stay deliverable. */
+/* Blocks every signal but those that tell of our own faults, which stay deliverable. */
+static u64 block_signals(void) {
   u64 wanted = ~(bit(SIGFPE) | bit(SIGILL) | bit(SIGSEGV) | bit(SIGBUS) | bit(SIGABRT) | bit(SIGTRAP) | bit(SIGSYS)
                  | bit(SIGTTIN) | bit(SIGTTOU));
   sys4(SYS_rt_sigprocmask, SIG_SETMASK, &wanted, 0, 8);
+  return wanted;
+}
+
+/* Forwards what comes, reaps who ends, until the child has: its status, or -ECHILD when there is none. */
+static i32 forward_until_gone(i32 pid, u64 flags) {
+  u64 wanted = block_signals();
+  for (;;) {
+    i32 result, gone, status = -1;
+    while ((gone = (i32)sys4(SYS_wait4, -1, &result, WNOHANG | WALL, 0)) > 0) {
+      if (gone == pid) status = exit_status(result);
+      else if (flags & REAP_WARN) warn_reaped(gone);
+    }
+    if (status >= 0) return status;
+    if (gone == -ECHILD) return gone;
+    i32 signal = (i32)sys4(SYS_rt_sigtimedwait, &wanted, 0, 0, 8);
+    if (signal > 0 && signal != SIGCHLD) sys2(SYS_kill, flags & REAP_GROUP ? -pid : pid, signal);
+  }
+}
+
+/* For whoever stands in front of a container: what is sent to it is meant for the container. */
+i32 wait_and_forward(i32 pid) { return forward_until_gone(pid, 0); }
+
+/* pid 1. The child got its own, empty mask by a step. */
+void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status *status) {
+  forget_plan(plan, status, remap);
   /* The child may have made itself the terminal's foreground group. */
   struct { u64 handler, flags, restorer, mask; } ignore = { 1, 0, 0, 0 };
   sys4(SYS_rt_sigaction, SIGTTIN, &ignore, 0, 8);
   sys4(SYS_rt_sigaction, SIGTTOU, &ignore, 0, 8);
-  for (int ended = -1;;) {
-    i32 result, gone;
-    while ((gone = (i32)sys4(SYS_wait4, -1, &result, WNOHANG | WALL, 0)) > 0) {
-      if (gone == pid) ended = exit_status(result);
-      else if (flags & REAP_WARN) warn_reaped(gone);
-    }
-    if (ended >= 0) end(becomes_zero[ended >> 3] >> (ended & 7) & 1 ? 0 : ended);
-    if (gone == -ECHILD) end(1);
-    i32 signal = (i32)sys4(SYS_rt_sigtimedwait, &wanted, 0, 0, 8);
-    if (signal > 0 && signal != SIGCHLD) sys2(SYS_kill, flags & REAP_GROUP ? -pid : pid, signal);
-  }
+  i32 ended = forward_until_gone(pid, flags);
+  end(ended < 0 ? 1 : becomes_zero[ended >> 3] >> (ended & 7) & 1 ? 0 : ended);
 }

@@ -191,7 +191,7 @@ static void run(void) {
       case OP_AWAIT: settle(step, await_answer(a[0])); break;
       case OP_WAIT:
         if (step->slot < 0) wait_and_end((i32)a[0]);
-        slots()[step->slot] = wait_and_forget((i32)a[0]);
+        slots()[step->slot] = a[1] ? wait_and_forward((i32)a[0]) : wait_and_forget((i32)a[0]);
         break;
       case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2], plan, status);
       case OP_KEEP: keep((i32)a[0], (const struct keep *)a[1], plan, status);
@@ -208,9 +208,12 @@ static void run(void) {
 static void start_clean(void) {
   struct { u64 handler, flags, restorer, mask; } as_default = { 0 };
   for (int signal = 1; signal <= SIGNALS; signal++) sys4(SYS_rt_sigaction, signal, &as_default, 0, 8);
-  u64 none = 0;
-  sys4(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
   sys3(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
+static void unblock_signals(void) {
+  u64 none = 0;
+  if (!(plan->flags & PLAN_KEEPS_MASK)) sys4(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
 }
 
 /* Privately: a slot's new value is this process's own; the file itself is sealed. */
@@ -242,6 +245,7 @@ static void map_status(void) {
 __attribute__((noreturn, used)) void stage(void) {
   start_clean();
   map_plan();
+  unblock_signals();
   map_status();
   run();
   end(0);

@@ -1,0 +1,48 @@
+/** The rest of an attached `run`: this process goes on as a stage that waits, forwards signals and cleans up. */
+import { encodePlan } from "../../engine/runtime/encode.ts";
+import { STAGE_FD } from "../../engine/runtime/plan.ts";
+import { compileWait, PROGRAM_FD, type Remains } from "../../engine/runtime/wait-plan.ts";
+import { AT, O } from "../../ffi/file.ts";
+import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
+import { sealedData } from "../../ffi/memfd.ts";
+import { SIG_HOW } from "../../ffi/process.ts";
+import { executeStage } from "../../ffi/stage/execute.ts";
+import type { ContainerState, StateStore } from "./state-store.ts";
+
+/** This program, as a child that removes the container: the global flags are those of this call. */
+function removal(id: string, store: StateStore): string[] {
+  const fromSource = Bun.main.startsWith("/$bunfs/") ? [] : [Bun.main];
+  return ["tsd", ...fromSource, "tsrunc", "--root", store.root, "delete", "--force", id];
+}
+
+/** What `compileWait` removes; undefined: nothing. */
+export function remainsOf(store: StateStore, { id, cgroup }: ContainerState, hooks: boolean): Remains {
+  return {
+    cgroups: cgroup.map(({ path }) => path),
+    files: store.files(id),
+    folder: store.folder(id),
+    remove: removal(id, store),
+    hooks,
+  };
+}
+
+/**
+ * Waits for a child of this process, to end with its status. Does not return, or throws a `SystemError`. Signals that
+ * came so far are forwarded by this event loop, those that come from now on by the stage: they wait, blocked.
+ */
+export async function waitAsStage(pid: number, remains?: Remains): Promise<never> {
+  const plan = compileWait({ pid, name: "tsrunc", ...(remains && { remains }) });
+  const fd = sealedData("ts-plan", encodePlan(plan, { keepMask: true }));
+  const program = check(
+    sys("openat", AT.AT_FDCWD, cstring("/proc/self/exe"), O.O_PATH | O.O_CLOEXEC, 0),
+    "open this program",
+  );
+  const all = new BigUint64Array([0xffff_ffff_ffff_ffffn]);
+  check(sys("rt_sigprocmask", SIG_HOW.SIG_SETMASK, all, 0, 8), "block signals");
+  await new Promise(setImmediate);
+  // The event loop's own fds are among these: it ends here.
+  check(sys("dup3", fd, STAGE_FD.plan, 0), "dup3");
+  check(sys("dup3", program, PROGRAM_FD, 0), "dup3");
+  closeFd(STAGE_FD.status);
+  executeStage([process.argv0, ...process.argv.slice(2)]);
+}

@@ -1,0 +1,130 @@
+/** What an attached `tsrunc run` is while its container runs, and what it leaves. Needs root, busybox-static. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Spec } from "../../src/engine/runtime/spec.ts";
+import { Bundles, until } from "../support/bundles.ts";
+import { proportionalMemory } from "../support/daemon.ts";
+
+let bundles: Bundles;
+
+beforeAll(() => {
+  bundles = new Bundles();
+});
+
+afterAll(() => bundles.remove());
+
+/** Starts a container whose script says "up" when it can be told something. */
+async function start(name: string, script: string, change?: (spec: Spec) => void, flags: string[] = []) {
+  const folder = bundles.bundle(name, ["sh", "-c", script], change);
+  const process = Bun.spawn(bundles.words("run", "--bundle", folder, ...flags, name), {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const reader = process.stdout.getReader();
+  let seen = "";
+  const said = async (text: string): Promise<void> => {
+    while (!seen.includes(text)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the container said ${JSON.stringify(seen)}`);
+      seen += new TextDecoder().decode(value);
+    }
+  };
+  await said("up\n");
+  return { process, said };
+}
+
+const nothingLeft = (name: string): void => {
+  expect(bundles.cgroupsOf(name)).toEqual([]);
+  expect(existsSync(join(bundles.state, name))).toBe(false);
+};
+
+/** Once it waits it is no longer what was started: /proc/PID/comm tells. */
+const waits = (pid: number) =>
+  until(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "tsrunc\n" && !isBun(pid));
+const isBun = (pid: number) => readFileSync(`/proc/${pid}/maps`, "utf8").includes("bun");
+
+describe("while it waits", () => {
+  test("signals are the container's, and its status is told", async () => {
+    const script = "trap 'echo usr1' USR1; trap 'exit 9' TERM; echo up; while :; do sleep 0.02; done";
+    const { process, said } = await start("signals", script);
+    process.kill("SIGUSR1");
+    await said("usr1\n");
+    process.kill("SIGTERM");
+    expect(await process.exited).toBe(9);
+    nothingLeft("signals");
+  });
+
+  test("it has nothing of an engine in its memory, and its own words for ps", async () => {
+    const { process } = await start("small", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
+    await waits(process.pid);
+    expect(proportionalMemory(process.pid)).toBeLessThan(200);
+    const words = readFileSync(`/proc/${process.pid}/cmdline`, "utf8").split("\0");
+    expect(words.slice(words.indexOf("run"), -1)).toEqual([
+      "run",
+      "--bundle",
+      join(bundles.base, "small"),
+      "small",
+    ]);
+    expect(JSON.parse(bundles.tsrunc("state", "small").stdout)).toMatchObject({ status: "running" });
+    process.kill("SIGTERM");
+    expect(await process.exited).toBe(0);
+  });
+
+  test("a death by signal is told as a shell does", async () => {
+    const { process } = await start("killed", "echo up; while :; do sleep 0.02; done");
+    expect(bundles.tsrunc("kill", "killed", "KILL").status).toBe(0);
+    expect(await process.exited).toBe(137);
+    nothingLeft("killed");
+  });
+
+  test("killed itself, it leaves a container that can be seen, stopped and deleted", async () => {
+    const { process } = await start("orphan", "echo up; while :; do sleep 0.02; done");
+    await waits(process.pid);
+    process.kill("SIGKILL");
+    await process.exited;
+    expect(JSON.parse(bundles.tsrunc("state", "orphan").stdout)).toMatchObject({ status: "running" });
+    expect(bundles.tsrunc("delete", "--force", "orphan").status).toBe(0);
+    nothingLeft("orphan");
+  });
+});
+
+describe("when the container has ended", () => {
+  test("what still runs in its cgroup ends, and the cgroup goes", async () => {
+    // In the host's pid namespace nothing else ends a daemon with its parent.
+    const { process, said } = await start("leaves", "sleep 1000 & echo up; echo pid=$!.; exit 4", (spec) => {
+      spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "pid");
+    });
+    await said("pid=");
+    expect(await process.exited).toBe(4);
+    nothingLeft("leaves");
+  });
+
+  test("its poststop hooks run, with the state on stdin", async () => {
+    const note = join(bundles.base, "note");
+    const { process } = await start("hooked", "echo up; exit 3", (spec) => {
+      spec.hooks = { poststop: [{ path: "/bin/sh", args: ["sh", "-c", `cat >${note}`] }] };
+    });
+    expect(await process.exited).toBe(3);
+    expect(JSON.parse(readFileSync(note, "utf8"))).toMatchObject({ id: "hooked", status: "stopped" });
+    nothingLeft("hooked");
+  });
+
+  test("--keep leaves it to be deleted", async () => {
+    const { process } = await start("kept", "echo up", undefined, ["--keep"]);
+    expect(await process.exited).toBe(0);
+    expect(JSON.parse(bundles.tsrunc("state", "kept").stdout)).toMatchObject({ status: "stopped" });
+    expect(bundles.tsrunc("delete", "kept").status).toBe(0);
+    nothingLeft("kept");
+  });
+
+  test("a caller that ignores SIGCHLD learns its status, too", () => {
+    const folder = bundles.bundle("deaf", ["sh", "-c", "exit 6"]);
+    const script = join(bundles.base, "deaf.sh");
+    writeFileSync(
+      script,
+      `trap '' CHLD\nexec ${bundles.words("run", "--bundle", folder, "deaf").join(" ")}\n`,
+    );
+    expect(bundles.command(["bash", script])).toMatchObject({ status: 6 });
+    nothingLeft("deaf");
+  });
+});
