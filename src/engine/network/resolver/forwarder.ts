@@ -56,7 +56,7 @@ export class Forwarder {
     if (packet.length > MAX_QUERY) return void send(replyCode(packet, RCODE.FORMERR, query));
     if (this.#waiting >= MAX_WAITING) return void send(replyCode(packet, RCODE.REFUSED, query));
     // The packet is its reader's again when this returns.
-    const asker = { packet: packet.slice(), send };
+    const asker = { packet: new Uint8Array(packet), send };
     const key = keyOf(packet, query, transport);
     const flight = this.#flights.get(key);
     this.#waiting++;

@@ -196,7 +196,8 @@ const lower = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte + 0
 
 /** An answer that was for one asker, for another with the same question: with that one's number and letters. */
 export function readdress(answer: Uint8Array, packet: Uint8Array, questionEnd: number): Uint8Array {
-  const bytes = answer.slice();
+  // A Buffer's own `slice` would not copy.
+  const bytes = new Uint8Array(answer);
   bytes.set(packet.subarray(0, 2));
   if (((bytes[4]! << 8) | bytes[5]!) === 1) bytes.set(packet.subarray(HEADER, questionEnd), HEADER);
   return bytes;
