@@ -141,7 +141,11 @@ describe("a shim that is killed while it is connected to", () => {
     rmSync(path);
     // It listens, and accepts nobody.
     const deaf = Bun.spawn(
-      [process.execPath, "-e", `Bun.listen({ unix: "${path}", socket: { data() {} } }); Bun.sleepSync(60_000)`],
+      [
+        process.execPath,
+        "-e",
+        `Bun.listen({ unix: "${path}", socket: { data() {} } }); Bun.sleepSync(60_000)`,
+      ],
       { stdio: ["ignore", "inherit", "inherit"] },
     );
     await until(() => existsSync(path), "the socket");
