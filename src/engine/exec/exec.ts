@@ -15,6 +15,10 @@ export interface Exec {
   readonly detachKeys: string;
   readonly consoleSize?: [height: number, width: number];
   running: boolean;
+  /** A client has its streams. */
+  attached?: boolean;
+  /** Its client's streams broke off while it ran: what the client knows of it is not all. */
+  cut?: boolean;
   exitCode: number | null;
   /** In the host's pid namespace; kept after the end, as Docker does. */
   pid: number;

@@ -6,8 +6,10 @@ import type { ExecContext } from "./context.ts";
 import { findActive } from "./start.ts";
 
 const START_PATIENCE_MS = 10_000;
-/** Between a process's end and the news of it lie microseconds. */
-const END_PATIENCE_MS = 2000;
+/** Between a process's end and the news of it lie microseconds, or the start of another shim on a busy machine. */
+const END_PATIENCE_MS = 30_000;
+/** What docker's client ends with when the connection broke off before it knew a status. */
+const CUT = 255;
 
 /** linux/sched.h */
 const PF_EXITING = 0x4;
@@ -42,13 +44,18 @@ export async function inspect(ctx: ExecContext, id: string): Promise<ExecInspect
     throw new EngineError("notFound", `No such exec instance: ${id}`);
   }
   // Clients ask for the status when the stream ends, which it may do before the news of the exit are here.
-  if (exec.running && exec.pid !== 0 && isEnding(exec.pid))
-    await within(END_PATIENCE_MS, ctx.execs.until("end", id));
+  if (exec.running && exec.pid !== 0 && isEnding(exec.pid)) {
+    const told = await within(END_PATIENCE_MS, ctx.execs.until("end", id));
+    // Without a status clients would take it for a success.
+    if (!told && exec.running)
+      throw new EngineError("unavailable", `exec ${id} has ended, and its exit status is not known yet`);
+  }
   const [entrypoint = "", ...args] = exec.command;
   return {
     ID: id,
     Running: exec.running,
-    ExitCode: exec.exitCode,
+    // A client whose stream broke off asks for the status: null would be a success to it, while it runs on.
+    ExitCode: exec.exitCode ?? (exec.cut ? CUT : null),
     ProcessConfig: {
       tty: exec.tty,
       entrypoint,

@@ -24,7 +24,10 @@ export class Execs implements ExecService, ContainerExecs {
   constructor({ db, ...rest }: Omit<ExecContext, "execs"> & { db: Database }) {
     this.#ctx = { ...rest, execs: new ExecStore(db) };
     for (const exec of this.#ctx.execs.all()) {
-      if (exec.exitCode === null) this.#ctx.store.byId(exec.container)?.execs.add(exec.id);
+      if (exec.exitCode !== null) continue;
+      this.#ctx.store.byId(exec.container)?.execs.add(exec.id);
+      // Its client's connection ended with the daemon that was before.
+      if (exec.attached) exec.cut = true;
     }
   }
 

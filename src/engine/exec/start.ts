@@ -65,6 +65,7 @@ export async function start(
   const { exec, container } = findActive(ctx, id);
   requireFresh(exec);
   exec.running = true;
+  exec.attached = !detach;
   const [command, ...args] = exec.command;
   emit(ctx, container, `exec_start: ${command} ${args.join(" ")}`, { execID: id });
   const size: [number, number] = consoleSize
