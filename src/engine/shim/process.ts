@@ -3,7 +3,7 @@
  */
 
 import { F } from "../../ffi/file.ts";
-import { closeFd, signalPidfd, sys } from "../../ffi/libc.ts";
+import { closeFd, SystemError, signalPidfd, sys } from "../../ffi/libc.ts";
 import { setWindowSize } from "../../ffi/poll.ts";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
@@ -189,10 +189,14 @@ export class SupervisedProcess {
   signal(signal: number): void {
     // Taken back without its keeper, which is stopped.
     if (this.#pidfd < 0 && this.#keeper === undefined) this.#pidfd = sys("pidfd_open", this.record.pid, 0);
-    if (this.#pidfd < 0 || !this.running) {
-      throw new EngineError("notFound", `process ${this.id} is not running`);
+    const gone = (): EngineError => new EngineError("notFound", `process ${this.id} is not running`);
+    if (this.#pidfd < 0 || !this.running) throw gone();
+    try {
+      signalPidfd(this.#pidfd, signal);
+    } catch (error) {
+      // It has ended, and its keeper's message is under way.
+      throw error instanceof SystemError && error.code === "ESRCH" ? gone() : error;
     }
-    signalPidfd(this.#pidfd, signal);
   }
 
   resize(cols: number, rows: number): void {
