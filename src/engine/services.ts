@@ -95,7 +95,12 @@ export interface ContainerInspect {
   Storage?: { RootFS?: { Snapshot?: { Name: string } } };
   GraphDriver?: object;
   ImageManifestDescriptor?: object;
-  NetworkSettings: object;
+  Config: { Hostname: string };
+  NetworkSettings: NetworkSettings;
+}
+
+export interface NetworkSettings {
+  Networks: Record<string, Record<string, unknown> & { Aliases?: string[] | null }>;
 }
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";

@@ -8,16 +8,69 @@ import type { Engine } from "../services.ts";
 import type { Call } from "./call.ts";
 import { CONFIG_FIELDS, createRequest } from "./json/requests.ts";
 
-/** @throws EngineError invalid for a body that is no JSON, has wrong types, or lacks a configuration */
-export async function prepareCreate(call: Call, engine: Engine): Promise<CreateBody> {
-  const body = await call.json<CreateBody & { MacAddress?: string }>(createRequest, { required: true });
+/** With what no longer has a place in the API. */
+type Sent = CreateBody & { MacAddress?: unknown; HostConfig?: { Capabilities?: unknown } | null };
+
+/**
+ * `warnings` are about the request alone.
+ * @throws EngineError invalid for a body that is no JSON, has wrong types, or lacks a configuration
+ */
+export async function prepareCreate(
+  call: Call,
+  engine: Engine,
+): Promise<{ body: CreateBody; warnings: string[] }> {
+  const body = await call.json<Sent>(createRequest, { required: true });
   if (!Object.keys(body).some((field) => CONFIG_FIELDS.includes(field))) {
     throw new EngineError("invalid", "config cannot be empty in order to create a container");
   }
   adaptHost(call, body, engine);
   adaptMounts(call, body);
-  if (call.before("1.44")) adaptNetworking(body);
-  return body;
+  adaptNetworking(call, body);
+  return { body, warnings: adaptLegacy(call, body) };
+}
+
+/** Fields that newer versions do not have, as the versions that had them meant them. */
+function adaptLegacy(call: Call, body: Sent): string[] {
+  const { MacAddress: mac } = body;
+  const capabilities = body.HostConfig?.Capabilities;
+  delete body.MacAddress;
+  delete body.HostConfig?.Capabilities;
+  if (call.version === "1.40" && Array.isArray(capabilities) && capabilities.length > 0) {
+    throw new EngineError(
+      "invalid",
+      "the HostConfig.Capabilities field is not supported by this daemon; use CapAdd and CapDrop to set capabilities",
+    );
+  }
+  if (!call.before("1.52") || typeof mac !== "string" || mac === "") return [];
+  return adaptMacAddress(call, body, mac);
+}
+
+/** The whole container's address is that of its main network. */
+function adaptMacAddress(call: Call, body: CreateBody, mac: string): string[] {
+  const mode = body.HostConfig?.NetworkMode || "default";
+  const network = mode === "default" ? "bridge" : mode;
+  const hasOwn = !["none", "host"].includes(network) && !network.startsWith("container:");
+  if (!hasOwn && call.before("1.44")) {
+    throw new EngineError("invalid", "conflicting options: mac-address and the network mode");
+  }
+  if (hasOwn) {
+    const endpoints = body.NetworkingConfig?.EndpointsConfig ?? {};
+    const name = network in endpoints ? network : mode;
+    const endpoint = endpoints[name] ?? {};
+    if (endpoint.MacAddress && endpoint.MacAddress !== mac) {
+      throw new EngineError(
+        "invalid",
+        "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
+      );
+    }
+    body.NetworkingConfig = {
+      EndpointsConfig: { ...endpoints, [name]: { ...endpoint, MacAddress: mac } },
+    };
+  }
+  if (call.before("1.44")) return [];
+  return [
+    "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.",
+  ];
 }
 
 function adaptHost(call: Call, body: CreateBody, engine: Engine): void {
@@ -65,8 +118,15 @@ function adaptMounts(call: Call, body: CreateBody): void {
   }
 }
 
-function adaptNetworking(body: CreateBody): void {
-  const names = Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {});
+function adaptNetworking(call: Call, body: CreateBody): void {
+  const endpoints = body.NetworkingConfig?.EndpointsConfig ?? {};
+  for (const endpoint of Object.values(endpoints)) {
+    // Came with 1.48 and 1.44: what an older client sends there was never looked at.
+    if (call.before("1.48")) delete endpoint?.GwPriority;
+    if (call.before("1.44")) delete endpoint?.MacAddress;
+  }
+  if (!call.before("1.44")) return;
+  const names = Object.keys(endpoints);
   if (names.length > 1) {
     throw new EngineError(
       "invalid",

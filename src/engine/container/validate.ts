@@ -94,6 +94,20 @@ function validatePorts(ports: HostConfig["PortBindings"]): void {
   }
 }
 
+const hasNul = (value: unknown): boolean => {
+  if (typeof value === "string") return value.includes("\0");
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).some(([key, inner]) => key.includes("\0") || hasNul(inner));
+};
+
+/** The kernel's strings end there: what the container got would not be what was asked for. Labels never leave us. */
+function refuseNul(objects: readonly object[]): void {
+  for (const object of objects) {
+    const field = Object.entries(object).find(([name, value]) => name !== "Labels" && hasNul(value))?.[0];
+    if (field !== undefined) throw new Error(`invalid ${field}: must not contain a NUL byte`);
+  }
+}
+
 function wrapped(prefix: string, check: () => void): void {
   try {
     check();
@@ -180,6 +194,7 @@ export function validateCreate(
   runtimes: readonly string[],
 ): Validated {
   validateNetworkMode(config, h);
+  refuseNul([config, h]);
   validateConfig(config);
   validateHostConfig(h, host);
   if (Buffer.byteLength(config.Hostname) > HOST_NAME_MAX) {

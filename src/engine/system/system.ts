@@ -103,7 +103,8 @@ export class System implements SystemService {
       ContainersStopped: stopped,
       Images: this.#options.images(),
       Driver: "overlayfs",
-      DriverStatus: [["driver-type", "overlayfs snapshots"]],
+      // By this word clients tell that images are kept as they came: multi-platform, ids that are digests.
+      DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
       Plugins: { Volume: ["local"], Network: ["host", "null"], Authorization: null, Log: ["json-file"] },
       MemoryLimit: cgroups.memory,
       SwapLimit: cgroups.swap,
@@ -157,6 +158,7 @@ export class System implements SystemService {
       RuncCommit: { ID: "" },
       InitCommit: { ID: "" },
       SecurityOptions: securityOptions(cgroups),
+      CDISpecDirs: [],
       Warnings: warnings(cgroups, forwarding, config.plainTcp),
     };
   }

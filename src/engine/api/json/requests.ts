@@ -204,6 +204,8 @@ const hostConfig = struct(
   },
   embedded("Resources", resources),
   {
+    // API 1.40 had it for a while; see `create.ts`.
+    Capabilities: anything,
     Mounts: list(mount),
     MaskedPaths: strings,
     ReadonlyPaths: strings,
@@ -234,6 +236,8 @@ const endpoint = struct("network.EndpointSettings", {
 });
 
 export const createRequest: Schema = struct("container.CreateRequest", embedded("Config", config), {
+  // Until API 1.51; now each endpoint has its own.
+  MacAddress: anything,
   HostConfig: hostConfig,
   NetworkingConfig: struct("network.NetworkingConfig", {
     EndpointsConfig: { ...map(endpoint), type: "map[string]*network.EndpointSettings" },

@@ -5,6 +5,7 @@ import type {
   ContainerInspect,
   ContainerSummary,
   Engine,
+  NetworkSettings,
   WaitCondition,
   WaitResult,
 } from "../../services.ts";
@@ -14,11 +15,11 @@ import { messageOf } from "../errors.ts";
 import { updateRequest } from "../json/requests.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {
-  const body = await prepareCreate(call, engine);
+  const { body, warnings } = await prepareCreate(call, engine);
   const name = call.query.text("name") || undefined;
   const platform = call.before("1.41") ? undefined : call.query.text("platform") || undefined;
   const { Id, Warnings } = await engine.containers.create({ name, platform, body });
-  return json({ Id, Warnings }, 201);
+  return json({ Id, Warnings: [...Warnings, ...warnings] }, 201);
 }
 
 async function list(call: Call, engine: Engine): Promise<Response> {
@@ -51,8 +52,37 @@ function adaptInspect(call: Call, container: ContainerInspect): object {
   if (!call.before("1.52")) return container;
   const { Storage, ...older } = container;
   if (call.before("1.48")) delete older.ImageManifestDescriptor;
+  older.NetworkSettings = adaptNetworks(call, older);
   // What holds the root file system was called a graph driver.
   return { ...older, GraphDriver: { Name: Storage?.RootFS?.Snapshot?.Name ?? "overlayfs", Data: null } };
+}
+
+/** Those of the default bridge were shown beside the list of networks, too. */
+const BRIDGE_FIELDS = [
+  "EndpointID",
+  "Gateway",
+  "GlobalIPv6Address",
+  "GlobalIPv6PrefixLen",
+  "IPAddress",
+  "IPPrefixLen",
+  "IPv6Gateway",
+  "MacAddress",
+] as const;
+const PREDEFINED = ["bridge", "host", "none"];
+
+function adaptNetworks(call: Call, { Id, Config, NetworkSettings }: ContainerInspect): NetworkSettings {
+  const networks = Object.entries(NetworkSettings.Networks).map(([name, endpoint]) => {
+    if (!call.before("1.45") || PREDEFINED.includes(name)) return [name, endpoint] as const;
+    // Names that every container has in its network were shown as aliases.
+    const aliases = new Set([...(endpoint.Aliases ?? []), Id.slice(0, 12), Config.Hostname]);
+    return [name, { ...endpoint, Aliases: [...aliases] }] as const;
+  });
+  const { bridge } = NetworkSettings.Networks;
+  return {
+    ...NetworkSettings,
+    Networks: Object.fromEntries(networks),
+    ...(bridge && Object.fromEntries(BRIDGE_FIELDS.map((field) => [field, bridge[field]]))),
+  };
 }
 
 async function start(call: Call, engine: Engine): Promise<Response> {
@@ -135,6 +165,10 @@ async function wait(call: Call, engine: Engine): Promise<Response> {
     throw new EngineError("invalid", `invalid condition: ${JSON.stringify(condition)}`);
   const { result } = await engine.containers.wait(call.name, condition as WaitCondition, call.signal);
   if (!early) return json(await result);
+  if (condition === "removed" && call.before("1.34")) {
+    // A removal that failed could only be told by an answer without content.
+    return streaming(waitedWithoutError(result), { "content-type": "application/json" });
+  }
   return streaming(waited(result), { "content-type": "application/json" });
 }
 
@@ -142,9 +176,14 @@ async function* waited(result: Promise<WaitResult>): AsyncGenerator<Uint8Array> 
   yield new TextEncoder().encode(`${JSON.stringify(await result)}\n`);
 }
 
+async function* waitedWithoutError(result: Promise<WaitResult>): AsyncGenerator<Uint8Array> {
+  if ((await result).Error === undefined) yield* waited(result);
+}
+
 async function top(call: Call, engine: Engine): Promise<Response> {
   const words = call.query.text("ps_args").split(/\s+/).filter(Boolean);
-  return json(await engine.containers.top(call.name, words));
+  const { Processes, Titles } = await engine.containers.top(call.name, words);
+  return json({ Processes, Titles });
 }
 
 async function update(call: Call, engine: Engine): Promise<Response> {

@@ -42,6 +42,10 @@ function create(call: Call, engine: Engine): Promise<Response> {
 }
 
 function push(call: Call, engine: Engine): Promise<Response> {
+  // Older clients send one without meaning it.
+  if (!call.before("1.46") && call.query.text("platform")) {
+    throw new EngineError("notImplemented", "pushing a single platform of an image is not supported yet");
+  }
   const auth = decodeRegistryAuth(call.headers.get("x-registry-auth"));
   const request = {
     reference: call.name,

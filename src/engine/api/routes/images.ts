@@ -11,6 +11,9 @@ function list(call: Call, engine: Engine): Response {
   // The filter's name before 1.25.
   if (call.before("1.25") && query.text("filter") && !filters.reference)
     filters.reference = [query.text("filter")];
+  if (!call.before("1.54") && query.flag("identity") && !query.flag("manifests")) {
+    throw new EngineError("invalid", "conflicting options: identity requires manifests=1");
+  }
   const images = engine.images.list({
     all: query.flag("all"),
     filters,
@@ -112,6 +115,9 @@ function tag(call: Call, engine: Engine): Response {
 async function remove(call: Call, engine: Engine): Promise<Response> {
   if (call.name.trim() === "") throw new EngineError("invalid", "image name cannot be blank");
   const { query } = call;
+  if (!call.before("1.50") && query.all("platforms").some(Boolean)) {
+    throw new EngineError("notImplemented", "removing single platforms of an image is not supported yet");
+  }
   return json(
     await engine.images.remove(call.name, { force: query.flag("force"), prune: !query.flag("noprune") }),
   );
