@@ -15,6 +15,8 @@ const MASKS: readonly [RegExp, string][] = [
   // In a list of mounts: whose file systems the host's own files and devices are on, and which cgroups it has.
   [/^(\/etc\/(?:hosts|hostname|resolv\.conf)|\/proc\/(?:interrupts|keys|timer_list)) \w+$/gm, "$1 <HOST>"],
   [/^\/sys\/fs\/cgroup (tmpfs|cgroup2)\n(\/sys\/fs\/cgroup\/\S+ cgroup\n)*/gm, "/sys/fs/cgroup <HOST>\n"],
+  // Said on a host that does not forward, alone.
+  [/^WARNING: IPv4 forwarding is disabled. Networking will not work.\n/gm, ""],
   [/(reclaimed space: )\S+/gi, "$1<SIZE>"],
 ];
 
