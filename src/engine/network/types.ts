@@ -106,16 +106,16 @@ export interface Wiring {
   removeNetwork(network: NetworkRecord): Promise<void>;
   /** A new namespace with `lo` up, and its redirect of names when asked for. */
   createSandbox(sandbox: SandboxRecord): Promise<void>;
-  /** Before `detach` where both go: the kernel then takes the links away by itself, and nobody waits for it. */
-  removeSandbox(sandbox: Pick<SandboxRecord, "path">): Promise<void>;
+  /**
+   * With the links of its endpoints, which at once carry nothing more. The kernel takes namespace and links away by
+   * itself, some 20 ms later, and nobody waits for it.
+   */
+  removeSandbox(sandbox: Pick<SandboxRecord, "path">, endpoints?: readonly EndpointRecord[]): Promise<void>;
   /** The paths that are there, claimed or not: for the sweep at start. */
   sandboxes(): string[];
   /** The link inside, with addresses, routes of its own, neighbours announced; not the default route. */
   attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
-  /**
-   * At once carries nothing more. From a namespace that stays, resolves when the link is gone; after `removeSandbox` it goes
-   * with its namespace, a moment later.
-   */
+  /** From a sandbox that stays: resolves when the link is gone. */
   detach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void>;
   /**
    * Replaces the default routes by those of the endpoints that are said to give them; none: none. One without a gateway
@@ -196,13 +196,16 @@ export interface Firewall {
 /** Host ports (ports/). All of an endpoint's, or none. */
 export interface Ports {
   /**
-   * Gives out host ports and holds them by sockets in the shim.
+   * Gives out host ports and holds them by sockets in the shim. Of what the endpoint had, `kept` stays and the rest goes;
+   * when it fails, all is as it was. `six` without an IPv6 address of the container: ts-proxy forwards to its IPv4 address.
+   * Returns what is new.
    * @throws EngineError in Docker's words: `Bind for 0.0.0.0:80 failed: port is already allocated`, …
    */
   publish(
     endpoint: EndpointRecord,
     requests: PortRequest[],
     family: { four: boolean; six: boolean },
+    kept?: readonly PortBinding[],
   ): Promise<PortBinding[]>;
   /** What a row says is published already, after a restart of the daemon: no new sockets. */
   claim(endpoint: EndpointRecord): void;
