@@ -16,6 +16,8 @@ import { SOCK } from "./socket-flags.ts";
 const AT_FDCWD = -100;
 /** Of the thread, not of the process: the main thread's is the same only as long as it stays at home. */
 const OWN = cstring("/proc/thread-self/ns/net");
+/** struct statfs, f_type. */
+const NSFS_MAGIC = 0x6e736673n;
 const STDERR = 2;
 const LOST = cstring("tsd: cannot return to its own network namespace: ends\n");
 
@@ -98,12 +100,18 @@ export function writeSysctls(namespace: number, files: readonly SysctlFile[]): v
   if (failed < 0) throw new SystemError(`set ${files[done]!.path} to ${files[done]!.value}`, -failed);
 }
 
-/** Gives the namespace a name that outlives its processes: a bind mount on a file, which is made. */
+/** Gives the namespace a name that outlives its processes: a bind mount on a file, which is made if need be. */
 export function pinNamespace(namespace: number, path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "w", 0o600));
+  closeSync(openSync(path, "a", 0o600));
   const source = cstring(`/proc/self/fd/${namespace}`);
   check(sys("mount", source, cstring(path), 0, MS.MS_BIND, 0), `bind a network namespace to ${path}`);
+}
+
+/** A namespace is pinned there. */
+export function isPinned(path: string): boolean {
+  const status = new BigInt64Array(15);
+  return sys("statfs", cstring(path), status) === 0 && status[0] === NSFS_MAGIC;
 }
 
 /** Takes the name away, and the file; neither need be there. The namespace ends with its last process and socket. */

@@ -3,6 +3,9 @@
  * each with an IPv4 and an IPv6 address on every lan that it is in. The machine's own network is not touched, and a
  * daemon started in a host has that host's links, routes, firewall and /proc/sys/net for its own.
  */
+import { check, closeFd, sys } from "../../src/ffi/libc.ts";
+import { openNamespace } from "../../src/ffi/netns.ts";
+import { CLONE } from "../../src/ffi/process.ts";
 import { Daemon, type DaemonOptions, until } from "./daemon.ts";
 
 /** Set aside for documentation (RFC 5737, RFC 3849): they cannot be anybody's here. */
@@ -90,6 +93,21 @@ export class Host {
 
   spawn(words: readonly string[]): Bun.Subprocess<"pipe", "pipe", "pipe"> {
     return Bun.spawn([...this.under, ...words], { stdio: ["pipe", "pipe", "pipe"] });
+  }
+
+  /** The calling thread, and what it starts from now on, is in this host until the result is disposed of. */
+  enter(): Disposable {
+    const own = openNamespace("/proc/thread-self/ns/net");
+    const there = openNamespace(`/run/netns/${this.netns}`);
+    const go = (to: number): number => check(sys("setns", to, CLONE.CLONE_NEWNET), "setns");
+    go(there);
+    closeFd(there);
+    return {
+      [Symbol.dispose]: () => {
+        go(own);
+        closeFd(own);
+      },
+    };
   }
 
   /** A daemon whose host this is; the caller disposes of it before the hosts. */

@@ -200,9 +200,8 @@ export async function clean(
     if (!network || !hasSandbox(network)) continue;
     if (endpoint.ports.length > 0) await attempt("ports", () => ctx.ports.release(endpoint));
     if (network.driver === "bridge") await attempt("rules", () => ctx.firewall.removeEndpoint(endpoint.id));
-    if (sandbox) await attempt("links", () => ctx.wiring.detach(sandbox, network, endpoint));
   }
-  if (sandbox) await attempt("network namespace", () => ctx.wiring.removeSandbox(sandbox));
+  if (sandbox) await attempt("network namespace", () => ctx.wiring.removeSandbox(sandbox, endpoints));
   if (failed) return;
   ctx.store.remove(
     endpoints.map(({ id }) => id),

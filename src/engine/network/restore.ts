@@ -96,12 +96,19 @@ async function syncNames(ctx: NetworkContext): Promise<void> {
   await ctx.names.syncNames(all);
 }
 
-/** What no row claims: pinned namespaces, and ports held for nobody. */
+/** What no row claims: pinned namespaces, links, and ports held for nobody. */
 async function sweep(ctx: NetworkContext, endpoints: ReadonlySet<string>): Promise<void> {
   const claimed = new Set([...ctx.store.sandboxes()].map(({ path }) => path));
   for (const path of ctx.wiring.sandboxes()) {
     if (!claimed.has(path)) await ctx.wiring.removeSandbox({ path });
   }
+  const links = new Set([
+    ...[...ctx.store.networks()].map(({ link }) => link),
+    ...[...ctx.store.endpoints()].map(({ hostLink }) => hostLink),
+  ]);
+  await Promise.all(
+    ctx.wiring.links().flatMap((link) => (links.has(link) ? [] : ctx.wiring.removeLink(link))),
+  );
   for (const id of await ctx.names.heldPorts()) {
     if (!endpoints.has(id)) await ctx.names.holdPorts(id, []);
   }

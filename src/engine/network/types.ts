@@ -104,7 +104,7 @@ export interface Wiring {
   /** The bridge with its addresses, or the parent. */
   createNetwork(network: NetworkRecord): Promise<void>;
   removeNetwork(network: NetworkRecord): Promise<void>;
-  /** A new namespace with `lo` up, and its redirect of names when asked for. */
+  /** A new namespace with `lo` up; with the redirect of names when asked for, also if the namespace is there already. */
   createSandbox(sandbox: SandboxRecord): Promise<void>;
   /**
    * With the links of its endpoints, which at once carry nothing more. The kernel takes namespace and links away by

@@ -11,6 +11,7 @@ export const RTM = {
   RTM_NEWROUTE: 24,
   RTM_DELROUTE: 25,
   RTM_GETROUTE: 26,
+  RTM_NEWNEIGH: 28,
 } as const;
 
 /** Address families. */
@@ -106,4 +107,11 @@ export const RTA = {
   RT_SCOPE_LINK: 253,
   RTN_UNICAST: 1,
   RTM_F_CLONED: 0x200,
+} as const;
+
+/** Attributes of a neighbour, and its states. */
+export const NDA = {
+  NDA_DST: 1,
+  NDA_LLADDR: 2,
+  NUD_STALE: 4,
 } as const;

@@ -16,6 +16,7 @@ import {
   NFTA_CHAIN,
   NFTA_HOOK,
   NFTA_RULE,
+  NFTA_SET,
   NFTA_TABLE,
 } from "./flags.ts";
 
@@ -62,12 +63,14 @@ export interface Change {
 }
 
 export class Nftables implements Disposable {
-  readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
+  readonly #socket: NetlinkSocket;
 
   /** By which notifications tell our own changes from those of others. */
   readonly port: number;
 
-  constructor() {
+  /** Of the namespace of that descriptor; else of the calling thread's. */
+  constructor(namespace?: number) {
+    this.#socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER, namespace);
     const [reply] = this.#socket.request(get("NFT_MSG_GETGEN", ALL_FAMILIES, "read the generation"));
     this.port = reply?.port ?? 0;
   }
@@ -102,6 +105,13 @@ export class Nftables implements Disposable {
       const family = familyOf(reply);
       return family ? [{ family, name: asText(attributesOf(reply)?.get(NFTA_TABLE.NAME)) }] : [];
     });
+  }
+
+  /** The names of a table's sets and maps. */
+  sets(family: Family, table: string): string[] {
+    return this.#dump("NFT_MSG_GETSET", NFPROTO[family], `list sets of table ${table}`, [
+      text(NFTA_SET.TABLE, table),
+    ]).map((reply) => asText(attributesOf(reply)?.get(NFTA_SET.NAME)));
   }
 
   /** Of all tables of all families that are understood here. */

@@ -1,0 +1,80 @@
+/** A container's link in a bridge network: a veth pair, one end a port of the bridge, the other in the sandbox. */
+import { readFileSync } from "node:fs";
+import { ERRNO } from "../../../ffi/errno.ts";
+import { changeLink, findLink, type Link, newLink } from "../../../ffi/netlink/links.ts";
+import { updateNeighbour } from "../../../ffi/netlink/neighbours.ts";
+import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import { EngineError } from "../../errors.ts";
+import { bridgeOptions } from "../driver-options.ts";
+import type { EndpointRecord, NetworkRecord } from "../types.ts";
+import type { Inside } from "./inside.ts";
+
+/**
+ * Makes and configures the pair; what of it is there already is kept. Returns the bridge.
+ * @throws EngineError when the bridge is not there, or the sandbox has another link of that name
+ */
+export function attachPort(
+  host: NetlinkSocket,
+  inside: Inside,
+  network: NetworkRecord,
+  endpoint: EndpointRecord,
+  owner: string,
+): Link {
+  const bridge = findLink(host, network.link);
+  if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
+  makePair(host, inside, network, endpoint, bridge);
+  // The host's end first: then the link works as soon as the container's end is up.
+  host.batch([
+    changeLink(endpoint.hostLink, {
+      up: true,
+      alias: owner,
+      ...(needsHairpin() && { hairpin: true }),
+    }),
+  ]);
+  inside.configure(endpoint);
+  forgetLastHolder(host, bridge, endpoint);
+  return bridge;
+}
+
+function makePair(
+  host: NetlinkSocket,
+  inside: Inside,
+  network: NetworkRecord,
+  { hostLink, link, mac }: EndpointRecord,
+  bridge: Link,
+): void {
+  const { mtu } = bridgeOptions(network.options);
+  const size = mtu > 0 ? { mtu } : {};
+  // Born in its namespace under its final name: it is never seen elsewhere, and never renamed.
+  const peer = { name: link, mac, namespace: inside.namespace, ...size };
+  const create = newLink({ name: hostLink, master: bridge.index, ...size }, { kind: "veth", peer });
+  const [failure] = host.tryBatch([create]).errors;
+  if (!failure) return;
+  if (failure.error.errno !== ERRNO.EEXIST) throw failure.error;
+  const ours = findLink(host, hostLink);
+  const theirs = findLink(inside.socket, link);
+  if (ours?.kind === "veth" && theirs?.kind === "veth" && ours.parent === theirs.index) return;
+  throw new EngineError("internal", `link ${ours ? hostLink : link} already exists`, {
+    cause: failure.error,
+  });
+}
+
+/** The host itself does not hear what is announced on its bridge. */
+function forgetLastHolder(host: NetlinkSocket, bridge: Link, { ipv4, ipv6, mac }: EndpointRecord): void {
+  const messages = [ipv4, ipv6]
+    .filter((address) => address !== undefined)
+    .map((address) => updateNeighbour(bridge.index, address.split("/")[0]!, mac));
+  if (messages.length > 0) host.tryBatch(messages);
+}
+
+/**
+ * With br_netfilter a packet that is sent to a published port by the container that published it is turned round within
+ * the bridge, which a port only allows in this mode. Without, the host routes it, and the mode would only echo.
+ */
+function needsHairpin(): boolean {
+  try {
+    return readFileSync("/proc/sys/net/bridge/bridge-nf-call-iptables", "utf8").startsWith("1");
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Links, addresses and routes over rtnetlink. All but removals is done at once, on the caller's thread: a link takes the
+ * kernel some 100 µs to make. To remove one takes it 15 ms: a link whose namespace goes is only taken down, so that it
+ * carries nothing more, and goes with the namespace; others are left to a thread of the pool.
+ */
+import { ERRNO } from "../../../ffi/errno.ts";
+import { SystemError } from "../../../ffi/libc.ts";
+import { listAddresses } from "../../../ffi/netlink/addresses.ts";
+import { NETLINK } from "../../../ffi/netlink/flags.ts";
+import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
+import { PatientNetlink } from "../../../ffi/netlink/patient.ts";
+import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import { unpinNamespace } from "../../../ffi/netns.ts";
+import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
+import { Announcer } from "./announcer.ts";
+import { createBridge } from "./bridge.ts";
+import { Inside } from "./inside.ts";
+import { createParent } from "./parent.ts";
+import { attachPort } from "./port.ts";
+import { hostPrefixes } from "./prefixes.ts";
+import { createSandbox, listSandboxes } from "./sandboxes.ts";
+import { attachSublink } from "./sublink.ts";
+
+/** A link that should have gone with its namespace is looked for after this time: somebody else may hold that. */
+const GONE_MS = 1000;
+
+export interface WiringOptions {
+  execRoot: string;
+  /** The alias of links of ours: `tsd <engine id>`. */
+  owner: string;
+  warn: (message: string) => void;
+}
+
+export class NetlinkWiring implements Wiring {
+  readonly #options: WiringOptions;
+  readonly #announcer = new Announcer();
+  #host: NetlinkSocket | undefined;
+  #patient: PatientNetlink | undefined;
+  /** Links to be looked for. */
+  #leaving = new Set<string>();
+
+  constructor(options: WiringOptions) {
+    this.#options = options;
+  }
+
+  async createNetwork(network: NetworkRecord): Promise<void> {
+    if (network.driver === "bridge") createBridge(this.#socket, network, this.#options.owner);
+    else if (network.driver === "macvlan" || network.driver === "ipvlan")
+      createParent(this.#socket, network, this.#options.owner);
+  }
+
+  async removeNetwork(network: NetworkRecord): Promise<void> {
+    if (network.driver !== "bridge" && !network.ownsLink) return;
+    if (network.link !== "" && this.ownerOf(network.link) === "ours") await this.removeLink(network.link);
+  }
+
+  async createSandbox(sandbox: SandboxRecord): Promise<void> {
+    createSandbox(sandbox);
+  }
+
+  async removeSandbox(
+    { path }: Pick<SandboxRecord, "path">,
+    endpoints: readonly EndpointRecord[] = [],
+  ): Promise<void> {
+    for (const { id } of endpoints) this.#announcer.stop(id);
+    const links = endpoints.flatMap(({ hostLink }) => hostLink || []);
+    if (links.length > 0) {
+      const { errors } = this.#socket.tryBatch(links.map((link) => changeLink(link, { up: false })));
+      const gone = new Set(errors.map(({ at, error }) => error.errno === ERRNO.ENODEV && links[at]));
+      this.#expectGone(links.filter((link) => !gone.has(link)));
+    }
+    unpinNamespace(path);
+  }
+
+  sandboxes(): string[] {
+    return listSandboxes(`${this.#options.execRoot}/netns`);
+  }
+
+  async attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    using inside = new Inside(sandbox.path);
+    if (network.driver === "bridge") {
+      const bridge = attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
+      this.#announcer.onBridge(bridge.index, network, endpoint);
+    } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
+      const { index, mac } = attachSublink(this.#socket, inside, network, endpoint);
+      this.#announcer.inside(inside.namespace, index, mac, network, endpoint);
+    }
+  }
+
+  async detach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    this.#announcer.stop(endpoint.id);
+    if (network.driver === "bridge") await this.removeLink(endpoint.hostLink);
+    else if (network.driver === "macvlan" || network.driver === "ipvlan")
+      await removeInside(sandbox, endpoint.link);
+  }
+
+  async setDefaultRoutes(
+    sandbox: SandboxRecord,
+    of: { four?: EndpointRecord; six?: EndpointRecord },
+  ): Promise<void> {
+    using inside = new Inside(sandbox.path);
+    inside.setDefaultRoutes(of);
+  }
+
+  hostPrefixes(): string[] {
+    return hostPrefixes(this.#socket);
+  }
+
+  ownerOf(name: string): "ours" | "other" | undefined {
+    const link = findLink(this.#socket, name);
+    return link && (link.alias === this.#options.owner ? "ours" : "other");
+  }
+
+  addressesOf(name: string): string[] {
+    const link = findLink(this.#socket, name);
+    if (!link) return [];
+    return listAddresses(this.#socket).flatMap(({ index, address }) =>
+      index === link.index ? [address] : [],
+    );
+  }
+
+  links(): string[] {
+    return listLinks(this.#socket).flatMap(({ name, alias }) =>
+      alias === this.#options.owner ? [name] : [],
+    );
+  }
+
+  async removeLink(name: string): Promise<void> {
+    this.#patient ??= new PatientNetlink(NETLINK.NETLINK_ROUTE);
+    await ignoring(ERRNO.ENODEV, this.#patient.request(deleteLink(name)));
+  }
+
+  get #socket(): NetlinkSocket {
+    this.#host ??= new NetlinkSocket(NETLINK.NETLINK_ROUTE);
+    return this.#host;
+  }
+
+  #expectGone(links: readonly string[]): void {
+    if (links.length === 0) return;
+    if (this.#leaving.size === 0) setTimeout(() => void this.#removeLeft(), GONE_MS).unref();
+    for (const link of links) this.#leaving.add(link);
+  }
+
+  async #removeLeft(): Promise<void> {
+    const links = [...this.#leaving];
+    this.#leaving.clear();
+    for (const link of links) {
+      // The name may be another's by now, which is up.
+      if (findLink(this.#socket, link)?.up !== false) continue;
+      await this.removeLink(link).catch(({ message }: Error) => this.#options.warn(message));
+    }
+  }
+}
+
+async function removeInside({ path }: SandboxRecord, link: string): Promise<void> {
+  using inside = new Inside(path);
+  const patient = new PatientNetlink(NETLINK.NETLINK_ROUTE, inside.namespace);
+  try {
+    await ignoring(ERRNO.ENODEV, patient.request(deleteLink(link)));
+  } finally {
+    patient.close();
+  }
+}
+
+async function ignoring(errno: number, request: Promise<void>): Promise<void> {
+  try {
+    await request;
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.errno !== errno) throw error;
+  }
+}
