@@ -41,21 +41,28 @@ function open(): { syscall: Syscall; errno: () => Pointer } {
 /** A buffer is passed as its address; it only has to live as long as the call. */
 export type Argument = number | bigint | NodeJS.TypedArray;
 
-const word = (value: Argument = 0): number | bigint => (typeof value === "object" ? ptr(value) : value);
-
 /** A system call, as the kernel answers it: the result, or `-errno`. */
-export function sys(name: SyscallName, ...args: Argument[]): number {
+export function sys(
+  name: SyscallName,
+  a: Argument = 0,
+  b: Argument = 0,
+  c: Argument = 0,
+  d: Argument = 0,
+  e: Argument = 0,
+  f: Argument = 0,
+): number {
   const { syscall, errno } = opened ?? open();
   const nr = syscallNumber(name);
   if (nr === undefined) return -ERRNO.ENOSYS;
+  // Spelled out: a function for each argument is called so often that it is compiled while a program starts
   const result = syscall(
     nr,
-    word(args[0]),
-    word(args[1]),
-    word(args[2]),
-    word(args[3]),
-    word(args[4]),
-    word(args[5]),
+    typeof a === "object" ? ptr(a) : a,
+    typeof b === "object" ? ptr(b) : b,
+    typeof c === "object" ? ptr(c) : c,
+    typeof d === "object" ? ptr(d) : d,
+    typeof e === "object" ? ptr(e) : e,
+    typeof f === "object" ? ptr(f) : f,
   );
   return result === -1 ? -read.i32(errno(), 0) : Number(result);
 }

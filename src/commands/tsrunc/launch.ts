@@ -6,6 +6,7 @@ import { EngineError } from "../../engine/errors.ts";
 import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../engine/runtime/container.ts";
 import { startFailure } from "../../engine/runtime/failure.ts";
+import type { Hooks } from "../../engine/runtime/spec.ts";
 import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
@@ -17,6 +18,7 @@ import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
 import { type ContainerState, processStart, StateStore } from "./state-store.ts";
+import type { Waiter } from "./waiter.ts";
 
 export const LAUNCH_FLAGS: FlagTable = {
   bundle: { kind: "value", short: "b" },
@@ -31,12 +33,24 @@ export interface Launched {
   state: ContainerState;
   bundle: Bundle;
   stage: Stage;
+  waiter?: Waiter;
   /** Brings the terminal's master, when it is ours to relay. */
   masterSocket?: number;
 }
 
-/** `gated`: the process waits for `tsrunc start`. */
-export async function launch(id: string, flags: Flags, context: Context, gated: boolean): Promise<Launched> {
+export interface LaunchOptions {
+  /** The process waits for `tsrunc start`. */
+  gated: boolean;
+  /** Make a waiter, while the stage is at work: unless it has a terminal to relay, this process will end as one. */
+  waiter?: (state: ContainerState, hooks: Hooks | undefined) => Waiter;
+}
+
+export async function launch(
+  id: string,
+  flags: Flags,
+  context: Context,
+  { gated, waiter: makeWaiter }: LaunchOptions,
+): Promise<Launched> {
   const bundle = readBundle(flags.value("bundle"));
   const { spec } = bundle;
   refuseInnerHooks(spec.hooks);
@@ -75,7 +89,9 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
       for (const kind of BEFORE_START)
         runHooks(kind, spec.hooks?.[kind], ociState({ ...state, pid }, "creating"));
     };
+    let waiter: Waiter | undefined;
     try {
+      if (choice.masterSocket === undefined) waiter = makeWaiter?.(state, spec.hooks);
       state.pid = hearPid(stage, hooks ? runBefore : undefined);
     } catch (error) {
       stage.kill(9);
@@ -94,6 +110,7 @@ export async function launch(id: string, flags: Flags, context: Context, gated: 
       state,
       bundle,
       stage,
+      ...(waiter && { waiter }),
       ...(choice.masterSocket !== undefined && { masterSocket: choice.masterSocket }),
     };
   } catch (error) {

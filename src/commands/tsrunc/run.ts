@@ -1,11 +1,12 @@
 /** `tsrunc run ID`: create, start, and, unless detached, wait. */
+import type { Hooks } from "../../engine/runtime/spec.ts";
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
 import { Signals } from "./signals.ts";
 import { startCreated } from "./start.ts";
-import { StateStore } from "./state-store.ts";
-import { remainsOf, waitAsStage } from "./waiter.ts";
+import { type ContainerState, StateStore } from "./state-store.ts";
+import { remainsOf, Waiter } from "./waiter.ts";
 
 export const verb: Verb = {
   flags: {
@@ -21,15 +22,17 @@ export const verb: Verb = {
     const detach = flags.on("detach");
     // From before there is a container: whoever starts us may want it ended at any moment.
     const signals = detach ? undefined : new Signals();
+    const store = new StateStore(context.root);
     let launched: Launched;
+    const waiter = (state: ContainerState, hooks: Hooks | undefined) =>
+      new Waiter(flags.on("keep") ? undefined : remainsOf(store, state, hooks));
     try {
-      launched = await launch(id, flags, context, detach);
+      launched = await launch(id, flags, context, { gated: detach, ...(!detach && { waiter }) });
     } catch (error) {
       throw new Error(`runc run failed: ${(error as Error).message}`, { cause: error });
     }
     const { state, bundle, stage, masterSocket } = launched;
     const { hooks } = bundle.spec;
-    const store = new StateStore(context.root);
     if (detach) {
       startCreated(store, state, hooks);
       return 0;
@@ -40,11 +43,8 @@ export const verb: Verb = {
       context.log.warning((error as Error).message);
     }
     signals?.sendTo(state.pid);
-    if (masterSocket === undefined) {
-      const remains = remainsOf(store, state, (hooks?.poststop?.length ?? 0) > 0);
-      return await waitAsStage(state.pid, flags.on("keep") ? undefined : remains);
-    }
-    const terminal = await (await import("./terminal.ts")).relay(masterSocket);
+    if (launched.waiter) return await launched.waiter.waitFor(state.pid);
+    const terminal = await (await import("./terminal.ts")).relay(masterSocket!);
     const status = await stage.done;
     await terminal.close();
     if (!flags.on("keep")) {

@@ -1,6 +1,7 @@
 /** The rest of an attached `run`: this process goes on as a stage that waits, forwards signals and cleans up. */
 import { encodePlan } from "../../engine/runtime/encode.ts";
 import { STAGE_FD } from "../../engine/runtime/plan.ts";
+import type { Hooks } from "../../engine/runtime/spec.ts";
 import { compileWait, PROGRAM_FD, type Remains } from "../../engine/runtime/wait-plan.ts";
 import { AT, O } from "../../ffi/file.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
@@ -16,33 +17,49 @@ function removal(id: string, store: StateStore): string[] {
 }
 
 /** What `compileWait` removes; undefined: nothing. */
-export function remainsOf(store: StateStore, { id, cgroup }: ContainerState, hooks: boolean): Remains {
+export function remainsOf(
+  store: StateStore,
+  { id, cgroup }: ContainerState,
+  hooks: Hooks | undefined,
+): Remains {
   return {
     cgroups: cgroup.map(({ path }) => path),
     files: store.files(id),
     folder: store.folder(id),
     remove: removal(id, store),
-    hooks,
+    hooks: (hooks?.poststop?.length ?? 0) > 0,
   };
 }
 
-/**
- * Waits for a child of this process, to end with its status. Does not return, or throws a `SystemError`. Signals that
- * came so far are forwarded by this event loop, those that come from now on by the stage: they wait, blocked.
- */
-export async function waitAsStage(pid: number, remains?: Remains): Promise<never> {
-  const plan = compileWait({ pid, name: "tsrunc", ...(remains && { remains }) });
-  const fd = sealedData("ts-plan", encodePlan(plan, { keepMask: true }));
-  const program = check(
-    sys("openat", AT.AT_FDCWD, cstring("/proc/self/exe"), O.O_PATH | O.O_CLOEXEC, 0),
-    "open this program",
-  );
-  const all = new BigUint64Array([0xffff_ffff_ffff_ffffn]);
-  check(sys("rt_sigprocmask", SIG_HOW.SIG_SETMASK, all, 0, 8), "block signals");
-  await new Promise(setImmediate);
-  // The event loop's own fds are among these: it ends here.
-  check(sys("dup3", fd, STAGE_FD.plan, 0), "dup3");
-  check(sys("dup3", program, PROGRAM_FD, 0), "dup3");
-  closeFd(STAGE_FD.status);
-  executeStage([process.argv0, ...process.argv.slice(2)]);
+/** Everything that can be made ready before the process is there. */
+export class Waiter {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #pidAt: number;
+
+  constructor(remains: Remains | undefined) {
+    const { plan, pid } = compileWait({ name: "tsrunc", ...(remains && { remains }) });
+    this.#bytes = encodePlan(plan, { keepMask: true });
+    this.#pidAt = pid.offset;
+  }
+
+  /**
+   * Waits for a child of this process, to end with its status. Does not return, or throws a `SystemError`. Signals that
+   * came so far are forwarded by this event loop, those that come from now on by the stage: they wait, blocked.
+   */
+  async waitFor(pid: number): Promise<never> {
+    new DataView(this.#bytes.buffer).setUint32(this.#pidAt, pid, true);
+    const fd = sealedData("ts-plan", this.#bytes);
+    const program = check(
+      sys("openat", AT.AT_FDCWD, cstring("/proc/self/exe"), O.O_PATH | O.O_CLOEXEC, 0),
+      "open this program",
+    );
+    const all = new BigUint64Array([0xffff_ffff_ffff_ffffn]);
+    check(sys("rt_sigprocmask", SIG_HOW.SIG_SETMASK, all, 0, 8), "block signals");
+    await new Promise(setImmediate);
+    // The event loop's own fds are among these: it ends here.
+    check(sys("dup3", fd, STAGE_FD.plan, 0), "dup3");
+    check(sys("dup3", program, PROGRAM_FD, 0), "dup3");
+    closeFd(STAGE_FD.status);
+    executeStage([process.argv0, ...process.argv.slice(2)]);
+  }
 }

@@ -344,13 +344,14 @@ function setName(plan: PlanBuilder, call: "sethostname" | "setdomainname", name:
 
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
+/** "lo", little endian. */
+const LO = 0x6f6c;
 
 /** A new network namespace has a loopback that is down. */
 function bringUpLoopback(plan: PlanBuilder, fd: number): void {
   const label = "bring the loopback interface up";
-  const name = new TextEncoder().encode("lo");
   const request = plan.struct(40, "{lo, IFF_UP}", [
-    ...[...name].map((byte, i) => [i, "u8", byte] as const),
+    [0, "u16", LO],
     [16, "u16", IFF_UP],
   ]);
   plan.call("socket", [flags(SOCK, "AF_INET"), flags(SOCK, "SOCK_DGRAM", "SOCK_CLOEXEC"), 0], { label, fd });

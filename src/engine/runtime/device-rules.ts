@@ -66,10 +66,11 @@ export function writeDeviceRules(
   let opened = "";
   for (const rule of rules) {
     const file = `${path}/${rule.allow ? "devices.allow" : "devices.deny"}`;
-    const label = `failed to write ${JSON.stringify(ruleText(rule))} to ${file}`;
+    const text = ruleText(rule);
+    const label = `failed to write ${JSON.stringify(text)} to ${file}`;
     if (file !== opened) openHost(plan, file, ["O_WRONLY", "O_CLOEXEC"], { label, fd });
     opened = file;
-    writeText(plan, fd, ruleText(rule), label);
+    writeText(plan, fd, text, label);
   }
 }
 

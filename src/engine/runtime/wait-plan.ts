@@ -6,14 +6,12 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
-import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import { type Data, flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
 
 /** Where the plan has the program that knows how to remove a container. */
 export const PROGRAM_FD = STAGE_FD.control;
 
 export interface WaitOptions {
-  /** The container's process, or that of an exec: a child of the waiting process. */
-  pid: number;
   /** What `ps -o comm` shows. */
   name: string;
   /** What remains of the container; nothing for one that is kept. */
@@ -31,15 +29,24 @@ export interface Remains {
   hooks: boolean;
 }
 
-export function compileWait({ pid, name, remains }: WaitOptions): Plan {
+export interface WaitPlan {
+  plan: Plan;
+  /** Where the number (u32) of the process belongs, a child of the waiting one: it is not known yet. */
+  pid: Data;
+}
+
+export function compileWait({ name, remains }: WaitOptions): WaitPlan {
   const plan = new PlanBuilder();
   const status = plan.slot("exit status");
+  const process = plan.slot("pid of the container");
+  const pid = plan.space(4, "pid of the container");
   plan.call("prctl", [flags(PR, "PR_SET_NAME"), plan.string(name)], { label: "name the process" });
   plan.call("close_range", [PROGRAM_FD + 1, 0xffff_ffff, 0], { label: "close what only the start needed" });
-  plan.add({ op: "wait", pid, slot: status, forward: true, label: "wait for the container" });
+  plan.get(pid, "i32", { slot: process });
+  plan.add({ op: "wait", pid: process, slot: status, forward: true, label: "wait for the container" });
   if (remains) cleanUp(plan, remains);
   plan.call("exit_group", [status], { label: "end with its status" });
-  return plan.build();
+  return { plan: plan.build(), pid };
 }
 
 function cleanUp(plan: PlanBuilder, remains: Remains): void {

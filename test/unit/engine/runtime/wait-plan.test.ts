@@ -10,17 +10,17 @@ const REMAINS = {
   hooks: false,
 };
 const calls = (remains?: typeof REMAINS): string[] =>
-  compileWait({ pid: 42, name: "tsrunc", ...(remains && { remains }) }).steps.map((step) =>
+  compileWait({ name: "tsrunc", ...(remains && { remains }) }).plan.steps.map((step) =>
     step.op === "syscall" ? step.name : step.op,
   );
 
 test("a container that is kept is only waited for", () => {
-  expect(calls()).toEqual(["prctl", "close_range", "wait", "exit_group"]);
+  expect(calls()).toEqual(["prctl", "close_range", "get", "wait", "exit_group"]);
 });
 
 test("what remains goes by calls, and by the program where they do not do", () => {
-  const text = explainPlan(compileWait({ pid: 42, name: "tsrunc", remains: REMAINS }));
-  expect(text).toContain("wait for 42, sending signals on to it");
+  const text = explainPlan(compileWait({ name: "tsrunc", remains: REMAINS }).plan);
+  expect(text).toContain("wait for pid of the container, sending signals on to it");
   const order = ["/cg/cpu/one", "/cg/pids/one", "/run/one/state.json", '"/run/one"', "clone3", "execveat"];
   const at = order.map((word) => text.indexOf(word));
   expect(at).toEqual(at.toSorted((a, b) => a - b));
