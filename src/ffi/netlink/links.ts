@@ -111,7 +111,7 @@ function kindData(kind: LinkKind): Attribute[] {
 
 /** EEXIST when there is one of that name; EOPNOTSUPP when the kernel has no such kind. */
 export function newLink(link: NewLink, kind: LinkKind): Message {
-  const linkInfo = [text(IFLA_INFO.IFLA_INFO_KIND, kind.kind)];
+  const linkInfo = [attribute(IFLA_INFO.IFLA_INFO_KIND, new TextEncoder().encode(kind.kind))];
   const data = kindData(kind);
   if (data.length > 0) linkInfo.push(nested(IFLA_INFO.IFLA_INFO_DATA, ...data));
   return {

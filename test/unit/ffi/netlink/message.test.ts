@@ -100,13 +100,15 @@ describe("messages", () => {
     });
     const whole = concatenate([body.subarray(0, 4), u32(0, 0).subarray(0, 0), header, text(1, "no")]);
     whole[4] = 16;
-    expect(decodeAcknowledgement({ type: 2, flags: 0x200, sequence: 1, port: 0, body: whole }).reason).toBe("no");
-    expect(decodeAcknowledgement({ type: 2, flags: 0x100, sequence: 1, port: 0, body: body.subarray(0, 20) })).toEqual(
-      {
-        errno: 22,
-        reason: "",
-        offset: 0,
-      },
+    expect(decodeAcknowledgement({ type: 2, flags: 0x200, sequence: 1, port: 0, body: whole }).reason).toBe(
+      "no",
     );
+    expect(
+      decodeAcknowledgement({ type: 2, flags: 0x100, sequence: 1, port: 0, body: body.subarray(0, 20) }),
+    ).toEqual({
+      errno: 22,
+      reason: "",
+      offset: 0,
+    });
   });
 });
