@@ -73,7 +73,10 @@ async function answer(
     checkVersion(version);
     return await route.handler(new Call(request, version, params, new Query(url.searchParams)), engine);
   } catch (error) {
-    log({ method: request.method, path: url.pathname, status: statusOf(error), error });
+    // Whoever asked has gone, in the midst of an upload, say: nobody's fault, and nobody reads the answer.
+    if (!request.signal.aborted) {
+      log({ method: request.method, path: url.pathname, status: statusOf(error), error });
+    }
     return errorResponse(error, version);
   }
 }

@@ -198,6 +198,16 @@ async function* closing(fd: number, content: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
+/** What the kernel makes up is no file to be copied, and reading it fails or never ends. */
+const KERNEL_FOLDERS = ["/proc", "/sys", "/dev"];
+
+/** Those of a root that are not the user's own mounts, by their names below `top`. */
+function kernelFolders({ record }: Container, path: string, top: string): ReadonlySet<string> {
+  if (path !== "/") return new Set();
+  const own = record.mounts.map(({ destination }) => destination);
+  return new Set(KERNEL_FOLDERS.filter((folder) => !own.includes(folder)).map((folder) => top + folder));
+}
+
 export function archive(
   ctx: ContainerContext,
   name: string,
@@ -214,7 +224,7 @@ export function archive(
     let content: ByteStream;
     if (isFolder) {
       const fd = openInRoot(place.root, bytes(place.path), O.RDONLY | O.DIRECTORY);
-      content = closing(fd, pack(fd, bytes(top)));
+      content = closing(fd, pack(fd, bytes(top), kernelFolders(container, place.path, top)));
     } else {
       const fd = openInRoot(place.root, bytes(posix.dirname(place.path)), O.PATH | O.DIRECTORY);
       content = closing(fd, packOne(fd, bytes(leaf), bytes(top)));

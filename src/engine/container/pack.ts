@@ -33,6 +33,8 @@ interface Walk {
   links: Map<string, string>;
   /** Given when what is mounted below is to be left out, as the empty folder or file that it is mounted on. */
   only?: { readonly dev: bigint; readonly covered: ReadonlySet<string> };
+  /** Folders, by their name in the archive, that go in empty. */
+  empty?: ReadonlySet<string>;
 }
 
 function entryOf(stats: BigStats, type: EntryType, name: string, dir: number, leaf: string) {
@@ -83,7 +85,8 @@ function* one(dir: number, leaf: string, name: string, walk: Walk): Generator<Ui
     if (type === "file") yield* file(dir, leaf, name, walk);
     else {
       yield header(entryOf(stats, type, name, dir, leaf));
-      if (type === "dir" && (walk.only === undefined || walk.only.dev === stats.dev)) {
+      const entered = walk.only === undefined || walk.only.dev === stats.dev;
+      if (type === "dir" && entered && !walk.empty?.has(name)) {
         const fd = openAt(dir, leaf, O.RDONLY | O.DIRECTORY);
         try {
           yield* below(fd, name, walk);
@@ -155,19 +158,31 @@ async function* paced(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> 
   yield Buffer.concat([...parts, trailer()]);
 }
 
-function* folder(dir: number, name: string, covered?: ReadonlySet<string>): Generator<Uint8Array> {
+function* folder(
+  dir: number,
+  name: string,
+  { empty, covered }: { empty?: ReadonlySet<string>; covered?: ReadonlySet<string> },
+): Generator<Uint8Array> {
   const stats = fstatSync(dir, { bigint: true });
-  const walk: Walk = { links: new Map(), ...(covered ? { only: { dev: stats.dev, covered } } : {}) };
+  const only = covered && { dev: stats.dev, covered };
+  const walk: Walk = { links: new Map(), ...(only && { only }), ...(empty && { empty }) };
   yield header(entryOf(stats, "dir", name, dir, "."));
   yield* below(dir, name, walk);
 }
 
-/** The folder `dir` (opened for reading) under `name`, `.` for itself. `dir` stays the caller's, until the end. */
-export const pack = (dir: number, name: string): AsyncGenerator<Uint8Array> => paced(folder(dir, name));
+/**
+ * The folder `dir` (opened for reading) under `name`, `.` for itself; the folders `empty` in it, by their names in the
+ * archive, without what is in them. `dir` stays the caller's, until the end.
+ */
+export const pack = (
+  dir: number,
+  name: string,
+  empty: ReadonlySet<string> = new Set(),
+): AsyncGenerator<Uint8Array> => paced(folder(dir, name, { empty }));
 
 /** A whole root by its own file system alone; `covered` are the files, by their path in it, that others lie on. */
 export const packRoot = (dir: number, covered: ReadonlySet<string>): AsyncGenerator<Uint8Array> =>
-  paced(folder(dir, ".", covered));
+  paced(folder(dir, ".", { covered }));
 
 /** One entry of `dir`, of any kind, under another name. */
 export const packOne = (dir: number, leaf: string, name: string): AsyncGenerator<Uint8Array> =>

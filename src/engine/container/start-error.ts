@@ -19,6 +19,8 @@ export function runtimeSentence(cause: unknown, where: string): string {
     .replace(/(executable file not found in \$PATH): no such file or directory$/, "$1")
     // mount(2) says so when a folder meets a file; move_mount(2), for the same, that an argument is invalid.
     .replace(/(error mounting ".*" to rootfs at ".*"): invalid argument$/, "$1: not a directory");
+  // runc finds this out before it begins.
+  if (message === "Cwd must be an absolute path") return message;
   return message.startsWith(START_PREFIX) ? message : START_PREFIX + where + message;
 }
 

@@ -95,8 +95,7 @@ export function compileContainer(options: ContainerOptions): Plan {
   const process = spec.process;
   const linux = spec.linux ?? {};
   if (!process) throw new EngineError("invalid", "process property must not be empty");
-  if (!process.cwd.startsWith("/"))
-    throw new EngineError("invalid", `Cwd must be an absolute path: ${process.cwd}`);
+  if (!process.cwd.startsWith("/")) throw new EngineError("invalid", "Cwd must be an absolute path");
   if (!linux.namespaces?.some(({ type }) => type === "mount")) {
     throw new EngineError("invalid", "unable to restrict sys entries without a private MNT namespace");
   }

@@ -54,8 +54,7 @@ export interface ExecOptions {
 /** Throws an `EngineError` for a process that cannot be started at all. */
 export function compileExec(options: ExecOptions): Plan {
   const { process, keeper, io, cgroup, detach, control } = options;
-  if (!process.cwd.startsWith("/"))
-    throw new EngineError("invalid", `Cwd must be an absolute path: ${process.cwd}`);
+  if (!process.cwd.startsWith("/")) throw new EngineError("invalid", "Cwd must be an absolute path");
   const plan = new PlanBuilder();
   const scratch = plan.fd();
   const target = options.pidfd ?? plan.fd();

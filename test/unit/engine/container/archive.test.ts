@@ -148,3 +148,14 @@ test("an export has an empty file where the container has one of its own mounted
   expect(sizes.get("etc/hosts")).toBe(0);
   expect(sizes.get("etc/passwd")).toBe(10);
 });
+
+test("of the root, what the kernel makes up is left out, but for what is asked for by its own path", async () => {
+  for (const folder of ["proc", "sys", "dev", "home"]) {
+    mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(root, folder, "f"), folder);
+  }
+  const names = (await entries("/")).map(([name]) => name);
+  expect(names).toContain("/proc/");
+  expect(names.filter((name) => name.endsWith("/f"))).toEqual(["/home/f"]);
+  expect(await entries("/proc/f")).toEqual([["f", "file", "proc"]]);
+});

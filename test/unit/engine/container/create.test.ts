@@ -80,6 +80,23 @@ describe("create refuses as Docker 29.7.2 does", () => {
     });
   }
 
+  test("a NUL byte, anywhere but in a label", async () => {
+    using rig = new Rig();
+    const bodies: [field: string, body: CreateBody][] = [
+      ["Cmd", { Cmd: ["a\0b"] }],
+      ["Env", { Env: ["A=\0"] }],
+      ["WorkingDir", { WorkingDir: "/a\0" }],
+      ["Mounts", { HostConfig: { Mounts: [{ Type: "tmpfs", Target: "/a\0" }] } }],
+      ["Tmpfs", { HostConfig: { Tmpfs: { "/a\0": "" } } }],
+    ];
+    for (const [field, body] of bodies)
+      expect(await refusal(rig.create(body))).toEqual([
+        "invalid",
+        `invalid ${field}: must not contain a NUL byte`,
+      ]);
+    await rig.create({ Labels: { a: "\0" } });
+  });
+
   test("a name that cannot be one", async () => {
     using rig = new Rig();
     expect(await refusal(rig.create({}, "/"))).toEqual([

@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
-import { launchError, otherStartError } from "../../../../src/engine/container/start-error.ts";
+import {
+  launchError,
+  otherStartError,
+  runtimeSentence,
+} from "../../../../src/engine/container/start-error.ts";
 import { EngineError } from "../../../../src/engine/errors.ts";
 
 const PREFIX =
@@ -50,4 +54,8 @@ test("what is said already is not said twice", () => {
 test("what fails before the shim is asked keeps its words and kind", () => {
   const { error, exitCode } = otherStartError(new EngineError("conflict", "no"));
   expect([error.kind, error.message, exitCode]).toEqual(["conflict", "no", 128]);
+});
+
+test("a relative working directory is found out before anything is begun", () => {
+  expect(runtimeSentence(new Error("Cwd must be an absolute path"), "")).toBe("Cwd must be an absolute path");
 });
