@@ -5,6 +5,7 @@
 import {
   type Attribute,
   asText,
+  asU8,
   asU32,
   attribute,
   attributeMap,
@@ -19,6 +20,8 @@ import { NLM_F } from "./flags.ts";
 import { macBytes, macText } from "./ip.ts";
 import { type Message, NetlinkError, type Reply } from "./message.ts";
 import {
+  BR_STATE_FORWARDING,
+  IF_OPER_UP,
   IFF,
   IFLA,
   IFLA_INFO,
@@ -175,22 +178,31 @@ export interface Link {
   /** `bridge`, `veth`, …; empty for hardware and loopback. */
   kind: string;
   alias: string;
+  /** Up, and what it is connected to is up too. */
+  operational: boolean;
+  /** Is a bridge's port that forwards. */
+  forwarding: boolean;
 }
+
+const NOTHING = new Uint8Array(0);
 
 export function readLink({ body }: Reply): Link {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const attributes = attributeMap(body.subarray(INFO_SIZE));
-  const linkInfo = attributeMap(attributes.get(IFLA.IFLA_LINKINFO) ?? new Uint8Array(0));
+  const linkInfo = attributeMap(attributes.get(IFLA.IFLA_LINKINFO) ?? NOTHING);
+  const port = attributeMap(linkInfo.get(IFLA_INFO.IFLA_INFO_SLAVE_DATA) ?? NOTHING);
   return {
     index: view.getInt32(4, true),
     name: asText(attributes.get(IFLA.IFLA_IFNAME)),
     up: (view.getUint32(8, true) & IFF.IFF_UP) !== 0,
-    mac: macText(attributes.get(IFLA.IFLA_ADDRESS) ?? new Uint8Array(0)),
+    mac: macText(attributes.get(IFLA.IFLA_ADDRESS) ?? NOTHING),
     mtu: asU32(attributes.get(IFLA.IFLA_MTU)),
     parent: asU32(attributes.get(IFLA.IFLA_LINK)),
     master: asU32(attributes.get(IFLA.IFLA_MASTER)),
     kind: asText(linkInfo.get(IFLA_INFO.IFLA_INFO_KIND)),
     alias: asText(attributes.get(IFLA.IFLA_IFALIAS)),
+    operational: asU8(attributes.get(IFLA.IFLA_OPERSTATE)) === IF_OPER_UP,
+    forwarding: asU8(port.get(IFLA_KIND.IFLA_BRPORT_STATE)) === BR_STATE_FORWARDING,
   };
 }
 

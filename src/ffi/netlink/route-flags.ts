@@ -36,6 +36,7 @@ export const IFLA = {
   IFLA_MTU: 4,
   IFLA_LINK: 5,
   IFLA_MASTER: 10,
+  IFLA_OPERSTATE: 16,
   IFLA_LINKINFO: 18,
   IFLA_IFALIAS: 20,
   IFLA_AF_SPEC: 26,
@@ -61,8 +62,15 @@ export const IFLA_KIND = {
   IFLA_BR_FORWARD_DELAY: 1,
   IFLA_BR_STP_STATE: 5,
   IFLA_BR_MCAST_SNOOPING: 23,
+  IFLA_BRPORT_STATE: 1,
   IFLA_BRPORT_MODE: 4,
 } as const;
+
+/** IFLA_OPERSTATE. */
+export const IF_OPER_UP = 6;
+
+/** IFLA_BRPORT_STATE: frames go in and out. */
+export const BR_STATE_FORWARDING = 3;
 
 /** IFLA_MACVLAN_MODE. */
 export const MACVLAN_MODE = {

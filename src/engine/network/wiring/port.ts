@@ -13,13 +13,13 @@ import type { Inside } from "./inside.ts";
  * Makes and configures the pair; what of it is there already is kept. Returns the bridge.
  * @throws EngineError when the bridge is not there, or the sandbox has another link of that name
  */
-export function attachPort(
+export async function attachPort(
   host: NetlinkSocket,
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
   owner: string,
-): Link {
+): Promise<Link> {
   const bridge = findLink(host, network.link);
   if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
   makePair(host, inside, network, endpoint, bridge);
@@ -33,7 +33,23 @@ export function attachPort(
   ]);
   inside.configure(endpoint);
   forgetLastHolder(host, bridge, endpoint);
+  await forwards(host, network.link, endpoint.hostLink);
   return bridge;
+}
+
+/** How long to wait for it: longer only where the user's bridge speaks the spanning tree protocol. */
+const FORWARDS_MS = 200;
+
+/**
+ * The kernel hears of a link's other end a moment later, and until then the bridge drops what the container sends. Newer
+ * ones look at once when they are asked.
+ */
+async function forwards(host: NetlinkSocket, bridge: string, port: string): Promise<void> {
+  const end = performance.now() + FORWARDS_MS;
+  while (!(findLink(host, port)?.forwarding && findLink(host, bridge)?.operational)) {
+    if (performance.now() > end) return;
+    await Bun.sleep(1);
+  }
 }
 
 function makePair(

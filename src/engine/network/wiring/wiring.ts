@@ -79,7 +79,7 @@ export class NetlinkWiring implements Wiring {
   async attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
     using inside = new Inside(sandbox.path);
     if (network.driver === "bridge") {
-      const bridge = attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
+      const bridge = await attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
       this.#announcer.onBridge(bridge.index, network, endpoint);
     } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
       const { index, mac } = attachSublink(this.#socket, inside, network, endpoint);

@@ -1,0 +1,530 @@
+/** Wiring without a daemon: in hosts of the test's own, whose links `ip` and `ping` look at. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { EndpointRecord, NetworkRecord, SandboxRecord } from "../../src/engine/network/types.ts";
+import { NetlinkWiring } from "../../src/engine/network/wiring/wiring.ts";
+import { unpinNamespace } from "../../src/ffi/netns.ts";
+import { until } from "../support/daemon.ts";
+import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { endpointRecord, networkRecord, sandboxRecord } from "../support/wiring.ts";
+
+const OWNER = "tsd 01234567";
+let hosts: Hosts<"engine" | "remote">;
+let folder: string;
+let home: Disposable;
+let wiring: NetlinkWiring;
+
+beforeAll(async () => {
+  hosts = await makeHosts({ lan: ["engine", "remote"] });
+  folder = mkdtempSync(join(tmpdir(), "wiring-"));
+  home = hosts.host.engine.enter();
+  wiring = fresh();
+});
+
+afterAll(async () => {
+  for (const path of wiring.sandboxes()) unpinNamespace(path);
+  await Promise.all(wiring.links().map((link) => wiring.removeLink(link)));
+  home[Symbol.dispose]();
+  await hosts[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Of a daemon that has just started, and knows nothing. */
+const fresh = (): NetlinkWiring =>
+  new NetlinkWiring({
+    execRoot: folder,
+    owner: OWNER,
+    warn: (message) => {
+      throw new Error(message);
+    },
+  });
+
+const run = async (words: string[]): Promise<{ output: string; status: number }> => {
+  const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"] });
+  const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+  return { output: output.trim(), status: await child.exited };
+};
+const inside = (sandbox: SandboxRecord, ...words: string[]) =>
+  run(["nsenter", `--net=${sandbox.path}`, ...words]);
+
+interface IpLink {
+  ifname: string;
+  mtu: number;
+  address: string;
+  master?: string;
+  ifalias?: string;
+  flags: string[];
+  operstate: string;
+  linkinfo?: { info_kind: string; info_data?: Record<string, unknown> };
+  addr_info: { local: string; prefixlen: number; broadcast?: string; scope: string; nodad?: boolean }[];
+}
+
+const links = async (sandbox?: SandboxRecord): Promise<Record<string, IpLink>> => {
+  const words = ["ip", "-j", "-d", "addr"];
+  const { output } = await (sandbox ? inside(sandbox, ...words) : run(words));
+  return Object.fromEntries((JSON.parse(output) as IpLink[]).map((link) => [link.ifname, link]));
+};
+const addresses = (link: IpLink | undefined): string[] =>
+  (link?.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+/** With the first packet, unless `tries` says. */
+const ping = async (sandbox: SandboxRecord, address: string, tries = 1): Promise<boolean> =>
+  (await inside(sandbox, "busybox", "ping", "-c", String(tries), "-W1", address)).status === 0;
+
+/** A sandbox with one endpoint, and what takes it away. */
+async function container(
+  name: string,
+  network: NetworkRecord,
+  endpoint: EndpointRecord,
+): Promise<SandboxRecord & AsyncDisposable> {
+  const sandbox = sandboxRecord(folder, name);
+  await wiring.createSandbox(sandbox);
+  await wiring.attach(sandbox, network, endpoint);
+  await wiring.setDefaultRoutes(sandbox, {
+    ...(endpoint.default4 && { four: endpoint }),
+    ...(endpoint.default6 && { six: endpoint }),
+  });
+  return { ...sandbox, [Symbol.asyncDispose]: () => wiring.removeSandbox(sandbox, [endpoint]) };
+}
+
+async function made(network: NetworkRecord): Promise<NetworkRecord & AsyncDisposable> {
+  await wiring.createNetwork(network);
+  return { ...network, [Symbol.asyncDispose]: () => wiring.removeNetwork(network) };
+}
+
+describe("a bridge network", () => {
+  test("has a bridge with the gateways' addresses, a MAC of its own and our mark, and leaves nothing", async () => {
+    const before = Object.keys(await links());
+    {
+      await using network = await made(
+        networkRecord("a", 1, { enableIPv6: true, options: { "com.docker.network.driver.mtu": "1400" } }),
+      );
+      const bridge = (await links())[network.link]!;
+      expect(bridge).toMatchObject({ mtu: 1400, ifalias: OWNER, linkinfo: { info_kind: "bridge" } });
+      expect(bridge.flags).toContain("UP");
+      expect(addresses(bridge)).toContain("10.88.1.1/24");
+      expect(bridge.addr_info.find(({ local }) => local === "fd00:88:1::1")).toMatchObject({
+        prefixlen: 64,
+        nodad: true,
+      });
+      expect(Number.parseInt(bridge.address.slice(0, 2), 16) & 3).toBe(2);
+      expect(wiring.ownerOf(network.link)).toBe("ours");
+      expect(wiring.addressesOf(network.link)).toContain("10.88.1.1/24");
+      expect(wiring.hostPrefixes()).toEqual(
+        expect.arrayContaining(["10.88.1.0/24", "fd00:88:1::/64", "192.0.2.0/24", "2001:db8::/64"]),
+      );
+      expect(wiring.hostPrefixes().filter((prefix) => /^fe80|\/0$/.test(prefix))).toEqual([]);
+    }
+    expect(Object.keys(await links())).toEqual(before);
+  });
+
+  test("made twice is the same bridge; a changed gateway replaces the address, what others added stays off", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const first = (await links())[network.link]!.address;
+    await run(["ip", "addr", "add", "10.99.0.1/24", "dev", network.link]);
+    const [pool] = network.ipam.pools;
+    const moved = { ...network, ipam: { ...network.ipam, pools: [{ ...pool!, gateway: "10.88.1.254" }] } };
+    await fresh().createNetwork(moved);
+    const bridge = (await links())[network.link]!;
+    expect(bridge.address).toBe(first);
+    expect(addresses(bridge).filter((address) => !address.startsWith("fe80"))).toEqual(["10.88.1.254/24"]);
+  });
+
+  test("uses a bridge of the user's and leaves it, with its addresses", async () => {
+    await run(["ip", "link", "add", "mine", "type", "bridge"]);
+    await run(["ip", "addr", "add", "10.99.0.1/24", "dev", "mine"]);
+    {
+      await using _ = await made(networkRecord("a", 1, { link: "mine" }));
+      expect(wiring.ownerOf("mine")).toBe("other");
+      expect(addresses((await links()).mine)).toEqual(
+        expect.arrayContaining(["10.99.0.1/24", "10.88.1.1/24"]),
+      );
+    }
+    expect((await links()).mine).toBeDefined();
+    await wiring.removeLink("mine");
+    expect((await links()).mine).toBeUndefined();
+  });
+
+  test("says that a link of another kind is no bridge", async () => {
+    await expect(wiring.createNetwork(networkRecord("a", 1, { link: "lan" }))).rejects.toThrow(
+      "existing interface lan is not a bridge",
+    );
+  });
+
+  test("gives the host no address where it is to have none: inhibited, isolated", async () => {
+    const bridge = "com.docker.network.bridge";
+    for (const [name, options] of [
+      ["a", { [`${bridge}.inhibit_ipv4`]: "true" }],
+      ["b", { [`${bridge}.gateway_mode_ipv4`]: "isolated", [`${bridge}.gateway_mode_ipv6`]: "isolated" }],
+    ] as const) {
+      await using network = await made(networkRecord(name, 1, { options, enableIPv6: true, internal: true }));
+      const found = addresses((await links())[network.link]);
+      expect(found.filter((address) => address.startsWith("10."))).toEqual([]);
+      expect(found.some((address) => address.includes(":"))).toBe(name === "a");
+    }
+  });
+});
+
+describe("a container in a bridge network", () => {
+  test("has lo and its link, up, with addresses, MAC, MTU and a default route", async () => {
+    await using network = await made(
+      networkRecord("a", 1, { enableIPv6: true, options: { "com.docker.network.driver.mtu": "1400" } }),
+    );
+    const endpoint = endpointRecord(network, 2, { linkLocal: ["169.254.7.7/16"] });
+    await using sandbox = await container("one", network, endpoint);
+    const { lo, eth0, ...others } = await links(sandbox);
+    expect(others).toEqual({});
+    expect(lo!.flags).toContain("UP");
+    expect(eth0).toMatchObject({ mtu: 1400, address: endpoint.mac, linkinfo: { info_kind: "veth" } });
+    expect(eth0!.addr_info).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          local: "10.88.1.2",
+          prefixlen: 24,
+          broadcast: "10.88.1.255",
+          scope: "global",
+        }),
+        expect.objectContaining({ local: "fd00:88:1::2", prefixlen: 64, nodad: true }),
+        expect.objectContaining({ local: "169.254.7.7", prefixlen: 16 }),
+      ]),
+    );
+    const end = (await links())[endpoint.hostLink]!;
+    expect(end).toMatchObject({ mtu: 1400, master: network.link, ifalias: OWNER });
+    expect((await inside(sandbox, "ip", "route")).output).toStartWith("default via 10.88.1.1 dev eth0");
+    expect((await inside(sandbox, "ip", "-6", "route")).output).toContain(
+      "default via fd00:88:1::1 dev eth0",
+    );
+    expect(await ping(sandbox, "10.88.1.1")).toBe(true);
+    expect(await ping(sandbox, "fd00:88:1::1")).toBe(true);
+  });
+
+  test("reaches others by IPv4 and IPv6 with its first packet, at the full MTU", async () => {
+    await using network = await made(networkRecord("a", 1, { enableIPv6: true }));
+    await using one = await container("one", network, endpointRecord(network, 2));
+    await using _ = await container("two", network, endpointRecord(network, 3));
+    expect(await ping(one, "10.88.1.3")).toBe(true);
+    expect(await ping(one, "fd00:88:1::3")).toBe(true);
+    const full = await inside(one, "busybox", "ping", "-c1", "-W1", "-s", "1472", "10.88.1.3");
+    expect(full.status).toBe(0);
+  });
+
+  test("has no IPv6 at all where its network has none", async () => {
+    await using network = await made(networkRecord("a", 1));
+    await using sandbox = await container("one", network, endpointRecord(network, 2));
+    const { eth0, lo } = await links(sandbox);
+    expect(addresses(eth0)).toEqual(["10.88.1.2/24"]);
+    expect(addresses(lo)).toContain("::1/128");
+  });
+
+  test("has the name and the sysctls that its endpoint asks for, which are its link's alone", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const endpoint = endpointRecord(network, 2, {
+      link: "front",
+      driverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" },
+    });
+    await using sandbox = await container("one", network, endpoint);
+    const read = (link: string) => inside(sandbox, "cat", `/proc/sys/net/ipv4/conf/${link}/log_martians`);
+    expect([(await read("front")).output, (await read("lo")).output]).toEqual(["1", "0"]);
+    expect(Object.keys(await links(sandbox))).toEqual(["lo", "front"]);
+  });
+
+  test("asking for a sysctl that is none fails and says which", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const endpoint = endpointRecord(network, 2, {
+      driverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.no_such=1" },
+    });
+    await expect(container("one", network, endpoint)).rejects.toThrow(
+      "set net/ipv4/conf/eth0/no_such to 1: no such file or directory",
+    );
+    await wiring.removeSandbox(sandboxRecord(folder, "one"), [endpoint]);
+  });
+
+  test("may be wired twice, also by a daemon that knows nothing, and never loses a packet for it", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const endpoint = endpointRecord(network, 2);
+    await using sandbox = await container("one", network, endpoint);
+    const pinging = inside(sandbox, "busybox", "ping", "-c20", "-i0.01", "-W1", "10.88.1.1");
+    const before = (await links(sandbox)).eth0;
+    for (const again of [wiring, fresh()]) {
+      await again.createNetwork(network);
+      await again.createSandbox(sandbox);
+      await again.attach(sandbox, network, endpoint);
+      await again.setDefaultRoutes(sandbox, { four: endpoint });
+    }
+    expect((await links(sandbox)).eth0).toEqual(before!);
+    expect((await pinging).output).toContain("20 packets received");
+  });
+
+  test("is refused a link whose name is another's", async () => {
+    await using network = await made(networkRecord("a", 1));
+    await using other = await made(networkRecord("b", 2));
+    await using sandbox = await container("one", network, endpointRecord(network, 2));
+    await expect(wiring.attach(sandbox, other, endpointRecord(other, 2))).rejects.toThrow(
+      "link eth0 already exists",
+    );
+    expect(await ping(sandbox, "10.88.1.1")).toBe(true);
+  });
+
+  test("is refused a second link whose subnet is the first's, and has the first alone", async () => {
+    await using network = await made(networkRecord("a", 1));
+    await using same = await made(networkRecord("b", 1));
+    await using sandbox = await container("one", network, endpointRecord(network, 2));
+    const second = endpointRecord(same, 3, { link: "eth1" });
+    await expect(wiring.attach(sandbox, same, second)).rejects.toThrow(
+      "cannot program address 10.88.1.3/24 in sandbox interface because it conflicts with existing route 10.88.1.0/24",
+    );
+    await wiring.detach(sandbox, same, second);
+    expect(Object.keys(await links(sandbox))).toEqual(["lo", "eth0"]);
+  });
+
+  test("gains and loses a network while it runs; the default route is whose it is said to be", async () => {
+    await using first = await made(networkRecord("a", 1));
+    await using second = await made(networkRecord("b", 2));
+    const [one, two] = [endpointRecord(first, 2), endpointRecord(second, 2, { link: "eth1" })];
+    await using sandbox = await container("one", first, one);
+    await wiring.attach(sandbox, second, two);
+    await wiring.setDefaultRoutes(sandbox, { four: two });
+    const route = async () => (await inside(sandbox, "ip", "route", "show", "default")).output.trim();
+    expect(await route()).toBe("default via 10.88.2.1 dev eth1");
+    expect([await ping(sandbox, "10.88.1.1"), await ping(sandbox, "10.88.2.1")]).toEqual([true, true]);
+    await wiring.detach(sandbox, second, two);
+    expect(Object.keys(await links(sandbox))).toEqual(["lo", "eth0"]);
+    expect((await links())[two.hostLink]).toBeUndefined();
+    await wiring.setDefaultRoutes(sandbox, { four: one });
+    expect(await route()).toBe("default via 10.88.1.1 dev eth0");
+    await wiring.setDefaultRoutes(sandbox, {});
+    expect(await route()).toBe("");
+  });
+
+  test("that takes a dead one's address is known to its neighbours at once, though its MAC is another", async () => {
+    await using network = await made(networkRecord("a", 1, { enableIPv6: true }));
+    await using watcher = await container("watcher", network, endpointRecord(network, 2));
+    const reach = async () => [
+      await ping(watcher, "10.88.1.3"),
+      await ping(watcher, "fd00:88:1::3"),
+      (await run(["busybox", "ping", "-c1", "-W1", "10.88.1.3"])).status === 0,
+      (await run(["busybox", "ping", "-c1", "-W1", "fd00:88:1::3"])).status === 0,
+    ];
+    {
+      await using _ = await container("first", network, endpointRecord(network, 3));
+      expect(await reach()).toEqual([true, true, true, true]);
+    }
+    await using _ = await container("second", network, endpointRecord(network, 3));
+    expect(await reach()).toEqual([true, true, true, true]);
+  });
+
+  test("that ends is off the bridge at once, and its links go by themselves", async () => {
+    await using network = await made(networkRecord("a", 1));
+    await using watcher = await container("watcher", network, endpointRecord(network, 2));
+    const endpoint = endpointRecord(network, 3);
+    const sandbox = await container("one", network, endpoint);
+    const words = ["nsenter", `--net=${sandbox.path}`, "sh", "-c", "echo there; exec sleep 60"];
+    const holding = Bun.spawn(words, { stdio: ["ignore", "pipe", "ignore"] });
+    try {
+      await holding.stdout.getReader().read();
+      expect(await ping(watcher, "10.88.1.3")).toBe(true);
+      await wiring.removeSandbox(sandbox, [endpoint]);
+      expect(existsSync(sandbox.path)).toBe(false);
+      // Somebody is still in the namespace, and its addresses are there: but nothing leads to it.
+      expect(await ping(watcher, "10.88.1.3")).toBe(false);
+      await until(async () => !(await links())[endpoint.hostLink], "the link of a namespace that is held");
+    } finally {
+      holding.kill();
+      await holding.exited;
+    }
+  });
+
+  test("has names redirected to where they are answered, and its own port 53 free", async () => {
+    const sandbox = sandboxRecord(folder, "one");
+    await wiring.createSandbox(sandbox);
+    try {
+      const names = { udp: 40001, tcp: 40002 };
+      // Later, and twice: connected live to a network that has names.
+      await wiring.createSandbox({ ...sandbox, names });
+      await wiring.createSandbox({ ...sandbox, names });
+      const server = `
+        const got = await Bun.udpSocket({ hostname: "127.0.0.11", port: 40001, socket: {
+          data(socket, data, port, address) { socket.send("answer to " + data, port, address); } } });
+        Bun.listen({ hostname: "127.0.0.11", port: 40002, socket: { data(socket) { socket.end("stream"); } } });
+        await Bun.udpSocket({ hostname: "0.0.0.0", port: 53 });
+        console.log("ready");
+        for await (const _ of console) process.exit(0);`;
+      const client = `
+        const socket = await Bun.udpSocket({ socket: { data(_, data, port, address) {
+          console.log(String(data), port, address);
+          Bun.connect({ hostname: "127.0.0.11", port: 53, socket: {
+            open(stream) { stream.write("?"); }, data(_, bytes) { console.log(String(bytes)); process.exit(0); } } });
+        } } });
+        socket.send("question", 53, "127.0.0.11");`;
+      const answering = Bun.spawn(["nsenter", `--net=${sandbox.path}`, process.execPath, "-e", server], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      try {
+        await answering.stdout.getReader().read();
+        const { output } = await inside(sandbox, "timeout", "5", process.execPath, "-e", client);
+        expect(output).toBe("answer to question 53 127.0.0.11\nstream");
+      } finally {
+        answering.kill();
+        await answering.exited;
+      }
+    } finally {
+      await wiring.removeSandbox(sandbox);
+    }
+  });
+});
+
+describe("macvlan and ipvlan", () => {
+  const macvlan = (more: Partial<NetworkRecord> = {}): NetworkRecord => ({
+    ...networkRecord("mac", 0, { driver: "macvlan", link: "lan", ...more }),
+    ipam: {
+      driver: "default",
+      options: null,
+      pools: [
+        { subnet: "192.0.2.0/24", gateway: "192.0.2.2" },
+        { subnet: "2001:db8::/64", gateway: "2001:db8::2" },
+      ],
+    },
+    enableIPv6: true,
+  });
+
+  test("macvlan puts containers on the parent's own lan, where other hosts reach them", async () => {
+    for (const mode of ["bridge", "private", "vepa"]) {
+      await using network = await made(macvlan({ options: { parent: "lan", macvlan_mode: mode } }));
+      const [one, two] = [endpointRecord(network, 50), endpointRecord(network, 51)];
+      await using sandbox = await container("one", network, one);
+      await using _ = await container("two", network, two);
+      const { eth0 } = await links(sandbox);
+      expect(eth0).toMatchObject({
+        address: one.mac,
+        linkinfo: { info_kind: "macvlan", info_data: { mode } },
+      });
+      const { remote } = hosts.host;
+      expect(await ping(sandbox, remote.ipv4, 3)).toBe(true);
+      expect(await ping(sandbox, remote.ipv6, 3)).toBe(true);
+      expect((await remote.run("busybox", "ping", "-c3", "-W1", "192.0.2.50")).status).toBe(0);
+      expect(await ping(sandbox, "192.0.2.51")).toBe(mode === "bridge");
+      expect((await inside(sandbox, "ip", "route")).output).toContain("default via 192.0.2.2 dev eth0");
+    }
+    expect(wiring.ownerOf("lan")).toBe("other");
+  });
+
+  test("macvlan is announced on the parent's lan", async () => {
+    await using network = await made(macvlan());
+    await using capture = await hosts.host.remote.capture("lan", "arp or icmp6");
+    const endpoint = endpointRecord(network, 52);
+    await using _ = await container("one", network, endpoint);
+    await capture.saw(/Request who-has 192\.0\.2\.52 .*tell 192\.0\.2\.52/);
+    await capture.saw(/2001:db8::34 > ff02::1: ICMP6, neighbor advertisement, tgt is 2001:db8::34/);
+  });
+
+  test("macvlan leaves a running sandbox when it is told to", async () => {
+    await using network = await made(macvlan());
+    const endpoint = endpointRecord(network, 53);
+    await using sandbox = await container("one", network, endpoint);
+    await wiring.detach(sandbox, network, endpoint);
+    await wiring.detach(sandbox, network, endpoint);
+    expect(Object.keys(await links(sandbox))).toEqual(["lo"]);
+  });
+
+  test.each([
+    ["nowhere", "invalid subinterface vlan name nowhere, example formatting is eth0.10"],
+    ["lan.5000", "vlan id must be between 1-4094, received: 5000"],
+    ["lan.x", "unable to parse a valid vlan id from: x (ex. eth0.10 for vlan 10)"],
+    ["nowhere.5", "-o parent interface was not found on the host: nowhere"],
+    [
+      "a.b.c",
+      "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received a.b.c",
+    ],
+  ])("a parent %s is refused in Docker's words", async (link, message) => {
+    await expect(wiring.createNetwork(macvlan({ link }))).rejects.toThrow(message);
+  });
+
+  const has = async (...words: string[]): Promise<boolean> => {
+    const { status } = await run(["ip", "link", "add", ...words]);
+    await run(["ip", "link", "del", "probe"]);
+    return status === 0;
+  };
+  const dummy = (network: NetworkRecord): NetworkRecord => ({
+    ...network,
+    link: `dm-${network.id.slice(0, 12)}`,
+    ownsLink: true,
+  });
+
+  test("a VLAN of the parent is made, is ours and goes with the network; or the kernel has none and we say so", async () => {
+    const network = macvlan({ link: "lan.50", ownsLink: true });
+    if (await has("link", "lan", "name", "probe", "type", "vlan", "id", "7")) {
+      await wiring.createNetwork(network);
+      expect((await links())["lan.50"]).toMatchObject({
+        ifalias: OWNER,
+        linkinfo: { info_kind: "vlan", info_data: { id: 50 } },
+      });
+      await wiring.removeNetwork(network);
+      expect((await links())["lan.50"]).toBeUndefined();
+    } else {
+      await expect(wiring.createNetwork(network)).rejects.toThrow(
+        "the kernel has no vlan: create vlan lan.50",
+      );
+    }
+  });
+
+  test("a network without parent gets a dummy of its own; or the kernel has none and we say so", async () => {
+    const network = dummy(macvlan());
+    if (await has("probe", "type", "dummy")) {
+      await using _ = await made(network);
+      expect((await links())[network.link]).toMatchObject({
+        ifalias: OWNER,
+        linkinfo: { info_kind: "dummy" },
+      });
+    } else {
+      await expect(wiring.createNetwork(network)).rejects.toThrow(
+        "the kernel has no dummy: create dummy dm-",
+      );
+    }
+    expect((await links())[network.link]).toBeUndefined();
+  });
+
+  test("ipvlan has its parent's MAC and an address of its own; or the kernel has none and we say so", async () => {
+    const network = macvlan({ driver: "ipvlan", options: { ipvlan_mode: "l2" } });
+    await wiring.createNetwork(network);
+    const endpoint = endpointRecord(network, 54, { mac: "" });
+    if (await has("link", "lan", "name", "probe", "type", "ipvlan")) {
+      await using sandbox = await container("one", network, endpoint);
+      expect((await links(sandbox)).eth0!.address).toBe((await links()).lan!.address);
+      expect(await ping(sandbox, hosts.host.remote.ipv4, 3)).toBe(true);
+    } else {
+      await expect(container("one", network, endpoint)).rejects.toThrow(
+        "the kernel has no ipvlan: create ipvlan eth0",
+      );
+      await wiring.removeSandbox(sandboxRecord(folder, "one"), [endpoint]);
+    }
+  });
+});
+
+describe("after a crash", () => {
+  test("what is ours is found by its mark and its folder, and nothing else is", async () => {
+    const network = networkRecord("a", 1);
+    await wiring.createNetwork(network);
+    const endpoint = endpointRecord(network, 2);
+    const sandbox = sandboxRecord(folder, "one");
+    await wiring.createSandbox(sandbox);
+    await wiring.attach(sandbox, network, endpoint);
+    const next = fresh();
+    expect(next.links().sort()).toEqual([network.link, endpoint.hostLink].sort());
+    expect(next.sandboxes()).toEqual([sandbox.path]);
+    await next.removeSandbox(sandbox);
+    await Promise.all(next.links().map((link) => next.removeLink(link)));
+    expect([next.links(), next.sandboxes()]).toEqual([[], []]);
+    await next.removeLink(endpoint.hostLink);
+    await next.removeSandbox(sandbox, [endpoint]);
+  });
+
+  test("a file in a sandbox's place, left before it was pinned, does not hinder it", async () => {
+    const sandbox = sandboxRecord(folder, "one");
+    writeFileSync(sandbox.path, "");
+    await wiring.createSandbox(sandbox);
+    expect(Object.keys(await links(sandbox))).toEqual(["lo"]);
+    await wiring.removeSandbox(sandbox);
+    expect([existsSync(sandbox.path), readdirSync(join(folder, "netns"))]).toEqual([false, []]);
+  });
+});
