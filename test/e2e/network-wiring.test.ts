@@ -68,9 +68,10 @@ const links = async (sandbox?: SandboxRecord): Promise<Record<string, IpLink>> =
 };
 const addresses = (link: IpLink | undefined): string[] =>
   (link?.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+const PING = ["busybox", "ping", "-c1", "-W1"];
 /** With the first packet, unless `tries` says. */
 const ping = async (sandbox: SandboxRecord, address: string, tries = 1): Promise<boolean> =>
-  (await inside(sandbox, "busybox", "ping", "-c", String(tries), "-W1", address)).status === 0;
+  (await inside(sandbox, ...PING, address)).status === 0 || (tries > 1 && ping(sandbox, address, tries - 1));
 
 /** A sandbox with one endpoint, and what takes it away. */
 async function container(
@@ -402,7 +403,7 @@ describe("macvlan and ipvlan", () => {
       const { remote } = hosts.host;
       expect(await ping(sandbox, remote.ipv4, 3)).toBe(true);
       expect(await ping(sandbox, remote.ipv6, 3)).toBe(true);
-      expect((await remote.run("busybox", "ping", "-c3", "-W1", "192.0.2.50")).status).toBe(0);
+      expect((await remote.run(...PING, "192.0.2.50")).status).toBe(0);
       expect(await ping(sandbox, "192.0.2.51")).toBe(mode === "bridge");
       expect((await inside(sandbox, "ip", "route")).output).toContain("default via 192.0.2.2 dev eth0");
     }
