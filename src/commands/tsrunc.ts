@@ -4,6 +4,7 @@
  */
 import { type Flags, type FlagTable, parseFlags, UsageError } from "./tsrunc/flags.ts";
 import { Log } from "./tsrunc/log.ts";
+import { holdSignals } from "./tsrunc/signals.ts";
 
 export interface Context {
   /** Where the containers' states are. */
@@ -82,6 +83,7 @@ async function run(args: string[]): Promise<number> {
     if (!load) throw new UsageError(`No help topic for '${name}'`, 3);
     if (flags.on("systemd-cgroup"))
       throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");
+    if (name === "run" || name === "exec") holdSignals();
     const { verb } = await load();
     const context: Context = { root: flags.value("root") ?? "/run/tsrunc", log };
     return await runVerb(name, verb, rest.slice(1), context);

@@ -1,6 +1,9 @@
-/** What an attached `tsrunc run` is while its container runs, and what it leaves. Needs root, busybox-static. */
+/**
+ * What an attached `tsrunc run` is while its container runs, and what it leaves. Needs root, busybox-static,
+ * and the built executable.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, until } from "../support/bundles.ts";
@@ -9,7 +12,7 @@ import { proportionalMemory } from "../support/daemon.ts";
 let bundles: Bundles;
 
 beforeAll(() => {
-  bundles = new Bundles();
+  bundles = new Bundles({ built: true });
 });
 
 afterAll(() => bundles.remove());
@@ -38,10 +41,8 @@ const nothingLeft = (name: string): void => {
   expect(existsSync(join(bundles.state, name))).toBe(false);
 };
 
-/** Once it waits it is no longer what was started: /proc/PID/comm tells. */
-const waits = (pid: number) =>
-  until(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "tsrunc\n" && !isBun(pid));
-const isBun = (pid: number) => readFileSync(`/proc/${pid}/maps`, "utf8").includes("bun");
+/** Once it waits it is no longer what was started. */
+const waits = (pid: number) => until(() => readlinkSync(`/proc/${pid}/exe`).includes("ts-stage"));
 
 describe("while it waits", () => {
   test("signals are the container's, and its status is told", async () => {
@@ -53,6 +54,28 @@ describe("while it waits", () => {
     expect(await process.exited).toBe(9);
     nothingLeft("signals");
   });
+
+  test("one that comes at any moment of the start is not lost, nor is it the start's end", async () => {
+    const script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.02; done";
+    const folder = bundles.bundle("early", ["sh", "-c", script]);
+    let during = 0;
+    for (let round = 0; round < 60; round++) {
+      const process = Bun.spawn(bundles.words("run", "--bundle", folder, "early"), { stdout: "ignore" });
+      // Any moment: from the beginning of the start to well after its end.
+      await Bun.sleep(round / 2);
+      const begun = existsSync(join(bundles.state, "early"));
+      process.kill("SIGTERM");
+      // To a pid 1 that has no handler yet a signal is nothing, as with any container.
+      const again = setInterval(() => process.kill("SIGTERM"), 50);
+      const status = await process.exited;
+      clearInterval(again);
+      if (!begun) bundles.tsrunc("delete", "--force", "early");
+      else expect(status).toBe(9);
+      if (begun) during++;
+    }
+    expect(during).toBeGreaterThan(0);
+    nothingLeft("early");
+  }, 30_000);
 
   test("it has nothing of an engine in its memory, and its own words for ps", async () => {
     const { process } = await start("small", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
@@ -75,6 +98,18 @@ describe("while it waits", () => {
     expect(bundles.tsrunc("kill", "killed", "KILL").status).toBe(0);
     expect(await process.exited).toBe(137);
     nothingLeft("killed");
+  });
+
+  test("an exec's caller forwards signals and tells the status, too", async () => {
+    const { process } = await start("entered", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
+    const script = "trap 'exit 8' USR2; echo in; while :; do sleep 0.02; done";
+    const exec = Bun.spawn(bundles.words("exec", "entered", "sh", "-c", script), { stdout: "pipe" });
+    await exec.stdout.getReader().read();
+    await waits(exec.pid);
+    exec.kill("SIGUSR2");
+    expect(await exec.exited).toBe(8);
+    process.kill("SIGTERM");
+    expect(await process.exited).toBe(0);
   });
 
   test("killed itself, it leaves a container that can be seen, stopped and deleted", async () => {

@@ -10,9 +10,10 @@ import { checkProcess, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
-import { Signals } from "./signals.ts";
+import { forwardSignals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
+import { Waiter } from "./waiter.ts";
 
 export const verb: Verb = {
   flags: {
@@ -58,6 +59,8 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   checkProcess(process);
   const detach = flags.on("detach");
   const choice = chooseIo(process, flags, detach);
+  /** Without a terminal to relay, this process will end as the one that waits. */
+  const attached = !detach && choice.masterSocket === undefined;
   const pidfd = openProcess(state, store);
   const plan = compileExec({
     id,
@@ -68,19 +71,19 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
     filter: await filterOf(spec.linux?.seccomp, root),
     io: choice.io,
     cgroup: state.cgroup,
-    detach,
+    detach: detach || attached,
     control: true,
     noNewKeyring: flags.on("no-new-keyring"),
     ...(choice.preserve && { preserve: choice.preserve }),
     ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
   });
-  const signals = detach ? undefined : new Signals();
   const stage = startStage(plan, {
     stdio: ["inherit", "inherit", "inherit"],
     fds: [...choice.fds, pidfd],
     control: true,
   });
   closeFd(pidfd);
+  const waiter = attached ? new Waiter(undefined) : undefined;
   const pid = hearPid(stage);
   if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   if (detach || pid === 0) await stage.done;
@@ -88,13 +91,11 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
   const pidFile = flags.value("pid-file");
   if (pidFile) writePidFile(pidFile, pid);
   if (detach) return 0;
-  const terminal =
-    choice.masterSocket === undefined
-      ? undefined
-      : await (await import("./terminal.ts")).relay(choice.masterSocket);
-  signals?.sendTo(pid);
+  if (waiter) waiter.waitFor(pid);
+  const terminal = await (await import("./terminal.ts")).relay(choice.masterSocket!);
+  forwardSignals(pid);
   const result = await stage.done;
-  await terminal?.close();
+  await terminal.close();
   return result;
 }
 

@@ -3,7 +3,7 @@ import type { Hooks } from "../../engine/runtime/spec.ts";
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
-import { Signals } from "./signals.ts";
+import { forwardSignals } from "./signals.ts";
 import { startCreated } from "./start.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
 import { remainsOf, Waiter } from "./waiter.ts";
@@ -20,8 +20,6 @@ export const verb: Verb = {
   words: [1, 1],
   async run([id = ""], flags, context) {
     const detach = flags.on("detach");
-    // From before there is a container: whoever starts us may want it ended at any moment.
-    const signals = detach ? undefined : new Signals();
     const store = new StateStore(context.root);
     let launched: Launched;
     const waiter = (state: ContainerState, hooks: Hooks | undefined) =>
@@ -42,9 +40,9 @@ export const verb: Verb = {
     } catch (error) {
       context.log.warning((error as Error).message);
     }
-    signals?.sendTo(state.pid);
-    if (launched.waiter) return await launched.waiter.waitFor(state.pid);
+    if (launched.waiter) launched.waiter.waitFor(state.pid);
     const terminal = await (await import("./terminal.ts")).relay(masterSocket!);
+    forwardSignals(state.pid);
     const status = await stage.done;
     await terminal.close();
     if (!flags.on("keep")) {

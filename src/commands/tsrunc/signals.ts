@@ -1,5 +1,6 @@
 /** Signals: those that an attached tsrunc hands on, and their names. */
-import { SIG } from "../../ffi/process.ts";
+import { check, sys } from "../../ffi/libc.ts";
+import { SIG, SIG_HOW } from "../../ffi/process.ts";
 
 const FORWARDED = [
   "SIGHUP",
@@ -13,31 +14,35 @@ const FORWARDED = [
   "SIGTSTP",
 ] as const;
 
-/** What is sent to this program is meant for the container: it waits here until there is a process to send it to. */
-export class Signals {
-  readonly #held: NodeJS.Signals[] = [];
-  #pid = 0;
+function changeMask(how: number): void {
+  let mask = 0n;
+  for (const signal of FORWARDED) mask |= 1n << BigInt(SIG[signal] - 1);
+  check(sys("rt_sigprocmask", how, new BigUint64Array([mask]), 0, 8), "change the signal mask");
+}
 
-  constructor() {
-    for (const signal of FORWARDED) process.on(signal, () => this.#take(signal));
-  }
+/**
+ * What is sent to this program is meant for the container: the kernel keeps it until somebody can send it on. To be
+ * called before the engine starts its threads, which inherit the mask: one that had none would take the signals.
+ */
+export function holdSignals(): void {
+  changeMask(SIG_HOW.SIG_BLOCK);
+  // Where the caller ignores it, and we do so by inheritance, nobody learns how a child has ended.
+  const asDefault = new BigUint64Array(4);
+  check(sys("rt_sigaction", SIG.SIGCHLD, asDefault, 0, 8), "hear of children");
+}
 
-  sendTo(pid: number): void {
-    this.#pid = pid;
-    for (const signal of this.#held) this.#take(signal);
+/** What came since `holdSignals`, and what comes. */
+export function forwardSignals(pid: number): void {
+  for (const signal of FORWARDED) {
+    process.on(signal, () => {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has just ended.
+      }
+    });
   }
-
-  #take(signal: NodeJS.Signals): void {
-    if (this.#pid === 0) {
-      this.#held.push(signal);
-      return;
-    }
-    try {
-      process.kill(this.#pid, signal);
-    } catch {
-      // It has just ended.
-    }
-  }
+  changeMask(SIG_HOW.SIG_UNBLOCK);
 }
 
 /** `9`, `KILL`, `SIGKILL`, `RTMIN+3`. */

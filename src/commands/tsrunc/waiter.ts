@@ -6,7 +6,6 @@ import { compileWait, PROGRAM_FD, type Remains } from "../../engine/runtime/wait
 import { AT, O } from "../../ffi/file.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { sealedData } from "../../ffi/memfd.ts";
-import { SIG_HOW } from "../../ffi/process.ts";
 import { executeStage } from "../../ffi/stage/execute.ts";
 import type { ContainerState, StateStore } from "./state-store.ts";
 
@@ -44,18 +43,15 @@ export class Waiter {
 
   /**
    * Waits for a child of this process, to end with its status. Does not return, or throws a `SystemError`. Signals that
-   * came so far are forwarded by this event loop, those that come from now on by the stage: they wait, blocked.
+   * `holdSignals` has kept are the stage's to send on.
    */
-  async waitFor(pid: number): Promise<never> {
+  waitFor(pid: number): never {
     new DataView(this.#bytes.buffer).setUint32(this.#pidAt, pid, true);
     const fd = sealedData("ts-plan", this.#bytes);
     const program = check(
       sys("openat", AT.AT_FDCWD, cstring("/proc/self/exe"), O.O_PATH | O.O_CLOEXEC, 0),
       "open this program",
     );
-    const all = new BigUint64Array([0xffff_ffff_ffff_ffffn]);
-    check(sys("rt_sigprocmask", SIG_HOW.SIG_SETMASK, all, 0, 8), "block signals");
-    await new Promise(setImmediate);
     // The event loop's own fds are among these: it ends here.
     check(sys("dup3", fd, STAGE_FD.plan, 0), "dup3");
     check(sys("dup3", program, PROGRAM_FD, 0), "dup3");
