@@ -38,6 +38,13 @@ export function pullFailure(error: unknown, reference: Reference): unknown {
   }
 }
 
+/** Of a login: what the registry says is for the user to read. */
+export function loginFailure(error: unknown): unknown {
+  if (!(error instanceof RegistryError)) return error;
+  const kind = error.kind === "unauthorized" ? "unauthorized" : "internal";
+  return new EngineError(kind, error.message, { cause: error });
+}
+
 const denied = (reference: Reference, error: RegistryError): EngineError =>
   new EngineError(
     "notFound",

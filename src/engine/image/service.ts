@@ -1,7 +1,10 @@
 /** The image service: the verbs, each in its own file, over one store. */
+
+import { login } from "../../registry/client/login.ts";
 import { canonical, familiar, parseReference } from "../../registry/client/reference.ts";
 import { EngineError } from "../errors.ts";
 import { ensureEmbedded } from "./embedded.ts";
+import { loginFailure } from "./failure.ts";
 import { imageFilter, LIST_FILTERS } from "./filters.ts";
 import { importImage } from "./import.ts";
 import { Layers } from "./layers.ts";
@@ -107,6 +110,13 @@ export function createImageService(options: ImageServiceOptions): ImageService {
       return { rw: all - placed, rootfs: all + below.lower };
     },
 
+    login: async ({ serveraddress = "", ...credentials }, signal) => {
+      try {
+        await login(serveraddress, credentials, registry, signal);
+      } catch (error) {
+        throw loginFailure(error);
+      }
+    },
     pull: async (request, progress) => {
       pullReference(request);
       await pull(context, request, progress);

@@ -187,6 +187,8 @@ export interface ImageService extends ContainerImages {
     request: { reference: string; tag?: string; auth?: RegistryAuth; signal?: AbortSignal },
     progress: ProgressSink,
   ): Promise<void>;
+  /** Asks a registry (`serveraddress`, or Docker Hub) whether it takes this. @throws EngineError unauthorized */
+  login(auth: RegistryAuth, signal?: AbortSignal): Promise<void>;
   /** Reads a `docker save` or OCI archive (plain, gzip or zstd). */
   load(
     body: ReadableStream<Uint8Array>,

@@ -11,7 +11,7 @@ export interface RepositoryAccess {
   /** `https://registry-1.docker.io` */
   url: string;
   skipVerify: boolean;
-  /** `library/busybox` */
+  /** `library/busybox`; empty for the registry itself. */
   path: string;
   actions: "pull" | "pull,push";
   credentials?: Credentials;
@@ -138,7 +138,7 @@ export class Repository {
     const challenges = parseChallenges(response.headers.get("www-authenticate") ?? "");
     if (challenges.length === 0) throw await errorOf(response);
     await response.body?.cancel();
-    const scope = `repository:${access.path}:${access.actions}`;
+    const scope = access.path === "" ? "" : `repository:${access.path}:${access.actions}`;
     access.authorization = await answer(challenges, scope, access.credentials, (to, options) =>
       this.#fetch(to, options),
     );

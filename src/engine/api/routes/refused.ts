@@ -34,7 +34,6 @@ export const refusedRoutes: Route[] = [
   },
   { method: "GET", path: "/plugins", handler: () => json([]) },
   { method: "POST", path: "/plugins/pull", handler: notYet("installing plugins") },
-  { method: "POST", path: "/auth", handler: notYet("logging in to registries") },
   { method: "POST", path: "/build", handler: notYet("building images") },
   { method: "POST", path: "/build/prune", handler: () => json({ CachesDeleted: null, SpaceReclaimed: 0 }) },
   { method: "POST", path: "/commit", handler: notYet("committing containers") },

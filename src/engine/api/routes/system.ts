@@ -1,8 +1,10 @@
 /** version, info, events, df, auth. */
 import { EngineError } from "../../errors.ts";
 import type { EngineEvent } from "../../event/types.ts";
+import type { RegistryAuth } from "../../image/types.ts";
 import type { ContainerSummary, Engine, Volume } from "../../services.ts";
 import { type Call, json, type Route, streaming } from "../call.ts";
+import { authRequest } from "../json/requests.ts";
 import { ByteQueue } from "../queue.ts";
 
 /** A client that leaves this much unread has stopped reading. */
@@ -107,6 +109,14 @@ export function eventLine({ timeNano, ...event }: EngineEvent, legacy: boolean):
   return `${line.slice(0, -1)},"timeNano":${timeNano}}`;
 }
 
+async function login(call: Call, engine: Engine): Promise<Response> {
+  const { auth: _, ...credentials } = await call.json<RegistryAuth & { auth?: string }>(authRequest, {
+    required: true,
+  });
+  await engine.images.login(credentials, call.signal);
+  return json({ Status: "Login Succeeded" });
+}
+
 const KINDS = ["container", "image", "volume", "build-cache"];
 
 async function diskUsage(call: Call, engine: Engine): Promise<Response> {
@@ -192,6 +202,7 @@ function usage(
 export const systemRoutes: Route[] = [
   { method: "GET", path: "/version", handler: version },
   { method: "GET", path: "/info", handler: info },
+  { method: "POST", path: "/auth", handler: login },
   { method: "GET", path: "/events", handler: events },
   { method: "GET", path: "/system/df", handler: diskUsage },
 ];
