@@ -35,7 +35,7 @@ const FLAGS = [
 ];
 
 function sources(folder: string): string[] {
-  return readdirSync(folder)
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => /\.[ch]$/.test(name))
     .sort();
 }

@@ -49,7 +49,11 @@ export const PERSONALITIES: Record<PersonalityName, Personality> = {
     ready: true,
     load: async () => (await import("./init.ts")).main,
   },
-  "ts-proxy": { dropIns: ["docker-proxy"], ready: false, load: missing("ts-proxy") },
+  "ts-proxy": {
+    dropIns: ["docker-proxy"],
+    ready: true,
+    load: async () => (await import("./proxy.ts")).main,
+  },
   "ts-registry": { dropIns: [], ready: false, load: missing("ts-registry") },
   "ts-ctr": { dropIns: ["ctr"], ready: false, load: missing("ts-ctr") },
   // The engine's own helper for one layer: never called by hand, so it gets no link.

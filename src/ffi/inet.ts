@@ -1,10 +1,10 @@
 /**
- * Internet addresses as bytes, and sockets bound to ports.
+ * Internet sockets: their addresses, and those that are bound to ports.
  * @source ip(7), ipv6(7), tcp(7), socket(7); linux/filter.h
  */
 import { ptr } from "bun:ffi";
-import { isIPv4, isIPv6 } from "node:net";
 import { check, closeFd, sys } from "./libc.ts";
+import { addressBytes, addressText } from "./netlink/ip.ts";
 import { SOCK } from "./socket-flags.ts";
 
 /** Of socket(2) and setsockopt(2), as far as internet sockets need more than `SOCK`. */
@@ -25,31 +25,9 @@ export const INET = {
   SOMAXCONN: 4096,
 } as const;
 
-/** 4 or 16 bytes. @throws RangeError for what is no address */
-export function addressBytes(ip: string): Uint8Array {
-  if (isIPv4(ip)) return Uint8Array.from(ip.split("."), Number);
-  if (!isIPv6(ip) || ip.includes("%")) throw new RangeError(`${ip} is no IP address`);
-  const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(ip);
-  const hex = tail ? tail[1]! + groups(addressBytes(tail[2]!)) : ip;
-  const [head = "", rest] = hex.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = rest === undefined || rest === "" ? [] : rest.split(":");
-  const bytes = new Uint8Array(16);
-  const put = (words: string[], at: number) => {
-    for (const [i, word] of words.entries()) {
-      const value = Number.parseInt(word, 16);
-      bytes.set([value >> 8, value & 0xff], at + i * 2);
-    }
-  };
-  put(before, 0);
-  put(after, 16 - after.length * 2);
-  return bytes;
-}
+export { addressBytes };
 
-const groups = (four: Uint8Array): string =>
-  `${((four[0]! << 8) | four[1]!).toString(16)}:${((four[2]! << 8) | four[3]!).toString(16)}`;
-
-/** struct sockaddr_in or sockaddr_in6. */
+/** struct sockaddr_in or sockaddr_in6. @throws RangeError for what is no address */
 export function socketAddress(ip: string, port: number): Uint8Array {
   const bytes = addressBytes(ip);
   const address = new Uint8Array(bytes.length === 4 ? 16 : 28);
@@ -58,6 +36,12 @@ export function socketAddress(ip: string, port: number): Uint8Array {
   address[3] = port & 0xff;
   address.set(bytes, bytes.length === 4 ? 4 : 8);
   return address;
+}
+
+/** What {@link socketAddress} made. */
+export function fromSocketAddress(address: Uint8Array): { ip: string; port: number } {
+  const bytes = address[0] === SOCK.AF_INET ? address.subarray(4, 8) : address.subarray(8, 24);
+  return { ip: addressText(bytes), port: (address[2]! << 8) | address[3]! };
 }
 
 export type TransportProtocol = "tcp" | "udp" | "sctp";

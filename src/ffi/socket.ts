@@ -23,10 +23,10 @@ export function unixAddress(path: string): Uint8Array {
 }
 
 /** Connects without waiting: a full backlog is EAGAIN. Close-on-exec and non-blocking; the caller owns the fd. */
-export function connectUnix(path: string): number {
+export function connectUnix(path: string, type: number = SOCK.SOCK_STREAM): number {
   const address = unixAddress(path);
-  const type = SOCK.SOCK_STREAM | SOCK.SOCK_CLOEXEC | SOCK.SOCK_NONBLOCK;
-  const fd = check(sys("socket", SOCK.AF_UNIX, type, 0), "socket");
+  const how = type | SOCK.SOCK_CLOEXEC | SOCK.SOCK_NONBLOCK;
+  const fd = check(sys("socket", SOCK.AF_UNIX, how, 0), "socket");
   const result = sys("connect", fd, address, address.length);
   if (result < 0) {
     closeFd(fd);

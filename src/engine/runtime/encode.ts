@@ -43,6 +43,7 @@ const OPS = {
   keep: 12,
   fail: 13,
   check: 14,
+  proxy: 15,
 } as const satisfies Record<Step["op"], number>;
 
 /** As src/ffi/stage/plan.h numbers them. */
@@ -203,6 +204,8 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
       return [step.pid, (step.group ? 1 : 0) | (step.warn ? 2 : 0), remapOf(step.remap, context)];
     case "keep":
       return [step.pid, keepOf(step, context)];
+    case "proxy":
+      return [step.listen ?? -1, step.folder ?? -1, step.first?.ports ?? 0, step.first?.count ?? 0];
     case "fail":
       return [step.errno];
     case "check":

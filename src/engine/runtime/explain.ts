@@ -66,6 +66,10 @@ function action(step: Step): string {
       const watches = (step.watches ?? []).map(({ kind, fd }) => `, watch ${kind} ${fd}`).join("");
       return `keep ${argument(step.pid)} (${held}${watches})`;
     }
+    case "proxy":
+      return step.first === undefined
+        ? `forward ports that are told at ${step.listen}`
+        : `forward ${step.first.count} ports`;
     case "fail":
       return `fail with ${errnoName(step.errno)}`;
     case "check":

@@ -197,6 +197,19 @@ export interface KeepStep extends Labelled {
   readonly bootId: string;
 }
 
+/**
+ * ts-proxy's loop (src/ffi/stage/proxy/): forwards ports until it is told to end. `first`: what it begins with, each a
+ * `struct told` as engine/network/proxy/told.ts makes it.
+ */
+export interface ProxyStep extends Labelled {
+  readonly op: "proxy";
+  /** A bound, listening SOCK_SEQPACKET socket, at which it is told of ports. */
+  readonly listen?: number;
+  /** The folder of that socket: when it is gone and nobody is connected, the proxy ends. */
+  readonly folder?: number;
+  readonly first?: { readonly ports: Data; readonly count: number };
+}
+
 /** Fails with that errno. */
 export interface FailStep extends Labelled {
   readonly op: "fail";
@@ -221,6 +234,7 @@ export type Step =
   | WaitStep
   | ReapStep
   | KeepStep
+  | ProxyStep
   | FailStep
   | CheckStep;
 

@@ -5,14 +5,9 @@
 import { bindPort, setDeaf } from "../../ffi/inet.ts";
 import { closeFd, SystemError } from "../../ffi/libc.ts";
 import { EngineError } from "../errors.ts";
+import { type BoundPort, keyOf } from "../network/proxy/client.ts";
 import type { HeldPort } from "../network/types.ts";
 import type { NetworkRecords } from "./network-records.ts";
-
-export interface BoundPort {
-  port: HeldPort;
-  /** Bound, and listening unless it is UDP. Belongs to the holder. */
-  fd: number;
-}
 
 /** Forwards what comes to the sockets of ports that say where to (ts-proxy). */
 export interface Forwarder {
@@ -155,9 +150,6 @@ export class PortHolder {
     if (this.#lost.size > 0) this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
   }
 }
-
-/** Of its socket. */
-const keyOf = ({ protocol, hostIp, hostPort }: HeldPort): string => `${protocol} ${hostIp} ${hostPort}`;
 
 const sameTarget = (a: HeldPort, b: HeldPort): boolean => a.to?.ip === b.to?.ip && a.to?.port === b.to?.port;
 

@@ -2,11 +2,13 @@
  * What of networking outlives the daemon: names are answered, and host ports are held and forwarded. What the daemon
  * said of them is kept for a successor.
  */
+import { join } from "node:path";
 import { EngineError } from "../errors.ts";
+import { PortProxy } from "../network/proxy/client.ts";
 import { Directory } from "../network/resolver/directory.ts";
 import { Resolver } from "../network/resolver/resolver.ts";
 import type { EndpointNames, HeldPort, SandboxNames, ShimNetworks } from "../network/types.ts";
-import { type Forwarder, PortHolder } from "./held-ports.ts";
+import { PortHolder } from "./held-ports.ts";
 import { NetworkRecords } from "./network-records.ts";
 import type { Poller } from "./poller.ts";
 
@@ -20,12 +22,13 @@ export class Networks implements ShimNetworks {
   readonly #records: NetworkRecords;
   readonly #directory = new Directory();
   readonly #resolver: Resolver;
+  readonly #proxy: PortProxy;
   readonly #ports: PortHolder;
 
   constructor(execRoot: string, poller: Poller, warn: (message: string) => void) {
     this.#records = new NetworkRecords(execRoot);
-    const forwarder: Forwarder = { known: async () => [], add: () => {}, remove: () => {} };
-    this.#ports = new PortHolder(this.#records, forwarder, warn);
+    this.#proxy = new PortProxy(join(this.#records.folder, "proxy.sock"), poller, warn);
+    this.#ports = new PortHolder(this.#records, this.#proxy, warn);
     this.#resolver = new Resolver(this.#directory, poller, warn);
   }
 
@@ -98,6 +101,7 @@ export class Networks implements ShimNetworks {
   /** For a successor; nothing that was told is forgotten. */
   abandon(): void {
     this.#ports.close();
+    this.#proxy.close();
   }
 }
 

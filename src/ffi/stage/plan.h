@@ -13,7 +13,7 @@ enum { PLAN_FD = 3, STATUS_FD = 4, CONTROL_FD = 5 };
 
 enum op {
   OP_SYSCALL = 1, OP_PUT, OP_GET, OP_JUMP, OP_CLONE, OP_PASS, OP_RECEIVE, OP_SYNC, OP_AWAIT, OP_WAIT, OP_REAP, OP_KEEP,
-  OP_FAIL, OP_CHECK,
+  OP_FAIL, OP_CHECK, OP_PROXY,
 };
 enum { STEP_READS_LOG = 1 /* the first argument is a file system context whose log explains a failure */ };
 enum { TOLERATES_ALL = 0xffff };
@@ -80,6 +80,20 @@ struct frame { u16 type, a; u32 generation; i64 value; };
 enum { EXIT_MAGIC = 0x52585354 /* "TSXR" */, EXIT_VERSION = 1 };
 struct exit_record { u32 magic, version; i32 pid, status; i64 time; u32 watches, reserved; char boot_id[BOOT_ID]; };
 
+/* struct sockaddr_in or sockaddr_in6; zero where those have nothing. */
+struct address { u16 family; u16 port; u8 rest[24]; };
+
+/* All that travels on its control socket (SOCK_SEQPACKET), both ways; and in the plan, what it begins with. */
+enum proxy_op {
+  PROXY_ADD = 1,      /* with the socket */
+  PROXY_REMOVE = 2,
+  PROXY_LIST = 3,     /* value: an index */
+  PROXY_END = 4,
+  PROXY_KNOWN = 5,    /* to the client, with the socket */
+  PROXY_LAST = 6,     /* to the client: there is none of that index */
+};
+struct told { u16 op, protocol; i32 value; struct address from, to; };
+
 /* messages.c */
 i64 send_frame(int fd, struct frame frame, int flags);
 i64 send_fds(int fd, const void *payload, u64 size, const i32 *fds, u32 count, int flags);
@@ -94,6 +108,9 @@ void reap(i32 pid, u64 flags, const u8 *remap, struct plan *plan, struct status 
 
 /* keep.c */
 void keep(i32 pid, const struct keep *what, struct plan *plan, struct status *status) __attribute__((noreturn));
+
+/* proxy/loop.c */
+void proxy(i32 listen, i32 beside, const struct told *first, u32 count, struct plan *plan, struct status *status) __attribute__((noreturn));
 
 static inline void end(int status) __attribute__((noreturn));
 static inline void end(int status) {

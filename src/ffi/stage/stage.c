@@ -195,6 +195,7 @@ static void run(void) {
         break;
       case OP_REAP: reap((i32)a[0], a[1], (const u8 *)a[2], plan, status);
       case OP_KEEP: keep((i32)a[0], (const struct keep *)a[1], plan, status);
+      case OP_PROXY: proxy((i32)a[0], (i32)a[1], (const struct told *)a[2], (u32)a[3], plan, status);
       case OP_FAIL: fail((i64)a[0]);
       case OP_CHECK: fail_if_another_failed(); break;
       default: fail(ENOSYS);

@@ -2,7 +2,7 @@
  * Who is called what, in which network, and who may ask. Docker's rules: a name is looked for in the asker's networks
  * one after the other; the first that has it answers. Names are the same in either case of letters.
  */
-import { addressBytes } from "../../../ffi/inet.ts";
+import { addressBytes } from "../../../ffi/netlink/ip.ts";
 import type { EndpointNames, SandboxNames } from "../types.ts";
 
 export type Family = 4 | 6;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Directory, type Family, reverseName } from "../../../../../src/engine/network/resolver/directory.ts";
 import type { EndpointNames, SandboxNames } from "../../../../../src/engine/network/types.ts";
-import { addressBytes } from "../../../../../src/ffi/inet.ts";
+import { addressBytes } from "../../../../../src/ffi/netlink/ip.ts";
 
 let directory: Directory;
 
