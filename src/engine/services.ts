@@ -5,10 +5,11 @@
  * `name` is always what the user typed: a name with or without its slash, an id, or the start of an id.
  */
 import type { Socket } from "node:net";
-import type { CreateBody } from "./container/config.ts";
+import type { CreateBody, EndpointConfig } from "./container/config.ts";
 import type { EventBus } from "./event/bus.ts";
 import type { Filters } from "./filters.ts";
 import type { ImageService } from "./image/types.ts";
+import type { CreateNetworkRequest } from "./network/create.ts";
 
 export interface Engine {
   containers: ContainerService;
@@ -72,6 +73,9 @@ export interface ContainerService {
     body: ReadableStream<Uint8Array>,
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
   ): Promise<void>;
+  /** One more network, at once if it runs. `network` need not be there (yet) for one that does not. */
+  connectNetwork(name: string, network: string, settings: EndpointConfig | null | undefined): Promise<void>;
+  disconnectNetwork(name: string, network: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>;
   count(): { running: number; paused: number; stopped: number };
   /** At start-up: takes back what the shim kept, marks what is gone, resumes removals. */
@@ -261,9 +265,12 @@ export interface VolumeService {
 }
 
 export interface NetworkService {
+  create(request: CreateNetworkRequest): Promise<{ Id: string }>;
   list(filters: Filters): object[];
-  /** By name, id or the start of an id. @throws EngineError notFound `network NAME not found` */
-  inspect(name: string): object;
+  /** By name, id or the start of an id; `scope` empty or the one it has. @throws EngineError notFound `network NAME not found` */
+  inspect(name: string, scope?: string): object;
+  remove(name: string): Promise<void>;
+  prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
 }
 
 export interface SystemService {

@@ -6,7 +6,7 @@ import type { ContainerImages, ImageUser } from "../image/types.ts";
 import type { ShimClient } from "../shim/types.ts";
 import type { DataPaths } from "../store/paths.ts";
 import { Volumes } from "../volume/volumes.ts";
-import type { ContainerContext } from "./context.ts";
+import type { ContainerContext, ContainerNetworks } from "./context.ts";
 import { probeHost } from "./host.ts";
 import { Containers } from "./service.ts";
 import { ContainerStore } from "./store.ts";
@@ -16,6 +16,10 @@ export interface ContainerServiceOptions {
   images: ContainerImages;
   shim: ShimClient;
   events: EventBus;
+  /** Knows the containers by the way of `members`. */
+  networks: ContainerNetworks;
+  /** The daemon switches the host's forwarding on when it is needed. */
+  ipForward: boolean;
   paths: DataPaths;
   warn: (message: string) => void;
   /** How long things took. */
@@ -35,8 +39,10 @@ export function createContainerServices(options: ContainerServiceOptions): {
   containers: Containers;
   execs: Execs;
   volumes: Volumes;
+  /** All containers, as networks see them. */
+  members: ContainerStore;
 } {
-  const { db, images, shim, events, paths, warn } = options;
+  const { db, images, shim, events, networks, paths, warn } = options;
   const volumes = new Volumes({ db, folder: paths.volumes, events });
   const store = new ContainerStore(db);
   const execs = new Execs({ db, store, shim, images, events, host: probeHost() });
@@ -47,7 +53,8 @@ export function createContainerServices(options: ContainerServiceOptions): {
     events,
     volumes,
     execs,
-    host: execs.host,
+    networks,
+    host: options.ipForward ? { ...execs.host, ipv4Forwarding: true } : execs.host,
     dataRoot: paths.root,
     folder: paths.containers,
     runtimes: options.runtimes ?? ["runc", "io.containerd.runc.v2"],
@@ -58,5 +65,5 @@ export function createContainerServices(options: ContainerServiceOptions): {
     warn,
     ...(options.debug && { debug: options.debug }),
   };
-  return { containers: new Containers(ctx), execs, volumes };
+  return { containers: new Containers(ctx), execs, volumes, members: store };
 }

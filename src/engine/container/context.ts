@@ -2,6 +2,7 @@
 import { EngineError } from "../errors.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { ContainerImages } from "../image/types.ts";
+import type { Networks } from "../network/service.ts";
 import type { Exit, ShimClient, Supervised } from "../shim/types.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Container } from "./container.ts";
@@ -19,6 +20,23 @@ export interface ContainerExecs {
   forget(container: Container): void;
 }
 
+/** What containers ask of the network service. */
+export type ContainerNetworks = Pick<
+  Networks,
+  | "attach"
+  | "connect"
+  | "disconnect"
+  | "find"
+  | "leave"
+  | "pin"
+  | "planConnect"
+  | "renamed"
+  | "requireOwnNamespace"
+  | "settings"
+  | "summary"
+  | "view"
+>;
+
 export interface ContainerContext {
   store: ContainerStore;
   images: ContainerImages;
@@ -26,6 +44,7 @@ export interface ContainerContext {
   events: EventBus;
   volumes: Volumes;
   execs: ContainerExecs;
+  networks: ContainerNetworks;
   host: Host;
   dataRoot: string;
   /** `containers/` under the data root. */
@@ -50,6 +69,12 @@ export const notRunning = (container: Container): EngineError =>
 
 export function requireRunning(container: Container): void {
   if (!isRunning(container.state)) throw notRunning(container);
+}
+
+/** Goes on after the answer; `work` never rejects. */
+export function later({ afterwards }: Pick<ContainerContext, "afterwards">, work: Promise<void>): void {
+  const noted = work.finally(() => afterwards.delete(noted));
+  afterwards.add(noted);
 }
 
 /** A container event, with what Docker says about the container in each. */

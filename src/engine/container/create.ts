@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
+import { isUserDefined, parseLink } from "../network/settings.ts";
 import type { Rootfs } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
 import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
-import type { ContainerRecord } from "./container.ts";
+import type { Container, ContainerRecord } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
 import { READONLY_PATHS } from "./host.ts";
 import { validateLogConfig } from "./log-config.ts";
@@ -52,6 +53,35 @@ function pinJoined(ctx: ContainerContext, h: HostConfig): void {
     }
   }
 }
+
+/** `NAME:ALIAS` becomes `ID:ALIAS`. In networks of users', links are of their endpoints. */
+function pinLinks(ctx: ContainerContext, h: HostConfig): void {
+  if (isUserDefined(h.NetworkMode)) return;
+  h.Links =
+    h.Links?.map((link) => {
+      const { name, alias } = parseLink(link);
+      let child: Container;
+      try {
+        child = ctx.store.find(name);
+        for (let donor = donorOf(child); donor !== undefined; donor = donorOf(child)) {
+          child = ctx.store.find(donor);
+        }
+      } catch (error) {
+        throw new EngineError("invalid", `could not get container for ${name}: ${(error as Error).message}`, {
+          cause: error,
+        });
+      }
+      if (child.record.hostConfig.NetworkMode === "host") {
+        throw new EngineError(
+          "invalid",
+          "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
+      }
+      return `${child.id}:${alias}`;
+    }) ?? null;
+}
+
+const donorOf = ({ record }: Container): string | undefined => joinedContainer(record.hostConfig.NetworkMode);
 
 function collectMounts(config: ContainerConfig, h: HostConfig, dataRoot: string): MountPoint[] {
   const mounts = new Map<string, MountPoint>();
@@ -108,8 +138,8 @@ function platformWarning(image: ResolvedImage, architecture: string): string | u
   return `The requested image's platform (${format}) does not match the detected host platform (linux/${architecture}) and no specific platform was requested`;
 }
 
-const LOOPBACK_ONLY =
-  "The default bridge network is not available yet: the container gets a loopback interface and nothing else.";
+const OLD_LINKS =
+  "Links on the default bridge network are deprecated and will be removed in a future release. Use a custom network instead.";
 
 /** Everything that can be wrong with the request, before anything is made. */
 function check(ctx: ContainerContext, { name, platform, body }: CreateRequest) {
@@ -117,7 +147,7 @@ function check(ctx: ContainerContext, { name, platform, body }: CreateRequest) {
     throw new EngineError("invalid", "config cannot be empty in order to create a container");
   const { config, hostConfig } = normalizeBody(body);
   const { warnings } = asInvalid(() => validateCreate(config, hostConfig, ctx.host, ctx.runtimes));
-  refuseUnsupported(config, hostConfig, body.NetworkingConfig, ctx.host);
+  refuseUnsupported(config, hostConfig, ctx.host);
   const image = config.Image === "" ? undefined : ctx.images.resolve(config.Image, platform);
   if (image !== undefined) {
     const warning = platform === undefined ? platformWarning(image, ctx.host.architecture) : undefined;
@@ -135,9 +165,21 @@ function check(ctx: ContainerContext, { name, platform, body }: CreateRequest) {
     hostConfig.MaskedPaths ??= ctx.host.maskedPaths;
     hostConfig.ReadonlyPaths ??= [...READONLY_PATHS];
   }
-  if (hostConfig.NetworkMode === "bridge" && !config.NetworkDisabled) warnings.push(LOOPBACK_ONLY);
+  const networks = ctx.networks.settings(hostConfig.NetworkMode, body.NetworkingConfig?.EndpointsConfig);
+  if (hostConfig.NetworkMode === "bridge" && hostConfig.Links) warnings.push(OLD_LINKS);
+  pinLinks(ctx, hostConfig);
   const mounts = collectMounts(config, hostConfig, ctx.dataRoot);
-  return { config, hostConfig, image, command, mounts, warnings, name: checkedName };
+  const shares = joinedContainer(hostConfig.NetworkMode) !== undefined || config.NetworkDisabled;
+  return {
+    config,
+    hostConfig,
+    image,
+    command,
+    mounts,
+    networks: shares ? {} : networks,
+    warnings,
+    name: checkedName,
+  };
 }
 
 /** Who shares a network shares the names on it, too. */
@@ -162,7 +204,7 @@ export async function create(
   request: CreateRequest,
 ): Promise<{ Id: string; Warnings: string[] }> {
   const watch = new Stopwatch();
-  const { config, hostConfig, image, command, mounts, warnings, name } = check(ctx, request);
+  const { config, hostConfig, image, command, mounts, networks, warnings, name } = check(ctx, request);
   watch.step("checks");
   const id = randomBytes(32).toString("hex");
   nameHost(ctx, config, hostConfig, id);
@@ -186,6 +228,7 @@ export async function create(
       variant: image.variant,
     },
     mounts,
+    networks,
   };
   // Layer before row: after a crash between them there is a layer that no row claims, which start-up sweeps.
   markAsContainer(ctx.images.prepare(id, image));

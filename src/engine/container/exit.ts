@@ -1,7 +1,7 @@
 /** A container ended. */
 import type { Exit } from "../shim/types.ts";
 import type { Container } from "./container.ts";
-import { type ContainerContext, emit } from "./context.ts";
+import { type ContainerContext, emit, later } from "./context.ts";
 import { removeContainer } from "./remove.ts";
 import { dropShm } from "./shm.ts";
 import { isRunning, milliseconds, timeOf } from "./state.ts";
@@ -46,6 +46,7 @@ export function ended(
     0,
     Math.trunc((milliseconds(finishedAt) - milliseconds(container.state.startedAt)) / 1000),
   );
+  later(ctx, ctx.networks.leave(container));
   container.exits++;
   ctx.execs.forget(container);
   ctx.store.setState(container, {

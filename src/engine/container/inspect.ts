@@ -1,4 +1,5 @@
 /** GET /containers/NAME/json, in the order of Docker 29's fields. */
+import { parseLink } from "../network/settings.ts";
 import type { ContainerInspect } from "../services.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, filesOf } from "./context.ts";
@@ -21,31 +22,6 @@ export function shownMount(mount: MountPoint): object {
   };
 }
 
-const EMPTY_ENDPOINT = {
-  IPAMConfig: null,
-  Links: null,
-  Aliases: null,
-  DriverOpts: null,
-  GwPriority: 0,
-  NetworkID: "",
-  EndpointID: "",
-  Gateway: "",
-  IPAddress: "",
-  MacAddress: "",
-  IPPrefixLen: 0,
-  IPv6Gateway: "",
-  GlobalIPv6Address: "",
-  GlobalIPv6PrefixLen: 0,
-  DNSNames: null,
-};
-
-/** The one network of a container, by its name; none when it shares another container's. */
-export function networksOf({ record }: Container): Record<string, typeof EMPTY_ENDPOINT> {
-  const { NetworkMode } = record.hostConfig;
-  if (record.config.NetworkDisabled || joinedContainer(NetworkMode) !== undefined) return {};
-  return { [NetworkMode]: EMPTY_ENDPOINT };
-}
-
 /** The platform's manifest, with the platform, which old manifests do not say themselves. */
 export function manifestOf({ record: { image } }: Container): object | undefined {
   if (image.manifest === undefined) return undefined;
@@ -54,6 +30,16 @@ export function manifestOf({ record: { image } }: Container): object | undefined
     ...image.manifest,
     platform: image.manifest.platform ?? { architecture, os, ...(variant && { variant }) },
   };
+}
+
+/** `/CHILD:/OWN/ALIAS`, by the names of now. */
+function shownLinks({ store }: ContainerContext, { name, record }: Container): string[] | null {
+  const shown = record.hostConfig.Links?.flatMap((link) => {
+    const { name: id, alias } = parseLink(link);
+    const child = store.byId(id);
+    return child ? [`${child.name}:${name}/${alias}`] : [];
+  });
+  return shown?.length ? shown : null;
 }
 
 export async function inspect(
@@ -100,12 +86,12 @@ export async function inspect(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: container.execs.size > 0 ? [...container.execs] : null,
-    HostConfig: record.hostConfig,
+    HostConfig: { ...record.hostConfig, Links: shownLinks(ctx, container) },
     Storage: { RootFS: { Snapshot: { Name: "overlayfs" } } },
     ...(sizes && { SizeRw: sizes.rw, SizeRootFs: sizes.rootfs }),
     Mounts: record.mounts.map(shownMount),
     Config: record.config,
-    NetworkSettings: { SandboxID: "", SandboxKey: "", Ports: {}, Networks: networksOf(container) },
+    NetworkSettings: ctx.networks.view(container),
     ImageManifestDescriptor: manifestOf(container),
   } as ContainerInspect;
 }

@@ -10,8 +10,8 @@ import {
   validateFilters,
 } from "../filters.ts";
 import type { ContainerImages } from "../image/types.ts";
+import { networksOf } from "../network/settings.ts";
 import type { Container } from "./container.ts";
-import { networksOf } from "./inspect.ts";
 import { isRunning, NEVER, statusWord } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 
@@ -74,14 +74,25 @@ function checkWords(filters: Filters): void {
   }
 }
 
-function ports(filters: Filters, key: "publish" | "expose"): boolean {
-  for (const value of filters[key] ?? []) {
-    if (value.includes(":")) throw invalid(`filter for '${key}' should not contain ':': ${value}`);
-    if (!/^\d+(-\d+)?(\/(tcp|udp|sctp))?$/.test(value)) {
-      throw invalid(`error while looking up for ${key} ${value}: invalid port: ${value}`);
-    }
-  }
-  return Boolean(filters[key]?.length);
+/** The ports that are asked for; undefined when nothing is. */
+function ports(filters: Filters, key: "publish" | "expose"): Set<string> | undefined {
+  if (!filters[key]?.length) return undefined;
+  return new Set(
+    filters[key].flatMap((value) => {
+      if (value.includes(":")) throw invalid(`filter for '${key}' should not contain ':': ${value}`);
+      const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(value);
+      const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+      if (!match || to > 65535) {
+        throw invalid(`error while looking up for ${key} ${value}: invalid port: ${value}`);
+      }
+      const count = Math.max(0, to - from + 1);
+      return Array.from({ length: count }, (_, i) => `${from + i}/${match[3] ?? "tcp"}`);
+    }),
+  );
+}
+
+function matchPorts(wanted: Set<string> | undefined, has: object | undefined): boolean {
+  return wanted === undefined || Object.keys(has ?? {}).some((port) => wanted.has(port));
 }
 
 /** Ids of the images that `ancestor` names; an unknown name matches nothing. */
@@ -108,7 +119,11 @@ function matchVolume(filters: Filters, { record: { mounts } }: Container): boole
 function matchNetwork(filters: Filters, container: Container): boolean {
   if (!hasFilter(filters, "network")) return true;
   const networks = networksOf(container);
-  return filters.network!.some((value) => Object.hasOwn(networks, value));
+  return filters.network!.some(
+    (value) =>
+      Object.hasOwn(networks, value) ||
+      Object.values(networks).some(({ NetworkID }) => NetworkID !== "" && NetworkID.startsWith(value)),
+  );
 }
 
 /** Ids match by their start, when only one container's starts like this. */
@@ -129,8 +144,7 @@ export function select(filters: Filters, store: ContainerStore, images: Containe
   const ids = idsOf(filters, store);
   const imageIds = ancestors(filters, images);
   const task = hasFilter(filters, "is-task") ? booleanFilter(filters, "is-task", false) : undefined;
-  // Nothing is published yet, so asking for ports finds nothing.
-  const byPort = [ports(filters, "publish"), ports(filters, "expose")].some(Boolean);
+  const [published, exposed] = [ports(filters, "publish"), ports(filters, "expose")];
   const before = filters.before?.length ? store.find(filters.before.at(-1)!) : undefined;
   const since = filters.since?.length ? store.find(filters.since.at(-1)!) : undefined;
   const matches = (container: Container): boolean => {
@@ -147,7 +161,8 @@ export function select(filters: Filters, store: ContainerStore, images: Containe
       matchVolume(filters, container) &&
       (imageIds === undefined || imageIds.has(record.image.id)) &&
       matchNetwork(filters, container) &&
-      !byPort
+      matchPorts(published, record.hostConfig.PortBindings) &&
+      matchPorts(exposed, record.config.ExposedPorts)
     );
   };
   return { matches, before, since, all: Boolean(filters.status?.length) };

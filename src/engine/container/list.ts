@@ -4,7 +4,7 @@ import type { Filters } from "../filters.ts";
 import type { ContainerSummary } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { manifestOf, networksOf, shownMount } from "./inspect.ts";
+import { manifestOf, shownMount } from "./inspect.ts";
 import { select } from "./list-filter.ts";
 import { isRunning, milliseconds, statusText, statusWord } from "./state.ts";
 
@@ -66,6 +66,7 @@ async function summary(
   const { id, record, state } = container;
   const sizes = size ? await ctx.images.usage(id) : undefined;
   const { NetworkMode, Annotations } = record.hostConfig;
+  const { Ports, Networks } = ctx.networks.summary(container);
   return {
     Id: id,
     Names: [container.name],
@@ -74,14 +75,14 @@ async function summary(
     ImageManifestDescriptor: manifestOf(container),
     Command: commandText(container),
     Created: Math.trunc(milliseconds(record.created) / 1000),
-    Ports: [],
+    Ports,
     ...(sizes && { SizeRw: sizes.rw || undefined, SizeRootFs: sizes.rootfs || undefined }),
     Labels: record.config.Labels,
     State: statusWord(state, container.removing),
     Status: statusText(state, container.removing),
     HostConfig: { NetworkMode, ...(Annotations && { Annotations }) },
     Health: { Status: "none", FailingStreak: 0 },
-    NetworkSettings: { Networks: networksOf(container) },
+    NetworkSettings: { Networks },
     Mounts: record.mounts.map(shownMount),
   } as ContainerSummary;
 }

@@ -1,5 +1,6 @@
 /** POST /containers/NAME/rename. */
 import { EngineError } from "../errors.ts";
+import { dnsNamesOf, networksOf } from "../network/settings.ts";
 import { type ContainerContext, emit } from "./context.ts";
 import { checkName } from "./names.ts";
 
@@ -21,6 +22,13 @@ export async function rename(ctx: ContainerContext, from: string, to: string): P
       if (!(error instanceof EngineError)) throw error;
       throw new EngineError(error.kind, `Error when allocating new name: ${error.message}`, { cause: error });
     }
+    const { record } = container;
+    const networks = Object.entries(networksOf(container)).map(([key, settings]) => [
+      key,
+      settings.DNSNames ? { ...settings, DNSNames: dnsNamesOf(container, settings.Aliases) } : settings,
+    ]);
+    ctx.store.setRecord(container, { ...record, networks: Object.fromEntries(networks) });
+    await ctx.networks.renamed(container);
     emit(ctx, container, "rename", { oldName });
   });
 }

@@ -18,7 +18,8 @@ import type {
 import { archive, exportRoot, extract, statPath } from "./archive.ts";
 import { attach, resize } from "./attach.ts";
 import { changes } from "./changes.ts";
-import type { CreateBody } from "./config.ts";
+import type { CreateBody, EndpointConfig } from "./config.ts";
+import { connectNetwork, disconnectNetwork } from "./connect.ts";
 import type { ContainerContext } from "./context.ts";
 import { type CreateRequest, create } from "./create.ts";
 import { handleExit, handleOom } from "./exit.ts";
@@ -158,6 +159,14 @@ export class Containers implements ContainerService {
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
   ): Promise<void> {
     return extract(this.#ctx, name, path, body, options);
+  }
+
+  connectNetwork(name: string, network: string, settings: EndpointConfig | null | undefined): Promise<void> {
+    return connectNetwork(this.#ctx, name, network, settings);
+  }
+
+  disconnectNetwork(name: string, network: string, force: boolean): Promise<void> {
+    return disconnectNetwork(this.#ctx, name, network, force);
   }
 
   prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }> {

@@ -36,6 +36,8 @@ export interface SpecInput {
   user: ContainerUser;
   files: NetworkFiles | undefined;
   joined: Joined;
+  /** The network namespace that was made for it; undefined where it gets a bare one, or another's. */
+  netns?: string;
   /** The folder of the host that is its /dev/shm, when it shares one. */
   sharedShm?: string;
   host: Host;
@@ -65,12 +67,12 @@ export function capabilitySets(h: HostConfig, host: Host, uid: number): Capabili
   return setsFor(uid, names);
 }
 
-function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined): Namespace[] {
+function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined, netns?: string): Namespace[] {
   const path = (pid: number | undefined, name: string): string | undefined =>
     pid === undefined ? undefined : `/proc/${pid}/ns/${name}`;
   const wanted: [NamespaceType, boolean, string?][] = [
     ["mount", true],
-    ["network", config.NetworkDisabled || h.NetworkMode !== "host", path(joined.network, "net")],
+    ["network", config.NetworkDisabled || h.NetworkMode !== "host", netns ?? path(joined.network, "net")],
     ["uts", h.UTSMode !== "host"],
     ["pid", h.PidMode !== "host", path(joined.pid, "pid")],
     ["ipc", h.IpcMode !== "host", path(joined.ipc, "ipc")],
@@ -137,7 +139,7 @@ export function cgroupsPathOf(id: string, h: HostConfig): string {
   return `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/");
 }
 
-export function buildSpec({ id, record, user, files, joined, sharedShm, host }: SpecInput): Spec {
+export function buildSpec({ id, record, user, files, joined, netns, sharedShm, host }: SpecInput): Spec {
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
   const capabilities = capabilitySets(h, host, user.uid);
@@ -166,7 +168,7 @@ export function buildSpec({ id, record, user, files, joined, sharedShm, host }: 
     mounts: specMounts(h, record.mounts, files, security.writableCgroups ?? h.Privileged, sharedShm),
     annotations: h.Annotations,
     linux: {
-      namespaces: namespaces(h, config, joined),
+      namespaces: namespaces(h, config, joined, netns),
       devices,
       cgroupsPath: cgroupsPathOf(id, h),
       resources: { ...specResources(h), devices: rules },

@@ -1,11 +1,11 @@
 /** POST /containers/NAME/start: from a row to a running process. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors.ts";
+import type { Attached } from "../network/attach.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
 import type { Container } from "./container.ts";
-import { type ContainerContext, emit, filesOf, requireRunning } from "./context.ts";
-import { hostnameFile, hostsFile, resolvConfFile } from "./hosts-files.ts";
+import { type ContainerContext, emit, filesOf, later, requireRunning } from "./context.ts";
 import { removeContainer } from "./remove.ts";
 import { readEtc } from "./rootfs.ts";
 import { dropShm, ipcDonor, makeShm, sharedShm } from "./shm.ts";
@@ -57,7 +57,11 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   const watch = new Stopwatch();
   let request: LaunchRequest;
   try {
-    request = prepare(ctx, container);
+    const joins = joined(ctx, container);
+    const files = networkFiles(ctx, container);
+    const attached = await attach(ctx, container, files);
+    watch.step("network");
+    request = prepare(ctx, container, joins, files, attached);
   } catch (cause) {
     return fail(ctx, container, otherStartError(cause));
   }
@@ -71,8 +75,8 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   watch.step("shim");
   started(ctx, container, launched);
   watch.step("row");
-  const { spec = 0, shim = 0, row = 0 } = watch.took;
-  ctx.debug?.(`start ${container.id}: ${formatTook({ spec, shim, ...launched.took, row })}`);
+  const { network = 0, spec = 0, shim = 0, row = 0 } = watch.took;
+  ctx.debug?.(`start ${container.id}: ${formatTook({ network, spec, shim, ...launched.took, row })}`);
 }
 
 /** The process runs: written before the client hears of it. Also for one that was found running after a crash. */
@@ -98,6 +102,7 @@ function fail(
   failure: { error: EngineError; exitCode: number },
 ): never {
   dropShm(ctx, container.id);
+  later(ctx, ctx.networks.leave(container));
   ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });
   throw failure.error;
 }
@@ -144,28 +149,50 @@ const joined = (ctx: ContainerContext, container: Container): Joined => ({
   pid: sharedPid(ctx, container),
 });
 
+/** Its networks, which it keeps by their ids from now on. One that shares another's has none of its own. */
+async function attach(ctx: ContainerContext, container: Container, files: NetworkFiles): Promise<Attached> {
+  if (joinedContainer(container.record.hostConfig.NetworkMode) !== undefined) return {};
+  try {
+    const pinned = ctx.networks.pin(container);
+    if (pinned !== undefined) {
+      const { record } = container;
+      ctx.store.setRecord(container, {
+        ...record,
+        networks: pinned.networks,
+        hostConfig: { ...record.hostConfig, NetworkMode: pinned.mode },
+      });
+    }
+    return await ctx.networks.attach(container, files);
+  } catch (cause) {
+    const kind = cause instanceof EngineError ? cause.kind : "internal";
+    throw new EngineError(kind, `failed to set up container networking: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
 /** Files that Docker binds over /etc; one that shares another's network shares these with it. */
 function networkFiles(ctx: ContainerContext, container: Container): NetworkFiles {
-  const { config, hostConfig } = container.record;
-  const donor = joinedContainer(hostConfig.NetworkMode);
+  const donor = joinedContainer(container.record.hostConfig.NetworkMode);
   if (donor !== undefined) {
     const { hostname, hosts, resolvConf } = filesOf(ctx, ctx.store.find(donor).id);
     return { hostname, hosts, resolvConf };
   }
   const { folder, hostname, hosts, resolvConf } = filesOf(ctx, container.id);
   mkdirSync(folder, { recursive: true, mode: 0o710 });
-  writeFileSync(hostname, hostnameFile(config), { mode: 0o644 });
-  writeFileSync(hosts, hostsFile(hostConfig), { mode: 0o644 });
-  writeFileSync(resolvConf, resolvConfFile(hostConfig), { mode: 0o644 });
   return { hostname, hosts, resolvConf };
 }
 
-function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
+function prepare(
+  ctx: ContainerContext,
+  container: Container,
+  joins: Joined,
+  files: NetworkFiles,
+  attached: Attached,
+): LaunchRequest {
   const { id, record } = container;
   const { config, hostConfig: h } = record;
   const rootfs = ctx.images.rootfs(id);
-  const joins = joined(ctx, container);
-  const files = networkFiles(ctx, container);
   makeBindSources(record.mounts);
   makeShm(ctx, container);
   const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path));
@@ -175,6 +202,7 @@ function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
     user,
     files,
     joined: joins,
+    netns: attached.netns,
     sharedShm: sharedShm(ctx, container),
     host: ctx.host,
   });
@@ -191,5 +219,6 @@ function prepare(ctx: ContainerContext, container: Container): LaunchRequest {
         : { driver: "json-file", path: filesOf(ctx, id).log, options: h.LogConfig.Config },
     // A pid 1 of its own makes sense only in a pid namespace of its own.
     init: (h.Init ?? ctx.init) && h.PidMode === "",
+    ...(attached.names && { names: attached.names }),
   };
 }

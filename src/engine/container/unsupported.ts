@@ -3,11 +3,10 @@
  * effect is never accepted and then shown by inspect.
  */
 import { EngineError } from "../errors.ts";
-import type { ContainerConfig, HostConfig, NetworkingConfig } from "./config.ts";
+import type { ContainerConfig, HostConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import { parseBind } from "./mount-points.ts";
 import { parseSecurityOpt } from "./security-opt.ts";
-import { joinedContainer } from "./validate.ts";
 
 const some = (list: readonly unknown[] | null | undefined): boolean => (list?.length ?? 0) > 0;
 const someKey = (object: object | null | undefined): boolean => Object.keys(object ?? {}).length > 0;
@@ -18,25 +17,6 @@ const OTHER_LOG_DRIVERS = new Set(
 );
 
 type Check = readonly [flag: string, used: boolean];
-
-function networkChecks(h: HostConfig, networking: NetworkingConfig | null | undefined): Check[] {
-  const endpoints = Object.entries(networking?.EndpointsConfig ?? {});
-  const known =
-    ["bridge", "none", "host"].includes(h.NetworkMode) || joinedContainer(h.NetworkMode) !== undefined;
-  return [
-    // With --network host, Docker discards ports with a warning: nothing is promised, so nothing is refused.
-    ["-p/--publish", someKey(h.PortBindings) && h.NetworkMode !== "host"],
-    ["-P/--publish-all", h.PublishAllPorts],
-    [`--network ${h.NetworkMode}`, !known],
-    ["--link", some(h.Links) || endpoints.some(([, e]) => some(e?.Links))],
-    ["--network-alias", endpoints.some(([, e]) => some(e?.Aliases))],
-    ["--ip, --ip6, --link-local-ip", endpoints.some(([, e]) => someKey(e?.IPAMConfig))],
-    ["--mac-address", endpoints.some(([, e]) => Boolean(e?.MacAddress))],
-    ["--network driver-opt", endpoints.some(([, e]) => someKey(e?.DriverOpts))],
-    ["more than one --network", endpoints.length > 1],
-    ["--add-host NAME:host-gateway", h.ExtraHosts?.some((entry) => entry.endsWith(":host-gateway")) ?? false],
-  ];
-}
 
 /** Most often somebody who meant a folder: that is a mistake whether or not there are named volumes. */
 function checkVolumeName(name: string): void {
@@ -127,16 +107,6 @@ export function refuseUnsupportedUpdate(h: HostConfig): void {
 }
 
 /** @throws EngineError notImplemented */
-export function refuseUnsupported(
-  config: ContainerConfig,
-  h: HostConfig,
-  networking: NetworkingConfig | null | undefined,
-  host: Host,
-): void {
-  refuse([
-    ...networkChecks(h, networking),
-    ...storageChecks(h),
-    ...resourceChecks(h),
-    ...otherChecks(config, h, host),
-  ]);
+export function refuseUnsupported(config: ContainerConfig, h: HostConfig, host: Host): void {
+  refuse([...storageChecks(h), ...resourceChecks(h), ...otherChecks(config, h, host)]);
 }

@@ -3,12 +3,20 @@ import { readFileSync } from "node:fs";
 import { decodeJson } from "../api/json/decode.ts";
 import { flag, int, list, map, type Schema, struct, text } from "../api/json/schema.ts";
 import type { CommandLine } from "./flags.ts";
-import { type DaemonConfig, LEVELS, OPTIONS } from "./options.ts";
+import { type DaemonConfig, LEVELS, OPTIONS, type Option } from "./options.ts";
 
-const SCHEMAS: Record<string, Schema> = { string: text, bool: flag, int, list: list(text), map: map(text) };
+const SCHEMAS: Record<Option["kind"], Schema> = {
+  string: text,
+  bool: flag,
+  int,
+  list: list(text),
+  map: map(text),
+  mapmap: map(map(text)),
+  pools: list(struct("ipamutils.NetworkToSplit", { base: text, size: int })),
+};
 const schema = struct(
   "config.Config",
-  Object.fromEntries(OPTIONS.map(({ key, kind }) => [key, SCHEMAS[kind]!])),
+  Object.fromEntries(OPTIONS.map(({ key, kind }) => [key, SCHEMAS[kind]])),
 );
 
 /**
@@ -91,8 +99,8 @@ function checkValues(values: Partial<DaemonConfig>): void {
   for (const { key, check } of OPTIONS) {
     const value = values[key];
     if (!check || value === undefined) continue;
-    for (const item of Array.isArray(value) ? value : [String(value)]) {
-      const problem = check(item);
+    for (const item of Array.isArray(value) ? value : [value]) {
+      const problem = check(String(item));
       if (problem !== undefined) throw new Error(problem);
     }
   }

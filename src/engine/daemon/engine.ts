@@ -10,19 +10,23 @@ import { EXEC_SCHEMA } from "../exec/schema.ts";
 import { imageSchema } from "../image/schema.ts";
 import { createImageService } from "../image/service.ts";
 import type { ImageService } from "../image/types.ts";
+import { NETWORK_SCHEMA } from "../network/schema.ts";
+import type { Networks } from "../network/service.ts";
 import type { Engine } from "../services.ts";
 import { connectShim } from "../shim/client.ts";
 import { openDatabase } from "../store/database.ts";
 import type { DataPaths } from "../store/paths.ts";
-import { createNetworks } from "../system/networks.ts";
 import { System } from "../system/system.ts";
 import { VOLUME_SCHEMA } from "../volume/schema.ts";
 import { parseHost } from "./hosts.ts";
 import type { Log } from "./log.ts";
+import { openNetworks } from "./networks.ts";
 import { type DaemonConfig, RUNTIMES } from "./options.ts";
 
 export interface OpenEngine {
   engine: Engine;
+  /** SIGHUP: what depends on others is made anew. */
+  reload(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,7 +41,13 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
   for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes]) {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
   }
-  const db = openDatabase(paths.database, [imageSchema, VOLUME_SCHEMA, CONTAINER_SCHEMA, EXEC_SCHEMA]);
+  const db = openDatabase(paths.database, [
+    imageSchema,
+    VOLUME_SCHEMA,
+    NETWORK_SCHEMA,
+    CONTAINER_SCHEMA,
+    EXEC_SCHEMA,
+  ]);
   const shim = await connectShim({ execRoot: config["exec-root"], onWarn: (message) => log.warn(message) });
   const events = new EventBus();
   let containers: Containers | undefined;
@@ -49,11 +59,30 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
     emit: (event) => events.emit(event),
     users: () => containers?.users() ?? [],
   });
+  const system = openSystem({
+    config,
+    paths,
+    containers: () => containers!,
+    images,
+    events,
+    networks: () => networks,
+  });
+  const networks = await openNetworks({
+    config,
+    db,
+    engineId: system.id,
+    shim,
+    events,
+    containers: () => services.members,
+    warn: (message) => log.warn(message),
+  });
   const services = createContainerServices({
     db,
     images,
     shim,
     events,
+    networks,
+    ipForward: config["ip-forward"],
     paths,
     warn: (message) => log.warn(message),
     debug: (message) => log.debug(message),
@@ -63,14 +92,16 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
     stopTimeout: config["default-stop-timeout"],
   });
   containers = services.containers;
-  const system = openSystem({ config, paths, containers, images, events });
-  const networks = createNetworks(system.id, new Date());
   await containers.restore();
+  await networks.restore(system.id);
+  for (const warning of networks.warnings()) log.warn(warning);
   await images.sweep(containers.users().map(({ id }) => id));
   return {
     engine: { ...services, containers, images, events, networks, system },
+    reload: () => networks.syncFirewall(),
     close: async () => {
       await services.containers.settle();
+      await networks.close();
       shim.close();
       db.close();
     },
@@ -80,16 +111,17 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
 interface SystemParts {
   config: DaemonConfig;
   paths: DataPaths;
-  containers: Containers;
+  containers: () => Containers;
+  networks: () => Networks;
   images: ImageService;
   events: EventBus;
 }
 
-function openSystem({ config, paths, containers, images, events }: SystemParts): System {
+function openSystem({ config, paths, containers, networks, images, events }: SystemParts): System {
   return new System({
     api: { min: MIN_API_VERSION, max: MAX_API_VERSION },
     idFile: join(paths.root, "engine-id"),
-    containers: () => containers.count(),
+    containers: () => containers().count(),
     images: () => images.count(),
     listeners: () => events.listeners,
     config: () => ({
@@ -102,6 +134,8 @@ function openSystem({ config, paths, containers, images, events }: SystemParts):
       defaultRuntime: config["default-runtime"],
       insecureRegistries: config["insecure-registries"],
       mirrors: config["registry-mirrors"],
+      firewallBackend: networks().firewallBackend,
+      networkWarnings: networks().warnings(),
       plainTcp: config.tls ? [] : tcpHosts(config),
     }),
   });

@@ -1,4 +1,5 @@
 /** Reads the daemon's command line as pflag reads dockerd's. */
+import { type PoolOption, parsePool } from "./network-options.ts";
 import {
   type DaemonConfig,
   DEFAULT_CONFIG_FILE,
@@ -140,6 +141,21 @@ function assign(config: DaemonConfig, option: Option, text: string, first: boole
     case "list":
       values[option.key] = [...(first ? [] : (values[option.key] as string[])), text];
       return;
+    case "pools":
+      try {
+        values[option.key] = [...(first ? [] : (values[option.key] as PoolOption[])), parsePool(text)];
+      } catch (error) {
+        throw wrong((error as Error).message);
+      }
+      return;
+    case "mapmap": {
+      const [driver, ...rest] = text.split("=");
+      const [name, ...value] = rest;
+      if (name === undefined) throw wrong("invalid mapmap format for --default-network-opt");
+      const all = (first ? {} : values[option.key]) as Record<string, Record<string, string>>;
+      values[option.key] = { ...all, [driver!]: { ...all[driver!], [name]: value.join("=") } };
+      return;
+    }
     case "map": {
       const equals = text.indexOf("=");
       const [name, value] = equals < 0 ? [text, ""] : [text.slice(0, equals), text.slice(equals + 1)];

@@ -1,8 +1,9 @@
 /** The daemon's options: every flag, its key in daemon.json, its default. Flags of dockerd that have no effect here do not exist. */
 import { checkHost } from "./hosts.ts";
+import { NETWORK_OPTIONS, type NetworkOptions, networkDefaults } from "./network-options.ts";
 import { checkInsecureRegistry, checkMirror } from "./registries.ts";
 
-export interface DaemonConfig {
+export interface DaemonConfig extends NetworkOptions {
   hosts: string[];
   "data-root": string;
   "exec-root": string;
@@ -33,7 +34,7 @@ export interface Option {
   key: Key;
   flag: string;
   short?: string;
-  kind: "string" | "bool" | "int" | "list" | "map";
+  kind: "string" | "bool" | "int" | "list" | "map" | "mapmap" | "pools";
   /** The word for the value in the help, and in messages of pflag. */
   word: string;
   help: string;
@@ -72,6 +73,7 @@ export function defaults(): DaemonConfig {
     tlscacert: "/etc/tsd/ca.pem",
     tlscert: "/etc/tsd/cert.pem",
     tlskey: "/etc/tsd/key.pem",
+    ...networkDefaults(),
   };
 }
 
@@ -233,4 +235,5 @@ export const OPTIONS: readonly Option[] = [
   { key: "tlscert", flag: "tlscert", kind: "string", word: "string", help: "Path to TLS certificate file" },
   { key: "tlskey", flag: "tlskey", kind: "string", word: "string", help: "Path to TLS key file" },
   { key: "tlsverify", flag: "tlsverify", kind: "bool", word: "", help: "Use TLS and verify the remote" },
+  ...NETWORK_OPTIONS,
 ];

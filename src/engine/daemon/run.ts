@@ -57,7 +57,7 @@ export async function runDaemon(line: CommandLine, config: DaemonConfig): Promis
       log.info(`API listen on ${address.kind === "unix" ? address.path : address.text}`);
     notify("READY=1");
     rest.stir();
-    await untilEnd(line, current, log);
+    await untilEnd(line, current, log, engine);
     notify("STOPPING=1");
     closeAll(listening);
     await endEngine(engine, current, log);
@@ -104,7 +104,7 @@ function logFailure(
 const levelOf = (config: DaemonConfig): Level => (config.debug ? "debug" : (config["log-level"] as Level));
 
 /** Resolves at the signal to end; reloads the configuration at SIGHUP. */
-function untilEnd(line: CommandLine, config: DaemonConfig, log: Log): Promise<void> {
+function untilEnd(line: CommandLine, config: DaemonConfig, log: Log, engine: OpenEngine): Promise<void> {
   return new Promise((resolve) => {
     let asked = 0;
     const end = (signal: NodeJS.Signals) => {
@@ -116,7 +116,10 @@ function untilEnd(line: CommandLine, config: DaemonConfig, log: Log): Promise<vo
     };
     process.on("SIGTERM", end);
     process.on("SIGINT", end);
-    process.on("SIGHUP", () => reload(line, config, log));
+    process.on("SIGHUP", () => {
+      reload(line, config, log);
+      engine.reload().catch((error: Error) => log.error(error.message));
+    });
     // One request that fails in an unforeseen way must not end all containers' API.
     process.on("uncaughtException", (error) =>
       log.error("unexpected failure", { error: error?.stack ?? error }),
@@ -136,7 +139,7 @@ function reload(line: CommandLine, config: DaemonConfig, log: Log): void {
       if (!reloads) continue;
       const [now, then] = [config[key], fresh[key]];
       // Services hold the lists themselves.
-      if (Array.isArray(now) && Array.isArray(then)) now.splice(0, now.length, ...then);
+      if (Array.isArray(now) && Array.isArray(then)) now.splice(0, now.length, ...(then as never[]));
       else Object.assign(config, { [key]: then });
     }
     log.level = levelOf(config);

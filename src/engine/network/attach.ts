@@ -126,6 +126,14 @@ export function markRoutes(
   }
 }
 
+/** Where none has IPv6, what comes to the host's IPv6 addresses goes where IPv4 does: a proxy can do that. */
+export function familyOf(
+  { default4, default6 }: EndpointRecord,
+  endpoints: readonly EndpointRecord[],
+): { four: boolean; six: boolean } {
+  return { four: default4, six: default6 || (default4 && !endpoints.some((one) => one.default6)) };
+}
+
 /** Through the endpoints that give the routes, of each family; the rows then say which ports. */
 async function publishAll(
   ctx: NetworkContext,
@@ -137,7 +145,7 @@ async function publishAll(
     // A port that is just being given back is free in a moment.
     await Promise.all(ctx.leaving.values());
     for (const endpoint of endpoints) {
-      const family = { four: endpoint.default4, six: endpoint.default6 };
+      const family = familyOf(endpoint, endpoints);
       if (family.four || family.six) {
         endpoint.ports = await publish(ctx, container, endpoint, requests, family);
       }

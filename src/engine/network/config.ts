@@ -1,5 +1,4 @@
 /** What the daemon's options say of networks. */
-import type { AddressPool } from "./ipam/pools.ts";
 
 /** The default network's bridge. Addresses and prefixes are empty where nothing was said. */
 export interface DefaultBridgeConfig {
@@ -22,8 +21,6 @@ export interface DefaultBridgeConfig {
 
 export interface NetworkConfig {
   defaultBridge: DefaultBridgeConfig;
-  pools: readonly AddressPool[];
-  ipForward: boolean;
   dns: readonly string[];
   dnsSearch: readonly string[];
   dnsOptions: readonly string[];

@@ -2,7 +2,7 @@
 import type { EndpointSettings } from "../container/config.ts";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
-import { clean, markRoutes, planOrWait, wiringView } from "./attach.ts";
+import { clean, familyOf, markRoutes, planOrWait, wiringView } from "./attach.ts";
 import { emit, type NetworkContext } from "./context.ts";
 import { chooseRoutes, hasSandbox, networkOf } from "./endpoints.ts";
 import { type EtcFiles, updateFiles } from "./files.ts";
@@ -215,7 +215,7 @@ async function movePorts(
     await ctx.firewall.putEndpoint(firewallView(ctx, container, endpoint));
   }
   for (const endpoint of endpoints) {
-    const family = { four: endpoint.default4, six: endpoint.default6 };
+    const family = familyOf(endpoint, endpoints);
     const own = asked.filter(
       ({ hostIp }) => hostIp === "" || (hostIp.includes(":") ? family.six : family.four),
     );

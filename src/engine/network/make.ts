@@ -2,7 +2,6 @@
 import type { NetworkContext } from "./context.ts";
 import { chooseBridge } from "./default-bridge.ts";
 import { firewallNetwork } from "./firewall-view.ts";
-import { enableForwarding } from "./forwarding.ts";
 import type { NetworkRecord } from "./types.ts";
 
 /** Makes what is not there. May be called again; who comes meanwhile waits for the same. */
@@ -21,10 +20,6 @@ async function makeNow(ctx: NetworkContext, network: NetworkRecord): Promise<voi
   const chosen = network.predefined ? chooseBridge(ctx, network) : network;
   await ctx.wiring.createNetwork(chosen);
   if (chosen.driver !== "bridge") return;
-  if (ctx.config.ipForward) {
-    if (chosen.enableIPv4) enableForwarding(ctx, 4);
-    if (chosen.enableIPv6) enableForwarding(ctx, 6);
-  }
   await ctx.firewall.putNetwork(firewallNetwork(chosen));
 }
 

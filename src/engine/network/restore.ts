@@ -3,24 +3,29 @@ import type { Container } from "../container/container.ts";
 import { isRunning } from "../container/state.ts";
 import { clean, wiringView } from "./attach.ts";
 import type { NetworkContext } from "./context.ts";
+import { ensurePredefined } from "./default-bridge.ts";
 import { resolvConfOf } from "./files.ts";
 import { firewallNetwork } from "./firewall-view.ts";
-import { restoreForwarding } from "./forwarding.ts";
 import { firewallView } from "./links.ts";
 import { make } from "./make.ts";
 import { endpointNames, sandboxNames, settingsIn } from "./names-view.ts";
 import type { EndpointNames, EndpointRecord, SandboxNames } from "./types.ts";
 
-/** After the containers are known: who runs, runs. */
-export async function restore(ctx: NetworkContext): Promise<void> {
+/** What rows have is nobody else's: before anything is given out. */
+export function claim(ctx: NetworkContext): void {
   for (const network of ctx.store.networks()) {
-    if (!network.configOnly && !ctx.ipam.has(network.id))
-      ctx.ipam.claimNetwork(network.id, network.ipam.pools);
+    if (!network.configOnly) ctx.ipam.claimNetwork(network.id, network.ipam.pools);
   }
   for (const { network, ipv4, ipv6 } of ctx.store.endpoints()) {
     for (const cidr of [ipv4, ipv6]) if (cidr) ctx.ipam.claimAddress(network, cidr);
   }
+}
+
+/** After the containers are known: who runs, runs. */
+export async function restore(ctx: NetworkContext, engineId: string): Promise<void> {
+  await Promise.all(ctx.leaving.values());
   await dropDead(ctx);
+  ensurePredefined(ctx, engineId);
   await makeAll(ctx);
   const running = [...ctx.store.endpoints()];
   for (const endpoint of running) if (endpoint.ports.length > 0) ctx.ports.claim(endpoint);
@@ -48,7 +53,14 @@ async function dropDead(ctx: NetworkContext): Promise<void> {
   }
   for (const [id, endpoints] of dead) {
     const sandbox = ctx.store.sandbox(id);
-    await clean(ctx, { id }, endpoints, runs(ctx, id) ? undefined : sandbox);
+    const running = runs(ctx, id) !== undefined;
+    if (running && sandbox) {
+      for (const endpoint of endpoints) {
+        const network = ctx.store.network(endpoint.network);
+        if (network) await ctx.wiring.detach(sandbox, network, endpoint).catch(() => {});
+      }
+    }
+    await clean(ctx, { id }, endpoints, running ? undefined : sandbox);
   }
 }
 
@@ -126,5 +138,4 @@ export async function close(ctx: NetworkContext): Promise<void> {
       .removeNetwork(network)
       .catch((error: Error) => ctx.warn(`network ${network.name}: ${error.message}`));
   }
-  restoreForwarding(ctx);
 }

@@ -15,7 +15,7 @@ import { joinProblems } from "./ipam/validate.ts";
 import { inspect, list } from "./list.ts";
 import { endpointNames } from "./names-view.ts";
 import { prune, remove } from "./remove.ts";
-import { close, restore, syncFirewall } from "./restore.ts";
+import { claim, close, restore, syncFirewall } from "./restore.ts";
 import { endpointProblem, isUserDefined, networksOf, settingsOf } from "./settings.ts";
 import type { NetworkRecord } from "./types.ts";
 import { type NetworkSettingsView, networkSettings, networkSummary } from "./view.ts";
@@ -25,6 +25,7 @@ export class Networks implements NetworkService {
 
   constructor(ctx: NetworkContext) {
     this.#ctx = ctx;
+    claim(ctx);
   }
 
   create(request: CreateNetworkRequest): Promise<{ Id: string }> {
@@ -165,12 +166,13 @@ export class Networks implements NetworkService {
     if (endpoints.length > 0) await this.#ctx.names.putNames({ endpoints });
   }
 
-  restore(): Promise<void> {
-    return restore(this.#ctx);
-  }
-
+  /** `none`, `host` and `bridge`, as the options have them. */
   ensurePredefined(engineId: string): void {
     ensurePredefined(this.#ctx, engineId);
+  }
+
+  restore(engineId: string): Promise<void> {
+    return restore(this.#ctx, engineId);
   }
 
   syncFirewall(): Promise<void> {

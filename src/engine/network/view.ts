@@ -7,7 +7,8 @@ import { portsView } from "./publish.ts";
 import { networksOf } from "./settings.ts";
 import type { EndpointRecord, NetworkRecord } from "./types.ts";
 
-export interface EndpointView {
+/** A type, not an interface, so that routes may treat it as a record. */
+export type EndpointView = {
   IPAMConfig: EndpointSettings["IPAMConfig"];
   Links: string[] | null;
   Aliases: string[] | null;
@@ -23,7 +24,7 @@ export interface EndpointView {
   GlobalIPv6Address: string;
   GlobalIPv6PrefixLen: number;
   DNSNames: string[] | null;
-}
+};
 
 export interface NetworkSettingsView {
   SandboxID: string;

@@ -25,6 +25,9 @@ export interface SystemOptions {
     defaultRuntime: string;
     insecureRegistries: string[];
     mirrors: string[];
+    firewallBackend: string;
+    /** What an operator should know of networks. */
+    networkWarnings: string[];
     /** Addresses on which the API is reachable in the clear. */
     plainTcp: string[];
   };
@@ -105,7 +108,12 @@ export class System implements SystemService {
       Driver: "overlayfs",
       // By this word clients tell that images are kept as they came: multi-platform, ids that are digests.
       DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
-      Plugins: { Volume: ["local"], Network: ["host", "null"], Authorization: null, Log: ["json-file"] },
+      Plugins: {
+        Volume: ["local"],
+        Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
+        Authorization: null,
+        Log: ["json-file"],
+      },
       MemoryLimit: cgroups.memory,
       SwapLimit: cgroups.swap,
       CpuCfsPeriod: cgroups.cfs,
@@ -158,8 +166,9 @@ export class System implements SystemService {
       RuncCommit: { ID: "" },
       InitCommit: { ID: "" },
       SecurityOptions: securityOptions(cgroups),
+      FirewallBackend: { Driver: config.firewallBackend },
       CDISpecDirs: [],
-      Warnings: warnings(cgroups, forwarding, config.plainTcp),
+      Warnings: [...warnings(cgroups, forwarding, config.plainTcp), ...config.networkWarnings],
     };
   }
 }

@@ -39,7 +39,29 @@ function addressProblem(address: string): string | undefined {
   return `ParseAddr(${JSON.stringify(address)}): unable to parse IP`;
 }
 
+/** As Go's netip.ParsePrefix says it. */
+function prefixProblem(prefix: string): string | undefined {
+  if (prefix === "") return undefined;
+  const problem = (reason: string) => `netip.ParsePrefix(${JSON.stringify(prefix)}): ${reason}`;
+  const slash = prefix.lastIndexOf("/");
+  if (slash < 0) return problem("no '/'");
+  const [address, bits] = [prefix.slice(0, slash), prefix.slice(slash + 1)];
+  const wrong = addressProblem(address);
+  if (address === "" || wrong !== undefined) return problem(wrong ?? 'ParseAddr(""): unable to parse IP');
+  if (!/^(0|[1-9]\d*)$/.test(bits)) return problem(`bad bits after slash: ${JSON.stringify(bits)}`);
+  return Number(bits) > (isIP(address) === 4 ? 32 : 128) ? problem("prefix length out of range") : undefined;
+}
+
+/** Six, eight or twenty bytes, in any of the three ways of Go's net.ParseMAC. */
+function macProblem(mac: string): string | undefined {
+  const forms = [/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i, /^([0-9a-f]{2}[:-]){7}[0-9a-f]{2}$/i];
+  const dotted = /^[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}(\.[0-9a-f]{4})?$/i;
+  if (mac === "" || [...forms, dotted].some((form) => form.test(mac))) return undefined;
+  return `address ${mac}: invalid MAC address`;
+}
+
 const address = checked("netip.Addr", addressProblem);
+const prefix = checked("netip.Prefix", prefixProblem);
 const portSet = map(none, { key: "network.Port", checkKey: portProblem });
 
 const config = struct("container.Config", {
@@ -227,7 +249,7 @@ const endpoint = struct("network.EndpointSettings", {
   EndpointID: text,
   Gateway: address,
   IPAddress: address,
-  MacAddress: text,
+  MacAddress: checked("network.HardwareAddr", macProblem),
   IPPrefixLen: int,
   IPv6Gateway: address,
   GlobalIPv6Address: address,
@@ -294,14 +316,35 @@ export const networkCreateRequest: Schema = struct("network.CreateRequest", {
   Scope: text,
   EnableIPv4: flag,
   EnableIPv6: flag,
-  IPAM: anything,
+  IPAM: struct("network.IPAM", {
+    Driver: text,
+    Options: map(text),
+    Config: list(
+      struct("network.IPAMConfig", {
+        Subnet: prefix,
+        IPRange: prefix,
+        Gateway: address,
+        AuxiliaryAddresses: map(address),
+      }),
+    ),
+  }),
   Internal: flag,
   Attachable: flag,
   Ingress: flag,
   ConfigOnly: flag,
-  ConfigFrom: anything,
+  ConfigFrom: struct("network.ConfigReference", { Network: text }),
   Options: map(text),
   Labels: map(text),
+});
+
+export const networkConnectRequest: Schema = struct("networkbackend.ConnectRequest", {
+  Container: text,
+  EndpointConfig: endpoint,
+});
+
+export const networkDisconnectRequest: Schema = struct("networkbackend.DisconnectRequest", {
+  Container: text,
+  Force: flag,
 });
 
 /** The OCI platform object that some parameters carry as JSON. */

@@ -1,30 +1,62 @@
-/** The networks that there are without a network service: `none` and `host`. */
+/** Networks: create, list, inspect, connect, disconnect, remove, prune. */
+import type { EndpointConfig } from "../../container/config.ts";
 import { EngineError } from "../../errors.ts";
+import type { CreateNetworkRequest } from "../../network/create.ts";
 import type { Engine } from "../../services.ts";
-import { type Call, json, type Route } from "../call.ts";
-import { networkCreateRequest } from "../json/requests.ts";
+import { type Call, empty, json, type Route } from "../call.ts";
+import { networkConnectRequest, networkCreateRequest, networkDisconnectRequest } from "../json/requests.ts";
 
 const list = (call: Call, engine: Engine) => json(engine.networks.list(call.query.filters()));
-const inspect = (call: Call, engine: Engine) => json(engine.networks.inspect(call.name));
 
-async function create(call: Call): Promise<Response> {
-  const { Name } = await call.json<{ Name?: string }>(networkCreateRequest);
-  if (!Name) throw new EngineError("invalid", "invalid name: name is empty");
-  throw new EngineError("notImplemented", "creating networks is not supported yet");
+function inspect(call: Call, engine: Engine): Response {
+  const verbose = call.query.text("verbose");
+  if (verbose !== "" && !/^(1|t|T|true|TRUE|True|0|f|F|false|FALSE|False)$/.test(verbose)) {
+    const quoted = JSON.stringify(verbose);
+    throw new EngineError(
+      "invalid",
+      `invalid value for verbose: ${verbose}: strconv.ParseBool: parsing ${quoted}: invalid syntax`,
+    );
+  }
+  const network: Record<string, unknown> = {
+    ...engine.networks.inspect(call.name, call.query.text("scope")),
+  };
+  // How many addresses are left came with 1.52.
+  if (call.before("1.52")) delete network.Status;
+  return json(network);
 }
 
-function change(call: Call, engine: Engine): never {
-  const { Name } = engine.networks.inspect(call.name) as { Name: string };
-  throw new EngineError("forbidden", `${Name} is a pre-defined network and cannot be removed`);
+async function create(call: Call, engine: Engine): Promise<Response> {
+  const request = await call.json<CreateNetworkRequest>(networkCreateRequest);
+  if (call.before("1.48")) delete request.EnableIPv4;
+  const { Id } = await engine.networks.create(request);
+  return json({ Id, Warning: "" }, 201);
 }
 
-function connect(call: Call, engine: Engine): never {
-  engine.networks.inspect(call.name);
-  throw new EngineError("notImplemented", "connecting containers to networks is not supported yet");
+async function remove(call: Call, engine: Engine): Promise<Response> {
+  await engine.networks.remove(call.name);
+  return empty(204);
 }
 
-/** Predefined networks are never pruned. */
-const prune = () => json({ NetworksDeleted: null });
+async function connect(call: Call, engine: Engine): Promise<Response> {
+  const { Container, EndpointConfig } = await call.json<{
+    Container?: string | null;
+    EndpointConfig?: EndpointConfig | null;
+  }>(networkConnectRequest, { required: true });
+  if (call.before("1.54")) delete EndpointConfig?.MacAddress;
+  await engine.containers.connectNetwork(Container ?? "", call.name, EndpointConfig);
+  return empty(200);
+}
+
+async function disconnect(call: Call, engine: Engine): Promise<Response> {
+  const { Container, Force } = await call.json<{ Container?: string | null; Force?: boolean | null }>(
+    networkDisconnectRequest,
+    { required: true },
+  );
+  await engine.containers.disconnectNetwork(Container ?? "", call.name, Force ?? false);
+  return empty(200);
+}
+
+const prune = async (call: Call, engine: Engine) => json(await engine.networks.prune(call.query.filters()));
 
 export const networkRoutes: Route[] = [
   { method: "GET", path: "/networks", handler: list },
@@ -32,6 +64,6 @@ export const networkRoutes: Route[] = [
   { method: "POST", path: "/networks/create", handler: create },
   { method: "POST", path: "/networks/prune", handler: prune },
   { method: "POST", path: "/networks/:name/connect", handler: connect },
-  { method: "POST", path: "/networks/:name/disconnect", handler: connect },
-  { method: "DELETE", path: "/networks/:name", handler: change },
+  { method: "POST", path: "/networks/:name/disconnect", handler: disconnect },
+  { method: "DELETE", path: "/networks/:name", handler: remove },
 ];

@@ -92,10 +92,6 @@ export class Ipam {
     this.#subnets.set(id, subnets);
   }
 
-  has(id: string): boolean {
-    return this.#subnets.has(id);
-  }
-
   releaseNetwork(id: string): void {
     for (const { pool } of this.#subnets.get(id) ?? []) this.#pools.release(pool);
     this.#subnets.delete(id);

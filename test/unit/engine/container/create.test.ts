@@ -117,9 +117,6 @@ describe("create refuses as Docker 29.7.2 does", () => {
 
 describe("create says 501 for what has no effect yet", () => {
   const cases: [flag: string, body: CreateBody][] = [
-    ["-p", { HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "80" }] } } }],
-    ["-P", { HostConfig: { PublishAllPorts: true } }],
-    ["--network web", { HostConfig: { NetworkMode: "web" } }],
     ["--restart always", { HostConfig: { RestartPolicy: { Name: "always", MaximumRetryCount: 0 } } }],
     ["named volumes", { HostConfig: { Binds: ["data:/data"] } }],
     ["--volumes-from", { HostConfig: { VolumesFrom: ["x"] } }],
@@ -127,7 +124,6 @@ describe("create says 501 for what has no effect yet", () => {
     ["--log-driver syslog", { HostConfig: { LogConfig: { Type: "syslog", Config: {} } } }],
     ["--blkio-weight", { HostConfig: { BlkioWeight: 100 } }],
     ["--gpus", { HostConfig: { DeviceRequests: [{}] } }],
-    ["--link", { HostConfig: { Links: ["a:b"] } }],
   ];
   for (const [flag, body] of cases) {
     test(flag, async () => {

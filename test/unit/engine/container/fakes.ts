@@ -1,4 +1,5 @@
 /** An engine of one noun: real rows in memory, a shim and images that only remember what was asked. */
+import type { Database } from "bun:sqlite";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,11 +10,18 @@ import type { Host } from "../../../../src/engine/container/host.ts";
 import { CONTAINER_SCHEMA } from "../../../../src/engine/container/schema.ts";
 import { Containers } from "../../../../src/engine/container/service.ts";
 import { ContainerStore } from "../../../../src/engine/container/store.ts";
+import { networkConfig, networkDefaults } from "../../../../src/engine/daemon/network-options.ts";
 import { EngineError } from "../../../../src/engine/errors.ts";
 import { EventBus } from "../../../../src/engine/event/bus.ts";
 import { EXEC_SCHEMA } from "../../../../src/engine/exec/schema.ts";
 import { Execs } from "../../../../src/engine/exec/service.ts";
 import type { ContainerImages, ImageRunConfig, ResolvedImage } from "../../../../src/engine/image/types.ts";
+import type { Members } from "../../../../src/engine/network/context.ts";
+import { Ipam } from "../../../../src/engine/network/ipam/ipam.ts";
+import { defaultPools } from "../../../../src/engine/network/ipam/pools.ts";
+import { NETWORK_SCHEMA } from "../../../../src/engine/network/schema.ts";
+import { Networks } from "../../../../src/engine/network/service.ts";
+import { NetworkStore } from "../../../../src/engine/network/store.ts";
 import type {
   ExecLaunchRequest,
   Exit,
@@ -120,6 +128,67 @@ export class FakeShim implements ShimClient {
   close(): void {}
 }
 
+/** Real rows and decisions; of links and rules is only remembered that they were asked for. */
+export function fakeNetworks(parts: {
+  db: Database;
+  events: EventBus;
+  shim: FakeShim;
+  containers: () => Members;
+  folder: string;
+}): Networks {
+  const nothing = async (): Promise<void> => {};
+  const { db, events, shim, containers, folder } = parts;
+  return new Networks({
+    store: new NetworkStore(db),
+    ipam: new Ipam(defaultPools("engine"), () => []),
+    wiring: {
+      createNetwork: nothing,
+      removeNetwork: nothing,
+      createSandbox: nothing,
+      removeSandbox: nothing,
+      sandboxes: () => [],
+      attach: nothing,
+      detach: nothing,
+      setDefaultRoutes: nothing,
+      hostPrefixes: () => [],
+      ownerOf: () => undefined,
+      addressesOf: () => [],
+      links: () => [],
+      removeLink: nothing,
+    },
+    firewall: {
+      backend: "none",
+      putNetwork: nothing,
+      removeNetwork: nothing,
+      putEndpoint: nothing,
+      removeEndpoint: nothing,
+      sync: nothing,
+      warnings: () => [],
+      close: nothing,
+    },
+    ports: {
+      publish: async (_, requests) =>
+        requests.map(({ protocol, containerPort, hostIp, hostPortStart }) => ({
+          protocol,
+          containerPort,
+          hostIp: hostIp || "0.0.0.0",
+          hostPort: hostPortStart || 32768,
+        })),
+      claim: () => {},
+      release: nothing,
+    },
+    names: shim,
+    events,
+    config: networkConfig(networkDefaults()),
+    execRoot: folder,
+    made: new Map(),
+    removing: new Set(),
+    leaving: new Map(),
+    containers,
+    warn: () => {},
+  });
+}
+
 class FakeImages implements ContainerImages {
   readonly #folder: string;
   config: ImageRunConfig = { Cmd: ["sh"], Env: ["PATH=/bin"], Labels: { from: "image" } };
@@ -163,14 +232,17 @@ export class Rig {
   readonly ctx: ContainerContext;
   readonly containers: Containers;
   readonly execs: Execs;
+  readonly networks: Networks;
 
   constructor(previous?: Rig) {
     const paths = dataPaths(previous?.folder ?? this.folder);
-    const db = openDatabase(paths.database, [CONTAINER_SCHEMA, EXEC_SCHEMA, VOLUME_SCHEMA]);
+    const db = openDatabase(paths.database, [CONTAINER_SCHEMA, EXEC_SCHEMA, VOLUME_SCHEMA, NETWORK_SCHEMA]);
     if (previous) for (const [id, entry] of previous.shim.supervised) this.shim.supervised.set(id, entry);
     const { events, shim, images } = this;
     const store = new ContainerStore(db);
     const volumes = new Volumes({ db, folder: paths.volumes, events });
+    this.networks = fakeNetworks({ db, events, shim, containers: () => store, folder: this.folder });
+    this.networks.ensurePredefined("engine");
     this.execs = new Execs({ db, store, shim, images, events, host: HOST });
     this.ctx = {
       store,
@@ -179,6 +251,7 @@ export class Rig {
       events,
       volumes,
       execs: this.execs,
+      networks: this.networks,
       host: HOST,
       dataRoot: paths.root,
       folder: paths.containers,

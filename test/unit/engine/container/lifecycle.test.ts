@@ -21,7 +21,7 @@ test("a container's life, as events tell it", async () => {
   await settle();
   expect(rig.shim.released).toEqual([id]);
   await rig.containers.remove("c1", { force: false, volumes: false, link: false });
-  expect(rig.seen).toEqual(["create", "start", "die", "destroy"]);
+  expect(rig.seen).toEqual(["create", "connect", "start", "disconnect", "die", "destroy"]);
   expect(await refusal(rig.containers.inspect("c1", { size: false }))).toEqual([
     "notFound",
     "No such container: c1",
@@ -92,7 +92,7 @@ test("stop sends the stop signal, then SIGKILL when the time is up", async () =>
     [id, 2],
     [id, 9],
   ]);
-  expect(rig.seen).toEqual(["create", "start", "kill", "kill", "die", "stop"]);
+  expect(rig.seen).toEqual(["create", "connect", "start", "kill", "kill", "disconnect", "die", "stop"]);
   expect(await refusal(rig.containers.stop(id, {}))).toEqual(["notModified", "container is already stopped"]);
 });
 
@@ -206,5 +206,5 @@ test("oom is told once in the state, and as an event", async () => {
   rig.shim.end(id, 137);
   await settle();
   expect(rig.ctx.store.byId(id)!.state).toMatchObject({ oomKilled: true, exitCode: 137 });
-  expect(rig.seen).toEqual(["create", "start", "oom", "die"]);
+  expect(rig.seen).toEqual(["create", "connect", "start", "oom", "disconnect", "die"]);
 });

@@ -2,7 +2,6 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createNetworks } from "../../../../src/engine/system/networks.ts";
 import { operatingSystem } from "../../../../src/engine/system/probe.ts";
 import { System } from "../../../../src/engine/system/system.ts";
 
@@ -25,6 +24,8 @@ const make = () =>
       runtimes: ["runc"],
       defaultRuntime: "runc",
       insecureRegistries: ["r.example", "10.0.0.0/8"],
+      firewallBackend: "nftables",
+      networkWarnings: [],
       mirrors: ["https://m.example/"],
       plainTcp: ["tcp://127.0.0.1:1"],
     }),
@@ -59,23 +60,4 @@ test("the operating system's name is os-release's", () => {
     version: "12",
   });
   expect(operatingSystem("")).toEqual({ name: "Linux", version: "" });
-});
-
-describe("networks", () => {
-  const networks = createNetworks("engine", new Date(0));
-  test("there are none and host", () => {
-    expect(networks.list({})).toMatchObject([
-      { Name: "none", Driver: "null" },
-      { Name: "host", Driver: "host" },
-    ]);
-    expect(networks.list({ driver: ["host"] })).toHaveLength(1);
-    expect(networks.list({ name: ["on"] })).toMatchObject([{ Name: "none" }]);
-    expect(networks.list({ dangling: ["true"] })).toEqual([]);
-    expect(() => networks.list({ x: ["y"] })).toThrow("invalid filter 'x'");
-  });
-  test("are found by name, id and the start of an id", () => {
-    const { Id } = networks.inspect("host") as { Id: string };
-    expect(networks.inspect(Id.slice(0, 12))).toMatchObject({ Name: "host" });
-    expect(() => networks.inspect("nosuch")).toThrow("network nosuch not found");
-  });
 });

@@ -1,0 +1,54 @@
+/** Puts the network service together with what changes the kernel for it. */
+import type { Database } from "bun:sqlite";
+import type { EventBus } from "../event/bus.ts";
+import type { Members } from "../network/context.ts";
+import { type FirewallBackend, openFirewall } from "../network/firewall/open.ts";
+import { Ipam } from "../network/ipam/ipam.ts";
+import { openPorts } from "../network/ports/open.ts";
+import { Networks } from "../network/service.ts";
+import { NetworkStore } from "../network/store.ts";
+import { NetlinkWiring } from "../network/wiring/wiring.ts";
+import type { ShimClient } from "../shim/types.ts";
+import { networkConfig, poolsOf } from "./network-options.ts";
+import type { DaemonConfig } from "./options.ts";
+
+export interface NetworkParts {
+  config: DaemonConfig;
+  db: Database;
+  engineId: string;
+  shim: ShimClient;
+  events: EventBus;
+  /** Known once the container service is there, which needs this one. */
+  containers: () => Members;
+  warn: (message: string) => void;
+}
+
+export async function openNetworks(parts: NetworkParts): Promise<Networks> {
+  const { config, db, engineId, shim, events, containers, warn } = parts;
+  const execRoot = config["exec-root"];
+  const wiring = new NetlinkWiring({ execRoot, owner: `tsd ${engineId}`, warn });
+  const proxyLoopback = config["userland-proxy"];
+  const backend = config.iptables ? config["firewall-backend"] || "nftables" : "none";
+  return new Networks({
+    store: new NetworkStore(db),
+    ipam: new Ipam(poolsOf(config["default-address-pools"], engineId), () => wiring.hostPrefixes()),
+    wiring,
+    firewall: await openFirewall(backend as FirewallBackend, {
+      engineId,
+      execRoot: `${execRoot}/n`,
+      ipForward: config["ip-forward"],
+      proxyLoopback,
+      warn,
+    }),
+    ports: openPorts(shim, { proxyAll: proxyLoopback }),
+    names: shim,
+    events,
+    config: networkConfig(config),
+    execRoot,
+    made: new Map(),
+    removing: new Set(),
+    leaving: new Map(),
+    containers,
+    warn,
+  });
+}
