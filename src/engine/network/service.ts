@@ -61,7 +61,10 @@ export class Networks implements NetworkService {
     mode: string,
     sent: Record<string, EndpointConfig | null> | null | undefined,
   ): Record<string, EndpointSettings> {
-    const entries = Object.entries(sent ?? {});
+    // "default" means "bridge" on Linux, here as in the network mode.
+    const entries = Object.entries(sent ?? {}).map(
+      ([name, config]) => [name === "default" ? "bridge" : name, config] as const,
+    );
     const problems = entries.flatMap(([name, config]) => {
       if (config === null) return [`invalid config for network ${name}: EndpointsConfig is nil`];
       const problem = endpointProblem(this.#known(name), name, settingsOf(config));
