@@ -50,7 +50,17 @@ function socketsBelow(folder: string): Set<string> {
   return found;
 }
 
-/** Processes that name the folder or an id: in their words, open files, working folder, mounts or cgroups. */
+/**
+ * What a process has mounted that others have not. Network namespaces are pinned in the machine's own mount namespace,
+ * where every process of the machine sees them: to see one is no sign of anything.
+ */
+function mountsOf(pid: number): string {
+  if (link(`/proc/${pid}/ns/mnt`) === link("/proc/self/ns/mnt")) return "";
+  const lines = text(`/proc/${pid}/mountinfo`).split("\n");
+  return lines.filter((line) => !line.includes(" - nsfs ")).join("\n");
+}
+
+/** Processes that name the folder or an id: in their words, open files, working folder, own mounts or cgroups. */
 export function processesOf(folder: string, ids: Iterable<string> = []): { pid: number; words: string }[] {
   const marks = [`${folder}/`, ...ids];
   const names = (what: string): boolean => marks.some((mark) => what.includes(mark));
@@ -58,7 +68,7 @@ export function processesOf(folder: string, ids: Iterable<string> = []): { pid: 
   const isOurs = (pid: number): boolean =>
     names(commandLine(pid)) ||
     names(text(`/proc/${pid}/cgroup`)) ||
-    names(text(`/proc/${pid}/mountinfo`)) ||
+    names(mountsOf(pid)) ||
     names(link(`/proc/${pid}/cwd`)) ||
     list(`/proc/${pid}/fd`).some((fd) => {
       const to = link(`/proc/${pid}/fd/${fd}`);
