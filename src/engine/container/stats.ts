@@ -1,10 +1,12 @@
 /** GET /containers/NAME/stats: what a container uses, once or every second. */
 import { totalmem } from "node:os";
+import { readText } from "../../ffi/host.ts";
 import { cgroupOf, detectCgroups } from "../runtime/cgroup-layout.ts";
 import { type CgroupUsage, type CpuUsage, cgroupUsage, systemCpu } from "../runtime/cgroup-stats.ts";
 import type { ContainerStats, CpuStats, StatsOptions } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
+import { isProcessOf } from "./rootfs.ts";
 import { cgroupsPathOf } from "./spec.ts";
 import { isRunning, NEVER, now, timeOf } from "./state.ts";
 import { MEMORY_FIELDS_V1, MEMORY_FIELDS_V2 } from "./stats-fields.ts";
@@ -78,6 +80,33 @@ function blkioStats(io: CgroupUsage["io"]): object {
   return Object.fromEntries(IO_FIELDS.map((field) => [field, counted(field) ?? null]));
 }
 
+const NETWORK_FIELDS = ["bytes", "packets", "errors", "dropped"] as const;
+
+/** A process's `net/dev`, without its loopback: for each interface, what came in (words 0 to 3) and went out (8 to 11). */
+export function networkStats(text: string): object {
+  const networks: Record<string, object> = {};
+  for (const line of text.split("\n")) {
+    const [, name, rest] = /^\s*([^\s:]+):\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || rest === undefined || name === "lo") continue;
+    const words = rest.split(/\s+/).map(Number);
+    const counts = (way: "rx" | "tx", from: number) =>
+      NETWORK_FIELDS.map((field, at) => [`${way}_${field}`, words[from + at] ?? 0]);
+    networks[name] = Object.fromEntries([...counts("rx", 0), ...counts("tx", 8)]);
+  }
+  return Object.keys(networks).length > 0 ? { networks } : {};
+}
+
+/** Nothing of the host's own interfaces, and of a process that is gone. */
+function networksOf({ id, record, state }: Container): object {
+  if (record.hostConfig.NetworkMode === "host") return {};
+  try {
+    const text = readText(`/proc/${state.pid}/net/dev`);
+    return isProcessOf(state.pid, id) ? networkStats(text) : {};
+  } catch {
+    return {};
+  }
+}
+
 interface Sample {
   read: string;
   cpu: CpuStats;
@@ -100,6 +129,7 @@ function sample(container: Container): Sample {
     cpu: cpuStats(usage.cpu),
     rest: {
       memory_stats: memoryStats(usage),
+      ...networksOf(container),
       pids_stats: pidsStats(usage),
       blkio_stats: blkioStats(usage.io),
     },
