@@ -125,24 +125,19 @@ export class Batch {
 
   /** At the end of the chain. */
   addRule(chain: string, expressions: readonly Expression[], comment?: string): this {
-    return this.#add(
-      "NFT_MSG_NEWRULE",
-      NLM_F_CREATE | NLM_F_APPEND,
-      `add rule to chain ${chain}`,
-      ruleOf(chain, expressions, comment),
-    );
+    return this.#add("NFT_MSG_NEWRULE", NLM_F_CREATE | NLM_F_APPEND, `add rule to chain ${chain}`, [
+      ...ruleOf(chain, expressions),
+      ...(comment === undefined ? [] : [attribute(NFTA_RULE.USERDATA, userdata(commentEntry(0, comment)))]),
+    ]);
   }
 
-  /** At its beginning, or before another rule. `compat`: it has matches of xtables in it. */
-  insertRule(
-    chain: string,
-    expressions: readonly Expression[],
-    { before, compat }: { before?: Uint8Array | undefined; compat?: boolean } = {},
-  ): this {
-    return this.#add("NFT_MSG_NEWRULE", NLM_F_CREATE, `insert rule into chain ${chain}`, [
+  /** A rule with matches of xtables in it: before another, else at the end. */
+  addCompatRule(chain: string, expressions: readonly Expression[], before?: Uint8Array): this {
+    const flags = before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND;
+    return this.#add("NFT_MSG_NEWRULE", flags, `add rule to chain ${chain}`, [
       ...ruleOf(chain, expressions),
+      nested(NFTA_RULE.COMPAT, be32(1, 0), be32(2, 0)),
       ...(before === undefined ? [] : [attribute(NFTA_RULE.POSITION, before)]),
-      ...(compat ? [nested(NFTA_RULE.COMPAT, be32(1, 0), be32(2, 0))] : []),
     ]);
   }
 
@@ -235,10 +230,9 @@ export class Batch {
   }
 }
 
-const ruleOf = (chain: string, expressions: readonly Expression[], comment?: string): Attribute[] => [
+const ruleOf = (chain: string, expressions: readonly Expression[]): Attribute[] => [
   text(NFTA_RULE.CHAIN, chain),
   nested(NFTA_RULE.EXPRESSIONS, ...expressions),
-  ...(comment === undefined ? [] : [attribute(NFTA_RULE.USERDATA, userdata(commentEntry(0, comment)))]),
 ];
 
 function elementOf({ key, value }: Element): Attribute {

@@ -8,13 +8,14 @@ import { NFT_MSG } from "../../../../ffi/nftables/flags.ts";
 import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts";
 import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
-import { closedLinks, enableForwarding, enableLoopback } from "../forwarding.ts";
+import { type ClosedLinks, closedLinks, enableForwarding, enableLoopback } from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
 import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
+import { tableName } from "../table-name.ts";
 import { type Elements, endpointElements } from "./elements.ts";
 import { addAccepts, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
-import { FOREIGN_BRIDGES, networkChains, tableName, USER_CHAIN } from "./names.ts";
+import { FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
 import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
 import { addElements, addLinks, deleteElements, rebuild, remove } from "./table.ts";
 
@@ -66,7 +67,7 @@ export class NftablesFirewall implements Firewall {
     this.#state.networks.set(network.id, network);
     const first = !this.#made || !network.icc || known;
     const closed = this.#closedLinks();
-    if (first || closed.length > 0) this.#rebuild();
+    if (first || closed.four.length + closed.six.length > 0) this.#rebuild();
     else this.#commit(this.#networkBatch(network));
     this.#settings(network, closed);
   }
@@ -203,11 +204,12 @@ export class NftablesFirewall implements Firewall {
     this.#made = false;
   }
 
-  #closedLinks(): string[] {
-    return this.#options.ipForward ? closedLinks(this.#sysctls, this.#state.networks) : [];
+  #closedLinks(): ClosedLinks {
+    const { ipForward } = this.#options;
+    return ipForward ? closedLinks(this.#sysctls, this.#state.networks) : { four: [], six: [] };
   }
 
-  #settings(network: FirewallNetwork, closed: readonly string[]): void {
+  #settings(network: FirewallNetwork, closed: ClosedLinks): void {
     if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], closed);
     if (!this.#options.proxyLoopback) enableLoopback(this.#sysctls, network);
   }

@@ -1,13 +1,6 @@
 /** What our table, its chains and its sets are called: the part of `nft list ruleset` that is ours. */
 import { IP4, IP6, type Ip } from "../../../../ffi/nftables/fields.ts";
 
-/** One table for each data root. */
-export const tableName = (engineId: string): string =>
-  `tsd-${engineId
-    .replace(/[^0-9a-fA-F]/g, "")
-    .slice(0, 8)
-    .toLowerCase()}`;
-
 /**
  * The chain that forwarded packets see first, for the machine's administrator: what is dropped there stays dropped. We
  * make it and never touch what is in it: `nft add rule inet tsd-01234567 user ip saddr 192.0.2.0/24 drop`.
@@ -56,6 +49,8 @@ export interface FamilySets {
   endpoints: string;
   /** address . link: from where they are reached directly all the same. */
   direct: string;
+  /** Links that did not forward to each other before we made this host forward. */
+  closed: string;
 }
 
 const sets = (ip: Ip, n: 4 | 6): FamilySets => ({
@@ -66,12 +61,11 @@ const sets = (ip: Ip, n: 4 | 6): FamilySets => ({
   linked: `linked${n}`,
   endpoints: `endpoints${n}`,
   direct: `direct${n}`,
+  closed: `closed-links${n}`,
 });
 
 export const FAMILIES: readonly FamilySets[] = [sets(IP4, 4), sets(IP6, 6)];
 
-/** Links that did not forward to each other before we made this host forward. */
-export const CLOSED_LINKS = "closed-links";
 /** Bridges of dockerd, which decides itself what goes there. */
 export const FOREIGN_BRIDGES = "foreign-bridges";
 /** Of the bridge table: links of containers that may not reach each other. */

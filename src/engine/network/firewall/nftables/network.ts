@@ -20,7 +20,7 @@ import { ifnameValue, protocolValue } from "../../../../ffi/nftables/types.ts";
 import type { FirewallFamily, FirewallNetwork } from "../../types.ts";
 import { reachedByLoopback, translates } from "../state.ts";
 import { FAMILIES, type FamilySets, FOREIGN_BRIDGES, JUMPS, networkChains } from "./names.ts";
-import { letThrough } from "./skeleton.ts";
+import { letThrough, neighbourDiscovery } from "./skeleton.ts";
 
 const LOOPBACK = { address: new Uint8Array([127, 0, 0, 0]), bits: 8 };
 
@@ -86,6 +86,9 @@ function addTo(batch: Batch, network: FirewallNetwork): void {
       // Whoever asks the host for a published port gets it, a neighbour too.
       add(undefined, ...is(iifname, link), ...destinationChanged(), ...published(sets), letThrough());
     }
+    // Seen here where bridged packets are (br_netfilter).
+    for (const neighbours of neighbourDiscovery())
+      add(undefined, ...is(iifname, link), ...neighbours, letThrough());
     add("containers that are kept apart", ...is(iifname, link), counter(), drop());
   }
   if (network.internal) return;

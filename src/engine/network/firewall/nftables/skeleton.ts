@@ -34,15 +34,7 @@ import {
 } from "../../../../ffi/nftables/fields.ts";
 import { PRIORITY } from "../../../../ffi/nftables/flags.ts";
 import { DATA_TYPES, ifnameValue, protocolValue } from "../../../../ffi/nftables/types.ts";
-import {
-  CHAINS,
-  CLOSED_LINKS,
-  FAMILIES,
-  FOREIGN_BRIDGES,
-  ISOLATED_LINKS,
-  JUMPS,
-  USER_CHAIN,
-} from "./names.ts";
+import { CHAINS, FAMILIES, FOREIGN_BRIDGES, ISOLATED_LINKS, JUMPS, USER_CHAIN } from "./names.ts";
 
 const { protocol, service, ifname } = DATA_TYPES;
 
@@ -72,16 +64,15 @@ export function addSets(batch: Batch): void {
     batch.addSet({ name: sets.linked, key: [ip.type, ip.type, protocol, service] });
     batch.addSet({ name: sets.endpoints, key: [ip.type] });
     batch.addSet({ name: sets.direct, key: [ip.type, ifname] });
+    batch.addSet({ name: sets.closed, key: [ifname] });
   }
   for (const name of Object.values(JUMPS)) batch.addSet({ name, key: [ifname], value: "verdict" });
-  batch.addSet({ name: CLOSED_LINKS, key: [ifname] });
   batch.addSet({ name: FOREIGN_BRIDGES, key: [ifname] });
 }
 
 export const SET_NAMES: readonly string[] = [
   ...FAMILIES.flatMap(({ ip: _, ...sets }) => Object.values(sets)),
   ...Object.values(JUMPS),
-  CLOSED_LINKS,
   FOREIGN_BRIDGES,
 ];
 
@@ -130,11 +121,13 @@ export function addRules(batch: Batch, { proxyLoopback, mark }: Skeleton): void 
   batch.addRule(CHAINS.forward, [jump(USER_CHAIN)]);
   batch.addRule(CHAINS.forward, vmap(JUMPS.from, iifname));
   batch.addRule(CHAINS.forward, vmap(JUMPS.to, oifname));
-  batch.addRule(
-    CHAINS.forward,
-    [...lookUp(CLOSED_LINKS, [iifname]), ...lookUp(CLOSED_LINKS, [oifname]), counter(), drop()],
-    "this host forwards for containers alone",
-  );
+  for (const { ip, closed } of FAMILIES) {
+    batch.addRule(
+      CHAINS.forward,
+      [...nfproto(ip), ...lookUp(closed, [iifname]), ...lookUp(closed, [oifname]), counter(), drop()],
+      "this host forwards for containers alone",
+    );
+  }
   addAccepted(batch, mark);
 
   const nat = [...toThisHost(), jump(CHAINS.publish)];
@@ -178,13 +171,8 @@ export function addBridgeTable(batch: Batch): void {
   batch.flushChain(forward);
   const apart = [...lookUp(ISOLATED_LINKS, [iifname]), ...lookUp(ISOLATED_LINKS, [oifname])];
   batch.addRule(forward, [...isArp(), accept()]);
-  for (const type of [NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT]) {
-    batch.addRule(forward, [
-      ...etherType(IP6),
-      ...is(l4proto, protocolValue("icmpv6")),
-      ...is(icmpType, new Uint8Array([type])),
-      accept(),
-    ]);
+  for (const neighbours of neighbourDiscovery()) {
+    batch.addRule(forward, [...etherType(IP6), ...neighbours, accept()]);
   }
   for (const { ip, linked } of FAMILIES) {
     // Without connection tracking: what is asked, and what answers.
@@ -204,8 +192,12 @@ export function addBridgeTable(batch: Batch): void {
 
 export const BRIDGE_SET_NAMES: readonly string[] = [...FAMILIES.map(({ linked }) => linked), ISOLATED_LINKS];
 
-const NEIGHBOR_SOLICITATION = 135;
-const NEIGHBOR_ADVERTISEMENT = 136;
+/** ICMPv6's types 135 and 136: what ARP is for IPv4. In any table, of IPv6 packets. */
+export const neighbourDiscovery = (): Expression[][] =>
+  [135, 136].map((type) => [
+    ...is(l4proto, protocolValue("icmpv6")),
+    ...is(icmpType, new Uint8Array([type])),
+  ]);
 
 /** What a network's chains end with. */
 export const letThrough = (): Expression => goTo(CHAINS.accepted);

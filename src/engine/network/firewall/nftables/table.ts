@@ -2,9 +2,10 @@
 import { Batch, type Element } from "../../../../ffi/nftables/batch.ts";
 import type { Nftables } from "../../../../ffi/nftables/connection.ts";
 import { ifnameValue } from "../../../../ffi/nftables/types.ts";
+import type { ClosedLinks } from "../forwarding.ts";
 import type { FirewallState } from "../state.ts";
 import { type Elements, endpointElements } from "./elements.ts";
-import { CHAINS, CLOSED_LINKS, FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
+import { CHAINS, FAMILIES, FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
 import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
 import {
   addBridgeTable,
@@ -18,7 +19,7 @@ import {
 
 export interface Wanted extends Skeleton {
   state: FirewallState;
-  closedLinks: readonly string[];
+  closedLinks: ClosedLinks;
   foreignBridges: readonly string[];
 }
 
@@ -56,7 +57,14 @@ export function rebuild(nftables: Nftables, table: string, wanted: Wanted): Batc
     addNetworkRules(inet, network);
     for (const [map, element] of jumpElements(network)) inet.addElements(map, [element]);
   }
-  addLinks(inet, CLOSED_LINKS, wanted.closedLinks);
+  for (const { ip, closed } of FAMILIES) {
+    const links = ip.family === 2 ? wanted.closedLinks.four : wanted.closedLinks.six;
+    addLinks(
+      inet,
+      closed,
+      links.filter((link) => !wanted.foreignBridges.includes(link)),
+    );
+  }
   addLinks(inet, FOREIGN_BRIDGES, wanted.foreignBridges);
   const bridge = bridgeTable(nftables, table, state);
   addElements(allElements(state), { inet, bridge });

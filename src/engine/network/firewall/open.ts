@@ -1,0 +1,22 @@
+/** The firewall that was chosen. What the other backend left from before goes. */
+import type { Firewall } from "../types.ts";
+import type { FirewallOptions } from "./options.ts";
+
+export type FirewallBackend = Firewall["backend"];
+
+export async function openFirewall(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
+  switch (backend) {
+    case "nftables": {
+      const { openNftables } = await import("./nftables/firewall.ts");
+      return openNftables(options);
+    }
+    case "iptables": {
+      const { openIptables } = await import("./iptables/firewall.ts");
+      return openIptables(options);
+    }
+    case "none": {
+      const { NoFirewall } = await import("./none.ts");
+      return new NoFirewall();
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * A firewall in a network namespace of its own, driven line by line: `["putNetwork", {…}]` in, `{"ok":true}` out. So
+ * packets can be tried against each backend without a daemon in between.
+ */
+import { openFirewall } from "../../src/engine/network/firewall/open.ts";
+import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../src/engine/network/types.ts";
+import type { Host } from "./hosts.ts";
+
+export interface Driven extends AsyncDisposable {
+  readonly warnings: string[];
+  putNetwork(network: FirewallNetwork): Promise<void>;
+  removeNetwork(id: string): Promise<void>;
+  putEndpoint(endpoint: FirewallEndpoint): Promise<void>;
+  removeEndpoint(id: string): Promise<void>;
+  sync(networks: FirewallNetwork[], endpoints: FirewallEndpoint[]): Promise<void>;
+  ask(): Promise<string[]>;
+  close(keep: boolean): Promise<void>;
+  /** kill -9 */
+  kill(): Promise<void>;
+}
+
+export interface DriveOptions {
+  engineId?: string;
+  execRoot: string;
+  ipForward?: boolean;
+  proxyLoopback?: boolean;
+  env?: Record<string, string>;
+}
+
+export async function driveFirewall(
+  host: Host,
+  backend: "nftables" | "iptables",
+  { env, ...options }: DriveOptions,
+): Promise<Driven> {
+  const child = Bun.spawn(
+    [...host.under, process.execPath, import.meta.path, backend, JSON.stringify(options)],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, ...env },
+    },
+  );
+  const warnings: string[] = [];
+  const waiting: ((answer: { ok: boolean; message?: string; value?: string[] }) => void)[] = [];
+  void (async () => {
+    let rest = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        const answer = JSON.parse(line) as { ok: boolean; warn?: string };
+        if (answer.warn !== undefined) warnings.push(answer.warn);
+        else waiting.shift()?.(answer);
+      }
+    }
+    for (const fail of waiting.splice(0)) fail({ ok: false, message: "the firewall's process ended" });
+  })();
+  const call = async (...words: unknown[]): Promise<string[]> => {
+    const answer = new Promise<{ ok: boolean; message?: string; value?: string[] }>((resolve) =>
+      waiting.push(resolve),
+    );
+    child.stdin.write(`${JSON.stringify(words)}\n`);
+    child.stdin.flush();
+    const { ok, message, value = [] } = await answer;
+    if (!ok) throw new Error(message);
+    return value;
+  };
+  await call("warnings");
+  return {
+    warnings,
+    putNetwork: async (network) => void (await call("putNetwork", network)),
+    removeNetwork: async (id) => void (await call("removeNetwork", id)),
+    putEndpoint: async (endpoint) => void (await call("putEndpoint", endpoint)),
+    removeEndpoint: async (id) => void (await call("removeEndpoint", id)),
+    sync: async (networks, endpoints) => void (await call("sync", networks, endpoints)),
+    ask: () => call("warnings"),
+    close: async (keep) => {
+      await call("close", keep);
+      child.kill(9);
+      await child.exited;
+    },
+    kill: async () => {
+      child.kill(9);
+      await child.exited;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill(9);
+      await child.exited;
+    },
+  };
+}
+
+if (import.meta.main) {
+  const [, , backend, options] = process.argv;
+  const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+  const firewall: Firewall = await openFirewall(backend as "nftables" | "iptables", {
+    engineId: "f1e2d3c4-0000",
+    ipForward: true,
+    proxyLoopback: false,
+    ...JSON.parse(options!),
+    warn: (message: string) => say({ warn: message }),
+  });
+  let rest = "";
+  for await (const chunk of Bun.stdin.stream().pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const [name, ...args] = JSON.parse(line) as [keyof Firewall, ...unknown[]];
+      try {
+        const value = await (firewall[name] as (...words: unknown[]) => unknown)(...args);
+        say({ ok: true, ...(Array.isArray(value) && { value }) });
+      } catch (error) {
+        say({ ok: false, message: (error as Error).message });
+      }
+    }
+  }
+}
