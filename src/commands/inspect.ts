@@ -67,7 +67,10 @@ export const command: Command = {
         try {
           const json = await fetchText(api, path(pathWord(name)), size && kind === "container");
           if (size && kind !== "container") err(`WARNING: --size ignored for ${kind}\n`);
-          return { json, ...(kind === "container" || kind === "image" ? { kind } : {}) };
+          return {
+            json,
+            ...(kind === "container" || kind === "image" || kind === "network" ? { kind } : {}),
+          };
         } catch (error) {
           if (type !== "" || !absent(error)) throw error;
         }

@@ -20,6 +20,7 @@ export interface ConfigFile {
   psFormat?: string;
   statsFormat?: string;
   imagesFormat?: string;
+  networksFormat?: string;
   proxies?: Record<string, Record<string, string>>;
 }
 

@@ -47,7 +47,7 @@ export function indentJson(text: string): string {
 export interface Found {
   readonly json: string;
   /** What Docker's client has a type for; anything else is taken as it came. */
-  readonly kind?: "container" | "image";
+  readonly kind?: "container" | "image" | "network";
 }
 
 /** Finds what a name means. */
@@ -60,11 +60,14 @@ async function shaped(template: Template, { json, kind }: Found): Promise<string
     const { typed } = await import("./template/typed.ts");
     const { CONTAINER, CONTAINER_TYPES } = await import("./template/types/container.ts");
     const { IMAGE, IMAGE_TYPES } = await import("./template/types/image.ts");
+    const { NETWORK, NETWORK_TYPES } = await import("./template/types/network.ts");
+    const [types, type] = {
+      container: [CONTAINER_TYPES, CONTAINER] as const,
+      image: [IMAGE_TYPES, IMAGE] as const,
+      network: [NETWORK_TYPES, NETWORK] as const,
+    }[kind];
     try {
-      return execute(
-        template,
-        kind === "container" ? typed(CONTAINER_TYPES, CONTAINER, raw) : typed(IMAGE_TYPES, IMAGE, raw),
-      );
+      return execute(template, typed(types, type, raw));
     } catch {
       // The complaint about the JSON is the one that Docker's client shows.
     }

@@ -60,6 +60,16 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   "container prune": verb("Remove all stopped containers", () => import("../container/prune.ts")),
   "image inspect": verb("Show everything known about images", () => import("../image/inspect.ts")),
   "image prune": verb("Remove unused images", () => import("../image/prune.ts")),
+  "network connect": verb("Connect a container to a network", () => import("../network/connect.ts")),
+  "network create": verb("Create a network", () => import("../network/create.ts")),
+  "network disconnect": verb(
+    "Disconnect a container from a network",
+    () => import("../network/disconnect.ts"),
+  ),
+  "network inspect": verb("Show everything known about networks", () => import("../network/inspect.ts")),
+  "network ls": verb("List networks", () => import("../network/ls.ts")),
+  "network prune": verb("Remove all unused networks", () => import("../network/prune.ts")),
+  "network rm": verb("Remove one or more networks", () => import("../network/rm.ts")),
   "system df": verb("Show how much disk is used", () => import("../system/df.ts")),
   "system prune": verb("Remove unused data", () => import("../system/prune.ts")),
 };
@@ -112,6 +122,19 @@ export const GROUPS: Readonly<Record<string, Group>> = {
     },
     aliases: { list: "images", remove: "rmi" },
   },
+  network: {
+    short: "Manage networks",
+    words: {
+      connect: "network connect",
+      create: "network create",
+      disconnect: "network disconnect",
+      inspect: "network inspect",
+      ls: "network ls",
+      prune: "network prune",
+      rm: "network rm",
+    },
+    aliases: { list: "network ls", remove: "network rm" },
+  },
   system: {
     short: "Manage the daemon",
     words: { ...same("events", "info"), df: "system df", prune: "system prune" },
@@ -124,7 +147,7 @@ const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 /** Docker's words that mean something here only later: saying so is better than not to know them. */
 const NOT_YET: Readonly<Record<string, ReadonlySet<string>>> = {
   "": words(
-    "build builder buildx checkpoint commit compose config context login logout manifest network node plugin search secret service stack swarm trust volume",
+    "build builder buildx checkpoint commit compose config context login logout manifest node plugin search secret service stack swarm trust volume",
   ),
   container: words("commit"),
   image: words("build"),

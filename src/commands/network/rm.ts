@@ -1,0 +1,29 @@
+/** `network rm`: removes networks. */
+import { ApiError } from "../../engine/api/client.ts";
+import type { Command } from "../support/command.ts";
+import { messageOf } from "../support/failure.ts";
+import { bool } from "../support/flags.ts";
+import { err, out } from "../support/output.ts";
+import { pathWord } from "../support/path-word.ts";
+
+export const command: Command = {
+  use: "NETWORK [NETWORK...]",
+  short: "Remove one or more networks",
+  arity: { min: 1 },
+  flags: [bool("force", "f", "It is no error if a network is not there")],
+  async run({ args, flags, client }) {
+    const api = await client();
+    let status = 0;
+    for (const name of args) {
+      try {
+        await api.send("DELETE", `/networks/${pathWord(name)}`);
+        out(`${name}\n`);
+      } catch (error) {
+        if (flags.bool("force") && error instanceof ApiError && error.status === 404) continue;
+        err(`${messageOf(error)}\n`);
+        status = 1;
+      }
+    }
+    return status;
+  },
+};
