@@ -118,9 +118,9 @@ describe.each(["nftables", "nftables, bridged packets unseen", "iptables", "ipta
       });
       await container("known", await bridge("known", { trusted: ["lan"] }), 2, everywhere(8088));
       for (const [name, host] of Object.entries(all)) {
-      agents[name as Who] = stack.use(await Agent.start(host, "tcp/80", "tcp/81", "udp/53", "udp/54"));
-    }
-  }, 60_000);
+        agents[name as Who] = stack.use(await Agent.start(host, "tcp/80", "tcp/81", "udp/53", "udp/54"));
+      }
+    }, 60_000);
 
     afterAll(async () => {
       await stack.disposeAsync();
