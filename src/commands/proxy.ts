@@ -73,7 +73,8 @@ export function main(args: string[]): void {
 /** To whoever started us with a pipe for it. What else has that number is Bun's own. */
 function tell(text: string): void {
   try {
-    if (!fstatSync(PARENT_FD).isFIFO()) throw new Error("no pipe");
+    const what = fstatSync(PARENT_FD);
+    if (!what.isFIFO() && !what.isSocket()) throw new Error("nobody listens");
     writeSync(PARENT_FD, text);
     closeSync(PARENT_FD);
   } catch {

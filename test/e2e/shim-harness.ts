@@ -52,6 +52,8 @@ export class ShimHarness {
   readonly exits = new Map<string, Exit>();
   readonly ooms: string[] = [];
   readonly warnings: string[] = [];
+  /** Words before the shim's own: in which namespaces it is to run. */
+  under: readonly string[] = [];
   readonly #clients: ShimClient[] = [];
   readonly #prefix = Buffer.from(crypto.getRandomValues(new Uint8Array(12))).toString("hex");
   #count = 0;
@@ -76,7 +78,7 @@ export class ShimHarness {
     const shim = await connectShim({
       execRoot: this.execRoot,
       onWarn: (message) => this.warnings.push(message),
-      program: [bun, MAIN, "ts-shim"],
+      program: [...this.under, bun, MAIN, "ts-shim"],
     });
     shim.onExit((exit) => this.exits.set(exit.id, exit));
     shim.onOom(({ id }) => this.ooms.push(id));
