@@ -1,7 +1,7 @@
 /** The systemd units. The shim is a unit of its own, so that containers outlive a restart of the daemon. */
 
-const LIMITS = `LimitNOFILE=infinity
-LimitNPROC=infinity
+// Of open files, systemd's own 524,288 is enough, and what containers then may ask for at most is as with Docker.
+const LIMITS = `LimitNPROC=infinity
 LimitCORE=infinity
 TasksMax=infinity`;
 

@@ -20,6 +20,8 @@ export interface Host {
   apparmor: boolean;
   selinux: boolean;
   bootId: string;
+  /** How many files a process of this daemon's may have open, at most. */
+  openFiles: number;
 }
 
 const ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
@@ -80,6 +82,7 @@ export function probeHost(): Host {
       existsSync("/sys/kernel/security/apparmor"),
     selinux: existsSync("/sys/fs/selinux/enforce"),
     bootId: read("/proc/sys/kernel/random/boot_id", ""),
+    openFiles: Number(/^Max open files +\S+ +(\d+)/m.exec(read("/proc/self/limits", ""))?.[1] ?? 524_288),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Limits of a container's OCI configuration. */
 import type { Resources, Rlimit } from "../runtime/spec.ts";
 import type { HostConfig, Ulimit } from "./config.ts";
+import type { Host } from "./host.ts";
 
 /** Drops what is undefined, and the whole when nothing is left. */
 function some<T extends object>(object: T): T | undefined {
@@ -33,12 +34,23 @@ export function specResources(h: HostConfig): Resources {
   };
 }
 
-/** `RLIMIT_…`; -1 is unlimited, which as Go's uint64 is 2^64-1. */
-export function specRlimits(ulimits: readonly Ulimit[] | null): Rlimit[] {
+/** What systemd gives every service, and so Docker 29 every container: more makes `select` and loops over all fail. */
+const OPEN_FILES = 1024;
+
+/**
+ * `RLIMIT_…`; -1 is unlimited, which as Go's uint64 is 2^64-1. The daemon's own soft limit on open files is not
+ * handed on: it is raised to the hard one when the program starts.
+ */
+export function specRlimits(
+  ulimits: readonly Ulimit[] | null,
+  { openFiles }: Pick<Host, "openFiles">,
+): Rlimit[] {
   const value = (n: number): number => (n < 0 ? 2 ** 64 : n);
-  return (ulimits ?? []).map(({ Name, Soft, Hard }) => ({
+  const asked = (ulimits ?? []).map(({ Name, Soft, Hard }) => ({
     type: `RLIMIT_${Name.toUpperCase()}`,
     soft: value(Soft),
     hard: value(Hard),
   }));
+  if (asked.some(({ type }) => type === "RLIMIT_NOFILE")) return asked;
+  return [...asked, { type: "RLIMIT_NOFILE", soft: Math.min(OPEN_FILES, openFiles), hard: openFiles }];
 }

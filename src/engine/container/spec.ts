@@ -158,7 +158,7 @@ export function buildSpec({ id, record, user, files, joined, netns, sharedShm, h
       env: withHome(containerEnv(config, config.Tty), home),
       cwd: config.WorkingDir || "/",
       capabilities,
-      rlimits: specRlimits(h.Ulimits),
+      rlimits: specRlimits(h.Ulimits, host),
       noNewPrivileges: security.noNewPrivileges,
       oomScoreAdj: h.OomScoreAdj,
     },

@@ -51,7 +51,7 @@ function processOf(ctx: ExecContext, exec: Exec, { record, id }: Container, size
     env: withHome(exec.env, home),
     cwd: exec.workingDir || "/",
     capabilities: exec.privileged ? setsFor(user.uid, all) : capabilitySets(hostConfig, ctx.host, user.uid),
-    rlimits: specRlimits(hostConfig.Ulimits),
+    rlimits: specRlimits(hostConfig.Ulimits, ctx.host),
     noNewPrivileges: parseSecurityOpt(hostConfig.SecurityOpt).noNewPrivileges,
     oomScoreAdj: hostConfig.OomScoreAdj,
   };

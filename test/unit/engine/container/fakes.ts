@@ -48,6 +48,7 @@ export const HOST: Host = {
   apparmor: false,
   selinux: false,
   bootId: "boot",
+  openFiles: 4096,
 };
 
 export class FakeShim implements ShimClient {

@@ -118,6 +118,14 @@ describe("the OCI configuration", () => {
   test("--ulimit -1 is unlimited", () => {
     expect(specOf({ Ulimits: [{ Name: "core", Soft: -1, Hard: -1 }] }).process!.rlimits).toEqual([
       { type: "RLIMIT_CORE", soft: 2 ** 64, hard: 2 ** 64 },
+      { type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 },
+    ]);
+  });
+
+  test("1024 files may be open, and as many as the daemon's when the process asks, unless --ulimit says otherwise", () => {
+    expect(specOf({}).process!.rlimits).toEqual([{ type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 }]);
+    expect(specOf({ Ulimits: [{ Name: "nofile", Soft: 1, Hard: 2 }] }).process!.rlimits).toEqual([
+      { type: "RLIMIT_NOFILE", soft: 1, hard: 2 },
     ]);
   });
 });
