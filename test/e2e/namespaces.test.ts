@@ -1,10 +1,10 @@
 /** Namespaces that containers share with each other and with the host, by the real client. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../support/busybox.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, until } from "../support/daemon.ts";
 
 let daemon: Daemon;
 const ids: Record<string, string> = {};
@@ -112,6 +112,7 @@ describe("--ipc container:NAME", () => {
     const before = mounts();
     await daemon.docker(...RUN, "-d", "--name", "giver", "--ipc", "shareable", "busybox", "sleep", "1000");
     const pid = Number((await daemon.docker("inspect", "-f", "{{.State.Pid}}", "giver")).stdout);
+    expect(pid).toBeGreaterThan(1);
     await daemon.stop("SIGKILL");
     process.kill(pid, "SIGKILL");
     expect(mounts()).toHaveLength(before.length + 1);
@@ -166,4 +167,41 @@ test("--cgroupns private hides where the container is, host shows it", async () 
   const own = (await run(["--cgroupns", "private"], "cut -d: -f3 /proc/self/cgroup | sort -u")).split("\n");
   expect(own).toEqual(["/"]);
   expect(await run(["--cgroupns", "host"], "cat /proc/self/cgroup")).toMatch(/\/tsd\/[0-9a-f]{64}/);
+});
+
+describe("--cgroup-parent", () => {
+  const root = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].find((folder) =>
+    existsSync(`${folder}/cgroup.procs`),
+  )!;
+  const top = `tsd-parent-${process.pid}`;
+  const run = (name: string, parent: string) =>
+    daemon.docker(...RUN, "-d", "--name", name, "--cgroup-parent", parent, "busybox", "sleep", "1000");
+
+  test("is made and goes with the last container in it", async () => {
+    await run("first", `/${top}/inner`);
+    await run("second", `/${top}`);
+    expect(
+      existsSync(
+        `${root}/${top}/inner/${(await daemon.docker("inspect", "-f", "{{.Id}}", "first")).stdout.trim()}`,
+      ),
+    ).toBe(true);
+    await daemon.docker("rm", "-f", "first");
+    await until(() => !existsSync(`${root}/${top}/inner`), "the inner one to go");
+    expect(existsSync(`${root}/${top}`)).toBe(true);
+    await daemon.docker("rm", "-f", "second");
+    await until(() => !existsSync(`${root}/${top}`), "the outer one to go");
+  });
+
+  test("that was there stays", async () => {
+    mkdirSync(`${root}/${top}`);
+    try {
+      await run("guest", `/${top}/inner`);
+      await daemon.docker("stop", "-t", "0", "guest");
+      await until(() => !existsSync(`${root}/${top}/inner`), "the inner one to go");
+      expect(existsSync(`${root}/${top}`)).toBe(true);
+      await daemon.docker("rm", "guest");
+    } finally {
+      rmdirSync(`${root}/${top}`);
+    }
+  });
 });

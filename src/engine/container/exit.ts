@@ -1,5 +1,6 @@
 /** A container ended. */
 import type { Exit } from "../shim/types.ts";
+import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, later } from "./context.ts";
 import { removeContainer } from "./remove.ts";
@@ -24,7 +25,7 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
       ended(ctx, container, exit);
     }
     // Before the lock is free: a start must not find the old process.
-    if (!remove) await ctx.shim.release(exit.id);
+    if (!remove) await release(ctx, container);
   });
   if (!remove) return;
   try {
@@ -32,7 +33,13 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
   } catch (error) {
     ctx.warn(`removing ${container.id}, which was to be removed at its end: ${(error as Error).message}`);
   }
-  await ctx.shim.release(exit.id);
+  await release(ctx, container);
+}
+
+/** When the shim has forgotten it, its cgroups are gone, and what was made for them can go. */
+async function release(ctx: ContainerContext, container: Container): Promise<void> {
+  await ctx.shim.release(container.id);
+  dropParents(ctx, container);
 }
 
 /** Writes the end and tells the world. The caller holds the lock. */

@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Supervised } from "../shim/types.ts";
+import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { ended, handleExit } from "./exit.ts";
@@ -43,6 +44,7 @@ async function lost(ctx: ContainerContext, container: Container, startedAt: stri
     if (!isRunning(container.state) || container.state.startedAt !== startedAt) return;
     const reason = container.state.bootId === ctx.host.bootId ? "the container's keeper is gone" : "";
     ended(ctx, container, { status: LOST, time: now().toString(), oomKilled: false, reason });
+    dropParents(ctx, container);
   });
 }
 

@@ -4,6 +4,7 @@ import { EngineError } from "../errors.ts";
 import type { Attached } from "../network/attach.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
+import { claimParents, dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf, later, requireRunning } from "./context.ts";
 import { removeContainer } from "./remove.ts";
@@ -66,6 +67,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
     return fail(ctx, container, otherStartError(cause));
   }
   watch.step("spec");
+  claimParents(ctx, container);
   let launched: Launched;
   try {
     launched = await ctx.shim.launch(request);
@@ -102,6 +104,7 @@ function fail(
   failure: { error: EngineError; exitCode: number },
 ): never {
   dropShm(ctx, container.id);
+  dropParents(ctx, container);
   later(ctx, ctx.networks.leave(container));
   ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });
   throw failure.error;

@@ -17,6 +17,8 @@ export interface ContainerState {
   finishedAt: string;
   /** Boot id of the host when it was started: pids mean nothing after another boot. */
   bootId: string;
+  /** Folders of cgroups, the deepest first, that are to go with its own; see `cgroup-parents.ts`. */
+  cgroupParents?: string[];
 }
 
 export const NEW_STATE: ContainerState = {
