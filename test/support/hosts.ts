@@ -116,12 +116,19 @@ export class Host {
   }
 
   /** Packets from now on, as tcpdump prints them with `-n`. */
-  async capture(link: string, filter: string): Promise<Capture> {
-    const words = ["tcpdump", "-n", "-l", "-U", "--immediate-mode", "-i", link, ...filter.split(" ")];
-    const capture = new Capture(this.spawn(words));
-    await until(() => capture.ready, `tcpdump on ${link}`);
-    return capture;
+  capture(link: string, filter: string): Promise<Capture> {
+    return capture(`/run/netns/${this.netns}`, link, filter);
   }
+}
+
+/** In the network namespace at that path. */
+export async function capture(path: string, link: string, filter: string): Promise<Capture> {
+  const words = ["tcpdump", "-n", "-l", "-U", "--immediate-mode", "-i", link, ...filter.split(" ")];
+  const started = new Capture(
+    Bun.spawn(["nsenter", `--net=${path}`, ...words], { stdio: ["pipe", "pipe", "pipe"] }),
+  );
+  await until(() => started.ready, `tcpdump on ${link}`);
+  return started;
 }
 
 export class Capture implements AsyncDisposable {

@@ -11,6 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { listSandboxes } from "../../src/engine/network/wiring/sandboxes.ts";
+import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { writeBusyboxArchive } from "./busybox.ts";
 import { answers, Daemon, type DaemonOptions, until } from "./daemon.ts";
 import { cgroupsOf, commandLine, type Footprint, footprint, pids, processesOf } from "./footprint.ts";
@@ -162,6 +164,7 @@ export class Stack implements AsyncDisposable {
       await Bun.sleep(20);
     }
     for (const cgroup of cgroupsOf([...ids])) rmdirSync(cgroup);
+    for (const path of listSandboxes(join(this.folder, "exec/netns"))) unpinNamespace(path);
   }
 
   #left(ids: Set<string>): number[] {
