@@ -2,6 +2,7 @@
  * `tsrunc`: the OCI runtime's command line, with runc's flags, words and statuses. Global flags, then one verb, which
  * is loaded when it is called: a start is a few milliseconds.
  */
+import { absolute } from "../ffi/host.ts";
 import { type Flags, type FlagTable, parseFlags, UsageError } from "./tsrunc/flags.ts";
 import { Log } from "./tsrunc/log.ts";
 import { holdSignals } from "./tsrunc/signals.ts";
@@ -85,7 +86,7 @@ async function run(args: string[]): Promise<number> {
       throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");
     if (name === "run" || name === "exec") holdSignals();
     const { verb } = await load();
-    const context: Context = { root: flags.value("root") ?? "/run/tsrunc", log };
+    const context: Context = { root: absolute(flags.value("root") ?? "/run/tsrunc"), log };
     return await runVerb(name, verb, rest.slice(1), context);
   } catch (error) {
     log.error((error as Error).message);

@@ -48,7 +48,7 @@ import {
   type Pidfds,
 } from "./namespaces.ts";
 import { flags, type Named, type Plan, PlanBuilder, type Slot } from "./plan.ts";
-import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
+import { joinKeyring, openAttributes, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
 import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
 import { setSysctls } from "./sysctls.ts";
@@ -227,7 +227,8 @@ class ContainerCompiler {
     setUmask(plan, 0);
     if (namespaces.isNew("network")) bringUpLoopback(plan, this.#scratch);
     const labelFile = plan.fd();
-    openLabelFile(plan, this.#process, labelFile);
+    openAttributes(plan, this.#process, this.#scratch);
+    openLabelFile(plan, this.#process, this.#scratch, labelFile);
     const init = this.#options.init ? this.#prepareInit() : undefined;
     this.#fileSystem(with_);
     if (spec.hostname) setName(plan, "sethostname", spec.hostname);

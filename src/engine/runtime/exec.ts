@@ -21,8 +21,16 @@ import {
 } from "./io.ts";
 import { type KeeperOptions, openKeeper, SYNC } from "./keeper-steps.ts";
 import { becomeMappedRoot, namespaceFlag } from "./namespaces.ts";
-import { flags, named, type Plan, PlanBuilder } from "./plan.ts";
-import { joinKeyring, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
+import { type Data, dataAt, flags, named, PLAN_BASE, type Plan, PlanBuilder } from "./plan.ts";
+import {
+  closeAllBut,
+  hasLabel,
+  joinKeyring,
+  openAttributes,
+  openLabelFile,
+  setOomScore,
+  setUmask,
+} from "./process-setup.ts";
 import type { NamespaceType, Process, Spec } from "./spec.ts";
 
 export interface ExecOptions {
@@ -69,24 +77,24 @@ export function compileExec(options: ExecOptions): Plan {
       label: `open the container's process ${options.pid}`,
       fd: target,
     });
-  if (types.includes("pid"))
-    plan.call("setns", [target, namespaceFlag("pid")], { label: "join pid namespace" });
   const into = unifiedFolder(cgroup) && openUnified(plan, plan.fd(), cgroup);
-  const child = plan.label("the process");
+  const joiner = plan.label("the joiner");
+  const told = shareMemory(plan);
   plan.add({
     op: "clone",
-    label: "clone the process",
+    label: "clone the joiner",
     flags: flags(
       CLONE,
       "CLONE_VFORK",
       ...(detach ? (["CLONE_PARENT"] as const) : []),
       ...(into === undefined ? [] : (["CLONE_INTO_CGROUP"] as const)),
     ),
-    child,
+    child: joiner,
     process: 1,
     slot: pid,
     ...(into !== undefined && { cgroup: into }),
   });
+  plan.get(told, "i32", { slot: pid }, "learn the pid");
   if (control) plan.add({ op: "sync", tag: SYNC.pid, value: pid, label: "tell the pid" });
   receiveTerminal(plan, streams);
   if (keeper && kept)
@@ -100,9 +108,37 @@ export function compileExec(options: ExecOptions): Plan {
     });
   else if (detach) plan.call("exit_group", [0], { label: "leave the process to the caller" });
   else plan.add({ op: "wait", pid, label: "wait for the process" });
+  plan.place(joiner);
+  const context = { scratch, target, streams, types, attributes: plan.fd() };
+  join(plan, options, context);
+  const child = plan.label("the process");
+  const own = plan.slot("pid of the process, for the joiner");
+  plan.add({
+    op: "clone",
+    label: "clone the process",
+    flags: flags(CLONE, "CLONE_VFORK", "CLONE_PARENT"),
+    child,
+    process: 2,
+    slot: own,
+  });
+  plan.put(own, told, "u32", "tell the pid");
+  plan.call("exit_group", [0], { label: "end the joiner" });
   plan.place(child);
-  enter(plan, options, { scratch, target, streams, types });
+  enter(plan, options, context);
   return plan.build();
+}
+
+/** Far from the plan, and from where the kernel puts what has no address. */
+const SHARED_AT = 0x5000_0000;
+const PAGE = 4096;
+
+/** A word that the first process shares with the joiner. The process that the container sees does not inherit it. */
+function shareMemory(plan: PlanBuilder): Data {
+  const access = named("PROT_READ|PROT_WRITE", 3);
+  const how = named("MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE", 0x10_0021);
+  const label = "share memory with the joiner";
+  plan.call("mmap", [named("SHARED_AT", SHARED_AT), PAGE, access, how, -1, 0], { label });
+  return dataAt(SHARED_AT - PLAN_BASE, 4, "shared pid");
 }
 
 /** Those that the container has of its own, or joined; its user namespace first, which setns sees to. */
@@ -115,28 +151,52 @@ interface EnterContext {
   target: number;
   streams: Streams;
   types: readonly NamespaceType[];
+  /** The host's /proc, while there is a label to write. */
+  attributes: number;
 }
 
-function enter(
+/**
+ * Into the cgroup and all namespaces but one's own pid namespace, which is that of children: a process that the
+ * container can see, and may trace if it has CAP_SYS_PTRACE, is never in the host's mount namespace.
+ */
+function join(
   plan: PlanBuilder,
   options: ExecOptions,
-  { scratch, target, streams, types }: EnterContext,
+  { scratch, target, streams, types, attributes }: EnterContext,
 ): void {
-  const { process, spec, io, inherited, preserve } = options;
-  const labelFile = plan.fd();
-  plan.call("setsid", [], { label: "setsid" });
+  const { process } = options;
   joinCgroup(plan, scratch, options.cgroup);
   if (process.oomScoreAdj !== undefined) setOomScore(plan, scratch, process.oomScoreAdj);
-  openLabelFile(plan, process, labelFile);
-  const others = types.filter((type) => type !== "pid").map(namespaceFlag);
-  if (others.length > 0) {
-    const all = others.reduce((sum, flag) => sum | BigInt(flag.value), 0n);
-    plan.call("setns", [target, named(others.map(({ show }) => show).join("|"), all)], {
+  openAttributes(plan, process, attributes);
+  if (types.length > 0) {
+    const all = types.map(namespaceFlag);
+    const sum = all.reduce((bits, flag) => bits | BigInt(flag.value), 0n);
+    plan.call("setns", [target, named(all.map(({ show }) => show).join("|"), sum)], {
       label: "join the container's namespaces",
     });
   }
-  if (types.includes("user")) becomeMappedRoot(plan);
   takePipes(plan, streams);
+  // Nor does it have any fd of the host's, which a tracer could take.
+  closeAllBut(plan, fdsToKeep(options, streams, attributes));
+  plan.call("madvise", [named("SHARED_AT", SHARED_AT), PAGE, named("MADV_DONTFORK", 10)], {
+    label: "share no memory with the process",
+  });
+}
+
+function fdsToKeep({ process, preserve }: ExecOptions, streams: Streams, attributes: number): number[] {
+  const kept = hasLabel(process) ? [attributes] : [];
+  if (streams.terminal) kept.push(streams.terminal.socket);
+  for (let i = 0; i < (preserve?.count ?? 0); i++) kept.push(preserve!.first + i);
+  return kept;
+}
+
+function enter(plan: PlanBuilder, options: ExecOptions, context: EnterContext): void {
+  const { process, spec, io, inherited, preserve } = options;
+  const { scratch, streams, types, attributes } = context;
+  const labelFile = plan.fd();
+  plan.call("setsid", [], { label: "setsid" });
+  openLabelFile(plan, process, attributes, labelFile);
+  if (types.includes("user")) becomeMappedRoot(plan);
   if (!options.noNewKeyring) joinKeyring(plan, options.id);
   setUmask(plan, 0);
   if (io.kind === "pty") openTerminal(plan, streams, io);

@@ -4,6 +4,7 @@
  * @source config.md "Process"; runc's finalizeNamespace
  */
 import { ERRNO } from "../../ffi/errno.ts";
+import { O } from "../../ffi/file.ts";
 import { PR, RLIM_INFINITY, RLIMIT } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { dropBoundingSet, setCapabilities } from "./capabilities.ts";
@@ -33,24 +34,36 @@ export function setOomScore(plan: PlanBuilder, fd: number, score: number): void 
   writeHost(plan, fd, "/proc/self/oom_score_adj", String(score), "failed to write oom_score_adj");
 }
 
+export const hasLabel = ({ apparmorProfile, selinuxLabel }: Process): boolean =>
+  !!(apparmorProfile || selinuxLabel);
+
+/** The host's /proc, for `openLabelFile`: before the mount namespace or the root is another. */
+export function openAttributes(plan: PlanBuilder, process: Process, fd: number): void {
+  if (!hasLabel(process)) return;
+  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label: "open /proc", fd });
+}
+
 /**
- * The label that the next execve takes on. By the host's /proc, opened before the root changes; `attr/apparmor`
- * where there is one, since other modules may own `attr/exec`.
+ * The label that the next execve takes on: a process writes its own. `attr/apparmor` where there is one, since other
+ * modules may own `attr/exec`. Below the host's /proc at `proc`, which is closed at once: whatever the container has
+ * mounted over its own, this is what is written to (CVE-2019-16884, CVE-2025-52881).
  */
-export function openLabelFile(plan: PlanBuilder, process: Process, fd: number): void {
-  if (!process.apparmorProfile && !process.selinuxLabel) return;
+export function openLabelFile(plan: PlanBuilder, process: Process, proc: number, fd: number): void {
+  if (!hasLabel(process)) return;
   const label = "open the security label of the process";
   const opened = plan.slot("label file");
-  const path = process.apparmorProfile ? "/proc/self/attr/apparmor/exec" : "/proc/self/attr/exec";
-  openHost(plan, path, ["O_WRONLY", "O_CLOEXEC"], {
+  const path = process.apparmorProfile ? "self/attr/apparmor/exec" : "self/attr/exec";
+  const write = flags(O, "O_WRONLY", "O_CLOEXEC");
+  plan.call("openat", [proc, plan.string(path), write, 0], {
     label,
     fd,
     slot: opened,
     tolerate: [ERRNO.ENOENT, ERRNO.EACCES],
   });
   plan.unless(opened, "not negative", () =>
-    openHost(plan, "/proc/self/attr/exec", ["O_WRONLY", "O_CLOEXEC"], { label, fd }),
+    plan.call("openat", [proc, plan.string("self/attr/exec"), write, 0], { label, fd }),
   );
+  plan.call("close", [proc], { label });
 }
 
 export function writeLabel(plan: PlanBuilder, process: Process, fd: number): void {
