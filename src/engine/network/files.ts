@@ -91,7 +91,8 @@ export function resolvConfOf(
 function transformOf(ctx: NetworkContext, endpoints: readonly EndpointRecord[]): Transform {
   const networks = endpoints.flatMap(({ network }) => ctx.store.network(network) ?? []);
   if (networks.some(answersNames)) return { kind: "internal" };
-  if (networks.every(({ driver }) => driver === "host" || driver === "null")) return { kind: "none" };
+  // Docker treats `none` as the default bridge: what is listed is no use there, but other programs read the file, too.
+  if (networks.every(({ driver }) => driver === "host")) return { kind: "none" };
   return { kind: "legacy", ipv6: endpoints.some(({ ipv6 }) => ipv6 !== undefined) };
 }
 
