@@ -153,6 +153,19 @@ describe("a failure names the reason in runc's words", () => {
     );
     expect(failure(["true"], bind("/tmp"))).toContain("not a directory");
   });
+  test("a sysctl that is not on a procfs is not written (CVE-2025-52881)", () => {
+    const folder = bundle("sysctl", ["true"], (spec) => {
+      spec.linux!.sysctl = { "net.ipv4.ip_unprivileged_port_start": "80" };
+    });
+    const cover = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/ipv4";
+    const file = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    const start = bundles.words("run", "--bundle", folder, "sysctl").join(" ");
+    const within = ["unshare", "-m", "sh", "-c", `${cover} && echo old >${file}; ${start}; cat ${file}`];
+    const { stdout, stderr } = command(within);
+    expect(stderr).toContain(`open ${file}: not on a procfs`);
+    expect(stdout).toBe("old\n");
+    expect(tsrunc("run", "--bundle", folder, "sysctl").status).toBe(0);
+  });
   test("containers that are not there", () => {
     for (const verb of ["state", "start", "kill", "delete"])
       expect(tsrunc(verb, "nosuch").stderr).toContain("container does not exist");

@@ -10,6 +10,7 @@ import { EngineError } from "../errors.ts";
 import { dropBoundingSet, setCapabilities } from "./capabilities.ts";
 import { openHost, writeHost, writeText } from "./inside.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
+import { refuseForeign } from "./proc-files.ts";
 import type { CapabilitySets, Process, Rlimit } from "./spec.ts";
 
 /** 2^64-1 is more than a double can say; what JSON makes of it is 2^64. */
@@ -63,6 +64,7 @@ export function openLabelFile(plan: PlanBuilder, process: Process, proc: number,
   plan.unless(opened, "not negative", () =>
     plan.call("openat", [proc, plan.string("self/attr/exec"), write, 0], { label, fd }),
   );
+  refuseForeign(plan, fd, label);
   plan.call("close", [proc], { label });
 }
 

@@ -4,8 +4,8 @@
  * @source config-linux.md "Sysctl"; runc's validator
  */
 import { EngineError } from "../errors.ts";
-import { writeHost } from "./inside.ts";
 import type { PlanBuilder } from "./plan.ts";
+import { writeSysctl } from "./proc-files.ts";
 import type { Namespace, NamespaceType } from "./spec.ts";
 
 const IPC = new Set([
@@ -56,7 +56,7 @@ export function setSysctls(
       );
     }
     const path = `/proc/sys/${name.replace(/[./]/g, (c) => (c === "." ? "/" : "."))}`;
-    if (cleanSysctl(path)) writeHost(plan, fd, path, value, `open ${path}`);
+    if (cleanSysctl(path)) writeSysctl(plan, fd, path, value);
     else throw new EngineError("invalid", `sysctl ${JSON.stringify(given)} is not valid`);
   }
 }

@@ -63,6 +63,23 @@ describe("the order of a start", () => {
     );
     for (const { args } of mounts) expect([args[0], args[2]]).toEqual([0, 0]);
   });
+
+  test("sysctls and labels are written by the host's /proc, before the root is another, and only on a procfs", () => {
+    const plan = compile(
+      spec((s) => {
+        s.linux!.sysctl = { "net.ipv4.ip_forward": "1" };
+        s.process!.apparmorProfile = "guarded";
+      }),
+    );
+    const order = plan.steps.map((step) => (step.op === "syscall" ? step.name : step.op));
+    const at = (label: string) => plan.steps.findIndex((step) => step.label.startsWith(label));
+    for (const label of ["open /proc/sys/net/ipv4/ip_forward", "open the security label"]) {
+      const begin = at(label);
+      expect(begin).toBeGreaterThan(0);
+      expect(order.indexOf("fstatfs", begin)).toBeLessThan(order.indexOf("pivot_root"));
+    }
+    expect(plan.steps.filter(({ label }) => label.endsWith("not on a procfs"))).toHaveLength(2);
+  });
 });
 
 describe("a specification that cannot be carried out says why", () => {

@@ -1,0 +1,34 @@
+/**
+ * Writing files of the host's /proc, which decide about security: only what lies on a procfs is written to. Where
+ * something was mounted over it, or a link led elsewhere, the write would be lost, or hit another file.
+ * @source CVE-2019-16884, CVE-2025-52881; statfs(2)
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { AT, OPEN_HOW_SIZE, RESOLVE } from "../../ffi/file.ts";
+import { openHow, writeText } from "./inside.ts";
+import { flags, named, type PlanBuilder } from "./plan.ts";
+
+const PROC_SUPER_MAGIC = named("PROC_SUPER_MAGIC", 0x9fa0);
+/** struct statfs; its type comes first. */
+const STATFS_SIZE = 120;
+
+/** Fails (EXDEV) when the open file is not one of a procfs. */
+export function refuseForeign(plan: PlanBuilder, fd: number, label: string): void {
+  const buffer = plan.space(STATFS_SIZE, "statfs");
+  const type = plan.slot("type of the file system");
+  const own = plan.label("it is a procfs");
+  plan.call("fstatfs", [fd, buffer], { label });
+  plan.get(plan.part(buffer, 0, 8), "u64", { slot: type }, label);
+  plan.jumpWhen(type, { equals: PROC_SUPER_MAGIC.value as number }, own);
+  plan.add({ op: "fail", errno: ERRNO.EXDEV, label: `${label}: not on a procfs` });
+  plan.place(own);
+}
+
+/** A sysctl, by its path. No link is on the way to one. */
+export function writeSysctl(plan: PlanBuilder, fd: number, path: string, value: string): void {
+  const label = `open ${path}`;
+  const how = openHow(plan, ["O_WRONLY", "O_CLOEXEC"], 0, flags(RESOLVE, "RESOLVE_NO_SYMLINKS"));
+  plan.call("openat2", [flags(AT, "AT_FDCWD"), plan.string(path), how, OPEN_HOW_SIZE], { label, fd });
+  refuseForeign(plan, fd, label);
+  writeText(plan, fd, value, label);
+}
