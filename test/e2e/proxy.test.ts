@@ -288,6 +288,29 @@ describe("the proxy", () => {
     process.kill(pid, "SIGKILL");
     expect(await ask(client, host.ipv4, 8081)).toBe(`10 from ${host.ipv4}`);
   });
+  test("that is stopped is replaced by the next shim, which serves meanwhile", async () => {
+    await server("serve");
+    await shim.holdPorts("e", [port()]);
+    const pid = await proxy();
+    process.kill(pid, "SIGSTOP");
+    const before = harness.shimPid();
+    process.kill(before, "SIGKILL");
+    const begin = performance.now();
+    expect(await shim.list()).toEqual([]);
+    expect(performance.now() - begin).toBeLessThan(2000);
+    expect(await shim.heldPorts()).toEqual(["e"]);
+    expect(await proxy(pid)).not.toBe(pid);
+    expect(await ask(client, host.ipv4)).toBe(`10 from ${host.ipv4}`);
+  }, 15_000);
+  test("ends with an idle shim whose daemon is gone", async () => {
+    await shim.holdPorts("e", [port()]);
+    await proxy();
+    shim.close();
+    await noProxy();
+    await until(() => harness.shimPid() === 0, "the end of the shim");
+    shim = await harness.connect();
+    expect(await shim.heldPorts()).toEqual([]);
+  }, 15_000);
   test("is started again by the shim while the daemon is down", async () => {
     await server("serve");
     const id = await harness.launch(shim, ["sleep", "1000"]);

@@ -24,6 +24,8 @@ export class Networks implements ShimNetworks {
   readonly #resolver: Resolver;
   readonly #proxy: PortProxy;
   readonly #ports: PortHolder;
+  /** What a predecessor held is held again. */
+  #held: Promise<void> = Promise.resolve();
 
   constructor(execRoot: string, poller: Poller, warn: (message: string) => void) {
     this.#records = new NetworkRecords(execRoot);
@@ -33,10 +35,12 @@ export class Networks implements ShimNetworks {
   }
 
   /** Goes on with what a predecessor was told. */
-  async start(): Promise<void> {
+  start(): void {
     for (const sandbox of this.#records.readAll("sandbox")) this.#directory.putSandbox(sandbox);
     for (const endpoint of this.#records.readAll("endpoint")) this.#directory.putEndpoint(endpoint);
-    await this.#ports.start();
+    // A proxy that is stopped holds up nobody but its ports.
+    this.#held = this.#ports.start();
+    this.#held.catch(() => {});
   }
 
   /** Answers at these sockets, which it takes over, until `silence`. */
@@ -91,11 +95,19 @@ export class Networks implements ShimNetworks {
   }
 
   async holdPorts(endpoint: string, ports: HeldPort[]): Promise<void> {
+    await this.#held;
     this.#ports.hold(endpoint, ports);
   }
 
   async heldPorts(): Promise<string[]> {
+    await this.#held;
     return this.#ports.endpoints;
+  }
+
+  /** There is nobody left who has ports. */
+  async release(): Promise<void> {
+    await this.#held;
+    this.#ports.releaseAll();
   }
 
   /** For a successor; nothing that was told is forgotten. */

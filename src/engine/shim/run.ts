@@ -77,7 +77,7 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
   let idleSince = performance.now();
   setInterval(() => {
     if (server.clients > 0 || !supervisor.idle) idleSince = performance.now();
-    else if (performance.now() - idleSince > IDLE_MS) void leave();
+    else if (performance.now() - idleSince > IDLE_MS) void supervisor.networks.release().then(leave);
   }, 1000);
 }
 

@@ -3,7 +3,9 @@
  * when there is none left. Its ports' sockets stay with us too, so that connections wait while it is away.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
-import { closeFd, SystemError } from "../../../ffi/libc.ts";
+import { closeFd, SystemError, sys } from "../../../ffi/libc.ts";
+import { EPOLL } from "../../../ffi/poll.ts";
+import { SIG } from "../../../ffi/process.ts";
 import { connectUnix, receiveFds, sendFds } from "../../../ffi/socket.ts";
 import { SOCK } from "../../../ffi/socket-flags.ts";
 import { startStage } from "../../runtime/stage.ts";
@@ -23,8 +25,8 @@ const PAUSE_MS = 2;
 const START_PATIENCE_MS = 2000;
 /** After a start that failed. */
 const AGAIN_MS = 200;
-/** For one of a predecessor's that does not answer. */
-const ANSWER_PATIENCE_MS = 1000;
+/** For one of a predecessor's that does not answer, and then for its end. */
+const ANSWER_PATIENCE_MS = 3000;
 
 interface Unsent {
   bytes: Uint8Array;
@@ -58,10 +60,9 @@ export class PortProxy {
     }
     const found: BoundPort[] = [];
     if (!(await this.#list(fd, found))) {
-      // Stopped, or not what we know: its ports are bound anew, once it is gone or gives them back.
-      closeFd(fd);
+      // Stopped, or not what we know: its ports are bound anew.
       for (const bound of found) closeFd(bound.fd);
-      this.#warn("ts-proxy does not answer");
+      await this.#kill(fd);
       return [];
     }
     for (const bound of found) this.#ports.set(keyOf(bound.port), bound);
@@ -123,6 +124,18 @@ export class PortProxy {
     });
   }
 
+  /** Ends who has the other side, and waits for that. */
+  async #kill(fd: number): Promise<void> {
+    const pid = peerOf(fd);
+    this.#warn(`ts-proxy ${pid} does not answer: it is killed`);
+    const gone = Promise.withResolvers<void>();
+    this.#watcher.add(fd, () => gone.resolve(), EPOLL.EPOLLHUP);
+    if (pid > 0) sys("kill", pid, SIG.SIGKILL);
+    await Promise.race([gone.promise, Bun.sleep(ANSWER_PATIENCE_MS)]);
+    this.#watcher.remove(fd);
+    closeFd(fd);
+  }
+
   #start(): void {
     if (this.#starting || this.#closed) return;
     this.#starting = true;
@@ -130,9 +143,14 @@ export class PortProxy {
     let failure: string | undefined;
     try {
       const stage = startStage(proxyPlan(this.#path), { name: "ts-proxy" });
-      stage.done.catch((error) => {
-        failure = (error as Error).message;
-      });
+      stage.done.then(
+        (status) => {
+          failure = `it ended with ${status}`;
+        },
+        (error) => {
+          failure = (error as Error).message;
+        },
+      );
     } catch (error) {
       failure = (error as Error).message;
     }
@@ -142,6 +160,8 @@ export class PortProxy {
         this.#starting = false;
         for (const { port, fd } of this.#ports.values())
           this.#send({ bytes: encodeTold({ op: OP.add, port }), fds: [fd] });
+        // All were given back while it started.
+        if (this.#ports.size === 0) this.#send({ bytes: encodeTold({ op: OP.end }), fds: [] });
       } catch (error) {
         if (failure === undefined && performance.now() < deadline) {
           this.#timer = setTimeout(connect, PAUSE_MS);
@@ -193,6 +213,13 @@ export class PortProxy {
       }
     }
   }
+}
+
+/** Who listens at the socket's other end. */
+function peerOf(fd: number): number {
+  const credentials = new Int32Array(3);
+  sys("getsockopt", fd, SOCK.SOL_SOCKET, SOCK.SO_PEERCRED, credentials, new Int32Array([12]));
+  return credentials[0]!;
 }
 
 /** Of its socket. */
