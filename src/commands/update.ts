@@ -2,12 +2,16 @@
 import type { Command } from "./support/command.ts";
 import { restartPolicy } from "./support/container/config.ts";
 import { memorySwap } from "./support/container/flags.ts";
+import { parsePublish } from "./support/container/ports.ts";
 import { parseCpus } from "./support/container/resources.ts";
 import { forEach } from "./support/each.ts";
 import { Failure } from "./support/failure.ts";
-import { bytes, int, string, uint16 } from "./support/flags.ts";
+import { bytes, int, list, string, uint16 } from "./support/flags.ts";
 import { out } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
+
+const publishing = (field: string, words: readonly string[]) =>
+  words.length > 0 ? { [field]: parsePublish(words).bindings } : {};
 
 export const command: Command = {
   use: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -30,6 +34,12 @@ export const command: Command = {
       parse: memorySwap,
     }),
     int("pids-limit", undefined, "Limit of processes (-1 for unlimited)"),
+    list("publish-add", undefined, "Publish one more port, at once: [[IP:]HOST:]CONTAINER[/PROTOCOL]"),
+    list(
+      "publish-rm",
+      undefined,
+      "Publish a port no more; connections through it end: as --publish-add has it",
+    ),
     string("restart", undefined, "What to do when the container exits"),
   ],
   async run({ args, flags, client }) {
@@ -51,6 +61,9 @@ export const command: Command = {
       MemorySwap: flags.number("memory-swap"),
       PidsLimit: pids === 0 ? null : pids,
       RestartPolicy: restartPolicy(flags.string("restart")),
+      // Not Docker's, so only sent when asked for.
+      ...publishing("PublishAdd", flags.list("publish-add")),
+      ...publishing("PublishRm", flags.list("publish-rm")),
     };
     const api = await client();
     const warnings: string[] = [];

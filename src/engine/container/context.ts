@@ -24,6 +24,7 @@ export interface ContainerExecs {
 export type ContainerNetworks = Pick<
   Networks,
   | "attach"
+  | "changePorts"
   | "connect"
   | "disconnect"
   | "find"

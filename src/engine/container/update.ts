@@ -15,7 +15,13 @@ import { validateResources } from "./validate-resources.ts";
 
 const UNLIMITED = -1;
 
-type Sent = NonNullable<CreateBody["HostConfig"]>;
+type Sent = NonNullable<CreateBody["HostConfig"]> & PublishChanges;
+
+/** Not Docker's: ports of a container change as its limits do, while it runs. */
+export interface PublishChanges {
+  PublishAdd?: HostConfig["PortBindings"] | null;
+  PublishRm?: HostConfig["PortBindings"] | null;
+}
 
 /** Fields that can be changed; zero and empty mean "as it is". */
 const CHANGEABLE = [
@@ -71,7 +77,12 @@ function toWrite(asked: HostConfig, next: HostConfig, pids: number | null | unde
   };
 }
 
-function change(ctx: ContainerContext, container: Container, asked: HostConfig, sent: Sent): void {
+async function change(
+  ctx: ContainerContext,
+  container: Container,
+  asked: HostConfig,
+  sent: Sent,
+): Promise<void> {
   const { id, record } = container;
   if (container.removing || container.state.status === "dead")
     throw new EngineError("internal", 'container is marked for removal and cannot be "update"');
@@ -81,11 +92,24 @@ function change(ctx: ContainerContext, container: Container, asked: HostConfig, 
     throw conflict("Restart policy cannot be updated because AutoRemove is enabled for the container");
   }
   const next = merged(asked, has, sent.PidsLimit);
-  if (isRunning(container.state)) {
-    const resources = specResources(toWrite(asked, next, sent.PidsLimit));
-    updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), resources);
+  const add = sent.PublishAdd ?? {};
+  const remove = sent.PublishRm ?? {};
+  // What others may have comes first: if it fails, nothing has changed.
+  const ports =
+    Object.keys({ ...add, ...remove }).length > 0
+      ? await ctx.networks.changePorts(container, { add, remove })
+      : undefined;
+  try {
+    if (isRunning(container.state)) {
+      const resources = specResources(toWrite(asked, next, sent.PidsLimit));
+      updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), resources);
+    }
+    const hostConfig = ports ? { ...next, PortBindings: ports.bindings } : next;
+    ctx.store.setRecord(container, { ...record, hostConfig });
+  } catch (error) {
+    await ports?.undo();
+    throw error;
   }
-  ctx.store.setRecord(container, { ...record, hostConfig: next });
 }
 
 /** `body` is the flat object of the request. */
@@ -108,7 +132,7 @@ export async function update(
   const container = ctx.store.find(name);
   await container.exclusive(async () => {
     try {
-      change(ctx, container, asked, sent);
+      await change(ctx, container, asked, sent);
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : "internal";
       throw new EngineError(kind, `Cannot update container ${container.id}: ${(error as Error).message}`, {

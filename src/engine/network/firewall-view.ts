@@ -47,6 +47,7 @@ export function firewallEndpoint(
   return {
     id: endpoint.id,
     network: endpoint.network,
+    hostLink: endpoint.hostLink,
     ...(ipv4 && { ipv4 }),
     ...(ipv6 && { ipv6 }),
     ports: endpoint.ports,

@@ -1,4 +1,5 @@
 /** What a container publishes, and through which of its endpoints. */
+import type { HostConfig } from "../container/config.ts";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { NetworkContext } from "./context.ts";
@@ -13,23 +14,25 @@ export function parsePort(text: string): { port: number; protocol: Protocol } {
   return { port: Number(number), protocol: protocol.toLowerCase() as Protocol };
 }
 
-/** @throws EngineError invalid for a host port that is none */
+/** What a container asks for, when it starts. @throws EngineError invalid for a host port that is none */
 export function requestsOf({ record: { config, hostConfig: h } }: Container): PortRequest[] {
-  const bindings = new Map(Object.entries(h.PortBindings));
+  const bindings: HostConfig["PortBindings"] = { ...h.PortBindings };
+  const any = [{ HostIp: "", HostPort: "" }];
   if (h.PublishAllPorts) {
-    for (const port of Object.keys(config.ExposedPorts ?? {})) {
-      if (!bindings.has(port)) bindings.set(port, null);
+    for (const port of [...Object.keys(bindings), ...Object.keys(config.ExposedPorts ?? {})]) {
+      if (!bindings[port]?.length) bindings[port] = any;
     }
   }
-  return [...bindings].flatMap(([key, list]) => {
+  return requestsOfBindings(bindings);
+}
+
+/** A port without bindings asks for nothing. @throws EngineError invalid for a host port that is none */
+export function requestsOfBindings(bindings: HostConfig["PortBindings"]): PortRequest[] {
+  return Object.entries(bindings).flatMap(([key, list]) => {
     const { port: containerPort, protocol } = parsePort(key);
-    const request = { protocol, containerPort };
-    if (!list?.length) {
-      return h.PublishAllPorts ? [{ ...request, hostIp: "", hostPortStart: 0, hostPortEnd: 0 }] : [];
-    }
-    return list.map(({ HostIp, HostPort }): PortRequest => {
+    return (list ?? []).map(({ HostIp, HostPort }): PortRequest => {
       const [start, end] = parseRange(HostPort ?? "");
-      return { ...request, hostIp: HostIp ?? "", hostPortStart: start, hostPortEnd: end };
+      return { protocol, containerPort, hostIp: HostIp ?? "", hostPortStart: start, hostPortEnd: end };
     });
   });
 }
@@ -44,7 +47,7 @@ function parseRange(text: string): [number, number] {
 }
 
 /**
- * Publishes through one endpoint for the families that it gives the route of. Ports that the network does not translate
+ * Publishes through one endpoint, beside what of its ports is `kept` (the others are given back), for the families that it gives the route of. Ports that the network does not translate
  * are open at the container's own address, and take none of the host's.
  * @throws EngineError `driver failed programming external connectivity on endpoint NAME (ID): …`
  */
@@ -54,9 +57,10 @@ export async function publish(
   endpoint: EndpointRecord,
   asked: readonly PortRequest[],
   family: { four: boolean; six: boolean },
+  kept: readonly PortBinding[] = [],
 ): Promise<PortBinding[]> {
   const network = ctx.store.network(endpoint.network)!;
-  if (network.driver !== "bridge" || asked.length === 0) return [];
+  if (network.driver !== "bridge" || asked.length + endpoint.ports.length === 0) return [];
   const options = bridgeOptions(network.options);
   const open = openPorts(asked, options, family);
   const translated = {
@@ -67,7 +71,7 @@ export async function publish(
   const binding = bindingOf(network, options);
   const requests = asked.map((one) => (one.hostIp === "" && binding ? { ...one, hostIp: binding } : one));
   try {
-    return [...open, ...(await ctx.ports.publish(endpoint, requests, translated))];
+    return [...open, ...(await ctx.ports.publish(endpoint, requests, translated, kept))];
   } catch (error) {
     throw new EngineError(
       "internal",

@@ -5,11 +5,12 @@ import { EngineError } from "../errors.ts";
 import type { Filters } from "../filters.ts";
 import type { NetworkService } from "../services.ts";
 import { type Attached, attach, leave } from "./attach.ts";
+import { type ChangedPorts, changePorts, type PortChanges } from "./change-ports.ts";
 import { checkConnect, connectRunning, disconnectRunning, pinned, requireOwnNamespace } from "./connect.ts";
 import type { NetworkContext } from "./context.ts";
 import { type CreateNetworkRequest, create } from "./create.ts";
 import { ensurePredefined } from "./default-bridge.ts";
-import { networkOf } from "./endpoints.ts";
+import { askedOf, networkOf } from "./endpoints.ts";
 import type { EtcFiles } from "./files.ts";
 import { joinProblems } from "./ipam/validate.ts";
 import { inspect, list } from "./list.ts";
@@ -91,8 +92,9 @@ export class Networks implements NetworkService {
    */
   pin(container: Container): { mode: string; networks: Record<string, EndpointSettings> } | undefined {
     const { NetworkMode } = container.record.hostConfig;
-    const networks: Record<string, EndpointSettings> = {};
-    for (const [key, settings] of Object.entries(networksOf(container))) {
+    const networks: Record<string, EndpointSettings> = { ...networksOf(container) };
+    for (const [key, settings] of askedOf(this.#ctx, container)) {
+      delete networks[key];
       const network = networkOf(this.#ctx, key, settings);
       networks[network.name] = pinned(container, network, settings);
     }
@@ -159,6 +161,11 @@ export class Networks implements NetworkService {
 
   disconnect(container: Container, network: NetworkRecord, files: EtcFiles): Promise<void> {
     return disconnectRunning(this.#ctx, container, network, files);
+  }
+
+  /** @throws EngineError when a port cannot be had; then all is as it was */
+  changePorts(container: Container, changes: PortChanges): Promise<ChangedPorts> {
+    return changePorts(this.#ctx, container, changes);
   }
 
   /** It has another name. Its settings have the new one already. */

@@ -181,6 +181,11 @@ const restartPolicy = struct("container.RestartPolicy", {
   MaximumRetryCount: int,
 });
 
+const portMap = map(list(struct("network.PortBinding", { HostIp: address, HostPort: text })), {
+  key: "network.Port",
+  checkKey: portProblem,
+});
+
 const hostConfig = struct(
   "container.HostConfig",
   {
@@ -188,10 +193,7 @@ const hostConfig = struct(
     ContainerIDFile: text,
     LogConfig: struct("container.LogConfig", { Type: text, Config: map(text) }),
     NetworkMode: named("container.NetworkMode", text),
-    PortBindings: map(list(struct("network.PortBinding", { HostIp: address, HostPort: text })), {
-      key: "network.Port",
-      checkKey: portProblem,
-    }),
+    PortBindings: portMap,
     RestartPolicy: restartPolicy,
     AutoRemove: flag,
     VolumeDriver: text,
@@ -268,6 +270,9 @@ export const createRequest: Schema = struct("container.CreateRequest", embedded(
 
 export const updateRequest: Schema = struct("container.UpdateConfig", embedded("Resources", resources), {
   RestartPolicy: restartPolicy,
+  // Ours: what is to be published beside what is, and what no more.
+  PublishAdd: portMap,
+  PublishRm: portMap,
 });
 
 /** The names of the fields that belong to the container's own configuration. */

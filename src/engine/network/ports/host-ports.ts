@@ -36,6 +36,8 @@ export class HostPorts implements Ports {
     // What goes may be had again at once, by the same endpoint alone.
     const going = had.filter((binding) => !kept.some((other) => sameBinding(binding, other)));
     for (const binding of going) this.#give(endpoint, binding);
+    // After a change that is undone, they may be nobody's.
+    for (const binding of kept) this.#claim(endpoint, binding);
     const taken = new Map<Group, PortBinding[]>();
     const fresh = () => [...taken.values()].flat();
     try {

@@ -1,0 +1,151 @@
+/** Ports of running containers, changed while they run; and what a flush, a signal and a stop make of their rules. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Agent } from "../support/agent.ts";
+import { until } from "../support/daemon.ts";
+import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { Stack } from "../support/stack.ts";
+
+let hosts: Hosts<"engine" | "remote">;
+let stack: Stack;
+let remote: Agent;
+const agents = new AsyncDisposableStack();
+
+const engine = () => hosts.host.engine;
+const ask = (port: number, protocol: "tcp" | "udp" = "tcp", seconds = 5) =>
+  remote.ask(protocol, engine().ipv4, port, seconds);
+async function tsd(...words: string[]): Promise<{ stdout: string; stderr: string; status: number }> {
+  const child = Bun.spawn([stack.program, "-H", `unix://${stack.daemon.socket}`, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { stdout, stderr, status: await child.exited };
+}
+const address = (of: "engine" | "remote" = "remote"): string => hosts.host[of].ipv4;
+
+/** A container that answers at 80 and 81 with the address that it sees. */
+async function run(name: string, ...flags: string[]): Promise<Agent> {
+  await stack.run(["--name", name, ...flags], "sleep 3600");
+  return inside(name);
+}
+
+async function inside(name: string): Promise<Agent> {
+  const path = await stack.inspect(name, "{{.NetworkSettings.SandboxKey}}");
+  const under = ["nsenter", `--net=${path}`];
+  return agents.use(await Agent.start({ under }, "tcp/80", "tcp/81", "udp/53"));
+}
+
+beforeAll(async () => {
+  hosts = await makeHosts({ lan: ["engine", "remote"] });
+  stack = await Stack.start({ under: [...engine().under] });
+  remote = agents.use(await Agent.start(hosts.host.remote, "tcp/80"));
+}, 60_000);
+
+afterAll(async () => {
+  await agents.disposeAsync();
+  await stack?.[Symbol.asyncDispose]();
+  await hosts?.[Symbol.asyncDispose]();
+}, 60_000);
+
+test("a port is published and another no more, while the container runs", async () => {
+  await run("web", "-p", "9090:80", "-p", "9091:81");
+  expect(await ask(9090)).toBe(address());
+  const { stdout, stderr } = await tsd(
+    "update",
+    "--publish-add",
+    "8080:80",
+    "--publish-rm",
+    "9090:80",
+    "web",
+  );
+  expect([stdout, stderr]).toEqual(["web\n", ""]);
+  expect(await ask(8080)).toBe(address());
+  expect(await ask(9090)).toBe("refused");
+  expect(await ask(9091)).toBe(address());
+  expect((await tsd("port", "web")).stdout.split("\n").sort().join("\n").trim()).toBe(
+    ["80/tcp -> 0.0.0.0:8080", "80/tcp -> [::]:8080", "81/tcp -> 0.0.0.0:9091", "81/tcp -> [::]:9091"].join(
+      "\n",
+    ),
+  );
+  expect(await stack.ok("ps", "--format", "{{.Ports}}", "--filter", "name=web")).toContain(
+    "0.0.0.0:8080->80/tcp",
+  );
+}, 60_000);
+
+test("what cannot be had changes nothing", async () => {
+  await run("second", "-p", "7000:80");
+  const failed = await tsd(
+    "update",
+    "--publish-add",
+    "7001:80",
+    "--publish-add",
+    "8080:81",
+    "--publish-rm",
+    "7000:80",
+    "second",
+  );
+  expect(failed.status).toBe(1);
+  expect(failed.stderr).toContain("Bind for 0.0.0.0:8080 failed: port is already allocated");
+  expect(await ask(7000)).toBe(address());
+  expect(await ask(7001)).toBe("refused");
+  expect((await tsd("port", "second", "80/tcp")).stdout).toBe("0.0.0.0:7000\n[::]:7000\n");
+  const other = await tsd("update", "--publish-rm", "1234", "second");
+  expect(other.stderr).toContain("port 1234/tcp is not published");
+  const listening = engine().spawn([
+    "python3",
+    "-c",
+    "import socket; s = socket.create_server(('', 7002)); print('up', flush=True); s.accept()",
+  ]);
+  for await (const _ of listening.stdout) break;
+  expect((await tsd("update", "--publish-add", "7002:80", "second")).stderr).toContain(
+    "failed to bind host port 0.0.0.0:7002/tcp: address already in use",
+  );
+  listening.kill();
+}, 60_000);
+
+test("it is kept over stop and start, and by the next daemon", async () => {
+  await stack.killDaemon();
+  await stack.begin();
+  expect(await ask(8080)).toBe(address());
+  expect(await ask(9090)).toBe("refused");
+  await stack.ok("stop", "-t", "0", "web");
+  expect(await ask(8080)).toBe("refused");
+  await tsd("update", "--publish-add", "8082:81", "web");
+  await stack.ok("start", "web");
+  await inside("web");
+  for (const port of [8080, 9091, 8082]) expect(await ask(port)).toBe(address());
+}, 60_000);
+
+test("old connections on a removed port end; those on others stay", async () => {
+  await tsd("update", "--publish-add", "8083:80", "web");
+  const [gone, stays] = await Promise.all([talk(8083), talk(8080)]);
+  await tsd("update", "--publish-rm", "8083:80", "web");
+  // What is sent now is nobody's any more, and answered with a reset.
+  await until(gone.ended, "the old connection's end", 10_000);
+  expect(stays.ended()).toBe(false);
+}, 60_000);
+
+/** A connection from the remote host that is open, and says when it ended. */
+async function talk(port: number): Promise<{ ended(): boolean }> {
+  const program = `
+import socket, sys, select
+s = socket.create_connection((sys.argv[1], int(sys.argv[2]))); s.recv(100); print("open", flush=True)
+while True:
+    s.sendall(b"x")
+    if select.select([s], [], [], 0.1)[0]:
+        try:
+            if s.recv(100) == b"": break
+        except OSError: break
+print("ended", flush=True)`;
+  const child = hosts.host.remote.spawn(["python3", "-c", program, engine().ipv4, String(port)]);
+  let text = "";
+  void (async () => {
+    for await (const chunk of child.stdout) text += new TextDecoder().decode(chunk);
+    text += "ended";
+  })();
+  agents.defer(() => child.kill());
+  await until(() => text.includes("open"), `a connection to ${port}`);
+  return { ended: () => text.includes("ended") };
+}
