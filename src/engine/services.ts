@@ -4,7 +4,7 @@
  *
  * `name` is always what the user typed: a name with or without its slash, an id, or the start of an id.
  */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { CreateBody, EndpointConfig } from "./container/config.ts";
 import type { EventBus } from "./event/bus.ts";
 import type { Filters } from "./filters.ts";
@@ -180,7 +180,7 @@ export interface Attachment {
   /** To be sent before the socket's bytes. */
   past?: ByteStream;
   /** Absent when only past output was asked for. Half-close is the end of stdin; destroyed by the route at the end. */
-  socket?: Socket;
+  socket?: Duplex;
   /** The client typed its detach keys: tells the world. */
   detached(): void;
 }
@@ -239,7 +239,7 @@ export interface ExecService {
   start(
     id: string,
     options: { detach: false; consoleSize?: { cols: number; rows: number } },
-  ): Promise<Attachment & { socket: Socket; detachKeys: string }>;
+  ): Promise<Attachment & { socket: Duplex; detachKeys: string }>;
   resize(id: string, size: { cols: number; rows: number }): Promise<void>;
   inspect(id: string): Promise<ExecInspect>;
 }

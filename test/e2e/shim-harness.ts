@@ -205,7 +205,7 @@ export class ShimHarness {
   }
 
   files(): string[] {
-    return readdirSync(join(this.execRoot, "k")).filter((name) => name !== "journal");
+    return readdirSync(join(this.execRoot, "k")).filter((name) => !["journal", "sessions"].includes(name));
   }
 
   /** Ends all that was started here. */

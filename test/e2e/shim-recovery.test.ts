@@ -107,7 +107,8 @@ describe("a killed shim", () => {
     const file = join(harness.rootfs, "tmp/ran");
     const command = harness.process(["sh", "-c", "echo ran >> /tmp/ran"]);
     const request = { id: harness.id(), container, process: command, io: PIPES, attempt: "first" };
-    const connect = () => Connection.open(join(harness.execRoot, "shim.sock"), buildId(), ignore);
+    const connect = () =>
+      Connection.open(join(harness.execRoot, "shim.sock"), buildId(), "0123456789abcdef", ignore);
     const before = await connect();
     const { pid, startedAt } = await before.request("exec", request);
     await harness.exit(request.id);

@@ -99,7 +99,9 @@ export class Stack implements AsyncDisposable {
   /** 0: there is none. */
   shimPid(): number {
     const words = `ts-shim --exec-root ${join(this.folder, "exec")} `;
-    return pids().find((pid) => commandLine(pid).includes(words)) ?? 0;
+    const found = pids().filter((pid) => commandLine(pid).includes(words));
+    // A stage has the shim's words until it is executed.
+    return found.find((pid) => !found.includes(parentOf(pid))) ?? 0;
   }
 
   async killDaemon(): Promise<void> {
@@ -170,6 +172,14 @@ export class Stack implements AsyncDisposable {
   #left(ids: Set<string>): number[] {
     for (const { id } of recordsBelow(join(this.folder, "exec/k"))) ids.add(id);
     return processesOf(this.folder, ids).map(({ pid }) => pid);
+  }
+}
+
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return 0;
   }
 }
 

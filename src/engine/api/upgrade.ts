@@ -2,7 +2,6 @@
  * The raw side of attach and exec start: `101 UPGRADED`, then bytes both ways with half-close, until either side
  * has ended.
  */
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Engine } from "../services.ts";
 import {
@@ -106,7 +105,7 @@ async function join(client: Duplex, opened: Opened): Promise<void> {
   await ended;
 }
 
-function toContainer(client: Duplex, opened: Opened, socket: Socket): void {
+function toContainer(client: Duplex, opened: Opened, socket: Duplex): void {
   const scanner = opened.tty && opened.stdin ? new DetachScanner(opened.detachKeys) : undefined;
   client.on("data", (chunk: Uint8Array) => {
     if (!opened.stdin || socket.destroyed || socket.writableEnded) return;

@@ -1,6 +1,6 @@
 /** The exec service: commands run in containers that run. */
 import type { Database } from "bun:sqlite";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Container } from "../container/container.ts";
 import { type ContainerExecs, emit } from "../container/context.ts";
 import type { Host } from "../container/host.ts";
@@ -48,7 +48,7 @@ export class Execs implements ExecService, ContainerExecs {
   start(
     id: string,
     options: { detach: false; consoleSize?: { cols: number; rows: number } },
-  ): Promise<Attachment & { socket: Socket; detachKeys: string }>;
+  ): Promise<Attachment & { socket: Duplex; detachKeys: string }>;
   start(
     id: string,
     options: { detach: boolean; consoleSize?: { cols: number; rows: number } },
@@ -94,6 +94,7 @@ export class Execs implements ExecService, ContainerExecs {
         if (exec === undefined || exec.running || exec.exitCode !== null || exit !== undefined) continue;
         // It was started, and then the daemon was killed before it could write so.
         exec.running = true;
+        exec.cut = true;
         exec.pid = pid;
         this.#ctx.execs.save(exec);
       }

@@ -1,5 +1,5 @@
 /** POST /exec/ID/start. */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Container } from "../container/container.ts";
 import { emit } from "../container/context.ts";
 import { readEtc } from "../container/rootfs.ts";
@@ -61,7 +61,7 @@ export async function start(
   ctx: ExecContext,
   id: string,
   { detach, consoleSize }: StartOptions,
-): Promise<(Attachment & { socket: Socket; detachKeys: string }) | undefined> {
+): Promise<(Attachment & { socket: Duplex; detachKeys: string }) | undefined> {
   const { exec, container } = findActive(ctx, id);
   requireFresh(exec);
   exec.running = true;
@@ -75,12 +75,15 @@ export async function start(
   const io: ContainerIo = exec.tty
     ? { kind: "pty", stdin, stdinOnce: true, rows: size[0], cols: size[1] }
     : { kind: "pipes", stdin, stdinOnce: true };
-  let socket: Socket | undefined;
+  let socket: Duplex | undefined;
   try {
     const process = processOf(ctx, exec, container, size);
     // Attached before it runs: its first byte is delivered, too.
     if (!detach)
       socket = await ctx.shim.attach(id, { stdin, stdout: exec.stdout, stderr: exec.stderr }, io.kind);
+    socket?.once("cut", () => {
+      exec.cut = true;
+    });
     const { pid } = await ctx.shim.exec({ id, container: container.id, process, io });
     // It may have ended before we hear of its pid: that must not be undone.
     exec.pid = pid;

@@ -5,12 +5,14 @@
  * signal may then be sent twice, which is better than not at all).
  */
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
 import type { HeldPort, ShimNetworks } from "../network/types.ts";
+import { AttachStream, type Rejoined } from "./attach-stream.ts";
 import { buildId } from "./build.ts";
 import { Connection, ConnectionLost, openSocket } from "./connection.ts";
-import type { AttachHello, Method, Methods, Notice } from "./protocol.ts";
+import type { AttachAnswer, AttachHello, Method, Methods, Notice } from "./protocol.ts";
 import { shimExists, startShim } from "./start.ts";
 import type { AttachOptions, ExecLaunchRequest, Exit, LaunchRequest, ShimClient } from "./types.ts";
 
@@ -44,6 +46,8 @@ class Client implements ShimClient {
   readonly #onExit: ((exit: Exit) => void)[] = [];
   readonly #onOom: ((event: { id: string; time: string }) => void)[] = [];
   readonly #onConnect: (() => void)[] = [];
+  readonly #instance = randomHex(8);
+  readonly #streams = new Map<string, AttachStream>();
   #connection: Promise<Connection>;
   #closed = false;
   /** The shim was a service: its manager starts the next. */
@@ -95,16 +99,39 @@ class Client implements ShimClient {
     await this.#request("holdPorts", { endpoint, ports });
   }
 
-  async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Socket> {
-    const hello: AttachHello = { attach: { id, options, io } };
+  async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Duplex> {
+    const key = this.#instance + randomHex(8);
+    const hello = { id, options, io, key };
+    const { socket, answer } = await this.#openAttach({ attach: hello });
+    const stream = new AttachStream(key, socket, {
+      rejoin: (received) =>
+        this.#rejoin({ attach: { ...hello, received } }).catch((error) => {
+          if (!this.#closed) this.#options.onWarn((error as Error).message);
+          return undefined;
+        }),
+      gone: () => this.#streams.delete(key),
+    });
+    // Without a place for it in the shim, its end is the end.
+    if (answer.rejoins) this.#streams.set(key, stream);
+    else stream.finished();
+    return stream;
+  }
+
+  async #rejoin(hello: AttachHello): Promise<Rejoined | undefined> {
+    if (this.#closed) return undefined;
+    const { socket, answer } = await this.#openAttach(hello);
+    return { socket, input: answer.input ?? 0 };
+  }
+
+  async #openAttach(hello: AttachHello): Promise<{ socket: Socket; answer: AttachAnswer }> {
     let socket: Socket;
-    let answer: string;
+    let answer: AttachAnswer;
     for (let attempt = 1; ; attempt++) {
       await this.#connection;
       try {
         socket = await openSocket(this.#path);
         socket.write(`${JSON.stringify(hello)}\n`);
-        answer = await firstLine(socket);
+        answer = JSON.parse(await firstLine(socket));
         break;
       } catch (error) {
         if (this.#closed || attempt === MAX_ATTEMPTS) throw error;
@@ -112,11 +139,11 @@ class Client implements ShimClient {
         await sleep(RETRY_MS);
       }
     }
-    if (answer !== '{"ok":true}') {
+    if (!answer.ok) {
       socket.destroy();
-      throw new EngineError("unavailable", `attach to ${id}: ${answer}`);
+      throw new EngineError("unavailable", `attach to ${hello.attach.id}: ${answer.error}`);
     }
-    return socket;
+    return { socket, answer };
   }
 
   onExit(listener: (exit: Exit) => void): void {
@@ -190,11 +217,11 @@ class Client implements ShimClient {
   async #open(): Promise<Connection | undefined> {
     const gone = Promise.withResolvers<void>();
     let ours = false;
-    const connection = await Connection.open(this.#path, this.#build, {
+    const connection = await Connection.open(this.#path, this.#build, this.#instance, {
       notice: (notice) => this.#hear(notice),
       close: () => {
         gone.resolve();
-        if (ours) this.#reconnect();
+        if (ours) this.#lost();
       },
     });
     const peer = await connection.peer;
@@ -214,6 +241,11 @@ class Client implements ShimClient {
     return connection;
   }
 
+  #lost(): void {
+    this.#reconnect();
+    for (const stream of [...this.#streams.values()]) stream.lost();
+  }
+
   #reconnect(): void {
     if (this.#closed) return;
     this.#connection = this.#connect();
@@ -226,9 +258,13 @@ class Client implements ShimClient {
   #hear(notice: Notice): void {
     if (notice.event === "exit") for (const listener of this.#onExit) listener(notice.exit);
     else if (notice.event === "oom") for (const listener of this.#onOom) listener(notice);
+    else if (notice.event === "finished") this.#streams.get(notice.key)?.finished();
     else if (notice.event === "warning") this.#options.onWarn(notice.message);
   }
 }
+
+const randomHex = (bytes: number): string =>
+  Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
 
 /** Takes the first line off a socket, and nothing more. */
 function firstLine(socket: Socket): Promise<string> {

@@ -51,10 +51,15 @@ export class Connection {
   }
 
   /** Resolves after the greeting. Rejects with the socket's error (ENOENT, ECONNREFUSED) when nobody listens. */
-  static async open(path: string, build: string, events: ConnectionEvents): Promise<Connection> {
+  static async open(
+    path: string,
+    build: string,
+    instance: string,
+    events: ConnectionEvents,
+  ): Promise<Connection> {
     const socket = await openSocket(path);
     const connection = new Connection(socket, events);
-    const hello: Hello = { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid } };
+    const hello: Hello = { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, instance } };
     socket.write(`${JSON.stringify(hello)}\n`);
     await connection.#hello.promise;
     return connection;

@@ -19,7 +19,7 @@ export interface InputOptions {
 export class StdinWriter implements Input {
   readonly #options: InputOptions;
   #fd: number;
-  #queue: Buffer[] = [];
+  #queue: { bytes: Buffer; from: Session }[] = [];
   #waiting = new Set<Session>();
   #ending = false;
   #polled = false;
@@ -32,8 +32,11 @@ export class StdinWriter implements Input {
   }
 
   write(bytes: Buffer, from: Session): boolean {
-    if (this.#fd < 0 || this.#ending) return true;
-    this.#queue.push(Buffer.from(bytes));
+    if (this.#fd < 0 || this.#ending) {
+      from.took(bytes.length);
+      return true;
+    }
+    this.#queue.push({ bytes: Buffer.from(bytes), from });
     this.#flush();
     if (this.#queue.length === 0) return true;
     this.#waiting.add(from);
@@ -60,17 +63,19 @@ export class StdinWriter implements Input {
   readonly #flush = (): void => {
     while (this.#queue.length > 0) {
       const first = this.#queue[0]!;
-      const put = writeFrom(this.#fd, first);
+      const put = writeFrom(this.#fd, first.bytes);
+      if (put > 0) first.from.took(put);
       if (put === -ERRNO.EAGAIN) {
         this.#poll();
         return;
       }
       if (put < 0) {
         // EPIPE: nobody reads any more; what clients still send is dropped, as a shell would.
+        for (const { bytes, from } of this.#queue) from.took(bytes.length);
         this.#queue = [];
         this.#ending = true;
-      } else if (put === first.length) this.#queue.shift();
-      else this.#queue[0] = first.subarray(put);
+      } else if (put === first.bytes.length) this.#queue.shift();
+      else first.bytes = first.bytes.subarray(put);
     }
     if (this.#polled) {
       this.#options.poller.remove(this.#fd);

@@ -93,7 +93,7 @@ export class Journal {
     return this.#notes.getUint32(At.sequence, true);
   }
 
-  /** The read is logged, and its carry kept. */
+  /** The read is logged, its carry kept, and every client was given it. */
   done(): void {
     this.#notes.setUint32(At.phase, Phase.idle, true);
   }

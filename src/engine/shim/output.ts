@@ -61,14 +61,17 @@ export class Output {
   }
 
   start(): void {
-    this.#context.poller.add(this.#fd, this.#read);
+    if (this.#anyFull()) this.#held = true;
+    else this.#context.poller.add(this.#fd, this.#read);
   }
 
   /** Takes over from a killed predecessor: its carry, and the read that it did not finish. */
   recover(unfinished: Unfinished | undefined): void {
     this.#carry.restore();
+    if (unfinished === undefined) return;
+    this.#deliverAgain(unfinished);
     const { log } = this.#context;
-    if (unfinished === undefined || log === undefined) return;
+    if (log === undefined) return;
     // Killed between the two last steps: the read is logged, and the carry is what it left.
     if (this.#carry.sequence === unfinished.sequence) return;
     const { data, time, logSize, sequence } = unfinished;
@@ -126,8 +129,8 @@ export class Output {
     this.lastRead = performance.now();
     const data = journal.buffer.subarray(DATA_AT, DATA_AT + got);
     if (log !== undefined) this.#log(data, { time, sequence: journal.sequence, at: log.size });
-    journal.done();
     this.#deliver(journal.buffer, got);
+    journal.done();
   };
 
   #log(data: Buffer, { time, sequence, at }: { time: bigint; sequence: number; at: number }): void {
@@ -150,13 +153,21 @@ export class Output {
     }
   }
 
-  #deliver(buffer: Buffer, length: number): void {
+  #deliverAgain({ data, sequence }: Unfinished): void {
     const { sessions, raw } = this.#context;
+    const header = Buffer.alloc(raw ? 0 : FRAME_HEADER);
+    if (!raw) writeFrameHeader(header, 0, this.#name, data.length);
+    const bytes = Buffer.concat([header, data]);
+    for (const session of sessions) if (session.wants(this.#name)) session.recover(bytes, sequence);
+  }
+
+  #deliver(buffer: Buffer, length: number): void {
+    const { sessions, raw, journal } = this.#context;
     if (sessions.size === 0) return;
     const start = raw ? DATA_AT : DATA_AT - FRAME_HEADER;
     if (!raw) writeFrameHeader(buffer, start, this.#name, length);
     const bytes = buffer.subarray(start, DATA_AT + length);
-    for (const session of sessions) if (session.wants(this.#name)) session.write(bytes);
+    for (const session of sessions) if (session.wants(this.#name)) session.write(bytes, journal.sequence);
     if (this.#anyFull()) {
       this.#held = true;
       this.#context.poller.remove(this.#fd);

@@ -9,7 +9,8 @@
  * `handOver`: the shim answers, leaves all to the keepers, removes its socket and ends; the client starts its own.
  *
  * **Attach connection.** The client opens with one line, an {@link AttachHello}. The shim answers with one
- * line, `{"ok":true}` or `{"error":…}`, and then the connection is the raw stream of `ShimClient.attach`.
+ * line, {@link AttachAnswer}, and then the connection is the raw stream of `ShimClient.attach`. Its end looks like the
+ * shim's own: before it ends one that has a key, the shim says `finished` on every control connection.
  *
  * A process that ended is told (`exit`) and listed until `release`; a `launch` of an id that runs already, or of the
  * same attempt, answers with what was launched: so a client whose shim died may simply ask again.
@@ -27,11 +28,30 @@ export interface Hello {
     pid: number;
     /** The shim's: a service manager starts another when it ends, so the client need not, at once. */
     stays?: boolean;
+    /** The client's, 16 hex digits: its keys begin with it, and no other's do. */
+    instance?: string;
   };
 }
 
 export interface AttachHello {
-  attach: { id: string; options: AttachOptions; io: "pipes" | "pty" };
+  attach: {
+    id: string;
+    options: AttachOptions;
+    io: "pipes" | "pty";
+    /** 32 hex digits of the client's: by this it can go on with the stream at this shim's successor. */
+    key?: string;
+    /** It does so, and has received so many bytes. */
+    received?: number;
+  };
+}
+
+export interface AttachAnswer {
+  ok?: true;
+  /** A successor can go on with it. */
+  rejoins?: boolean;
+  /** To one that came back: how many bytes of its input were taken. */
+  input?: number;
+  error?: string;
 }
 
 /** A launch that is asked for again, since its answer was lost, is told by this from a new one of the same id. */
@@ -76,6 +96,7 @@ export type Response = { id: number; result: unknown } | { id: number; error: Wi
 export type Notice =
   | { event: "exit"; exit: Exit }
   | { event: "oom"; id: string; time: string }
+  | { event: "finished"; key: string }
   | { event: "warning"; message: string };
 
 /** Cuts a byte stream into lines. */

@@ -65,6 +65,10 @@ export class Records {
     return join(this.folder, "journal");
   }
 
+  sessions(): string {
+    return join(this.folder, "sessions");
+  }
+
   /** Replaces the record as a whole; on tmpfs a rename is durable enough. */
   write(record: LaunchRecord): void {
     const path = join(this.folder, `${shortName(record.id)}.json`);
@@ -115,7 +119,7 @@ export class Records {
 
   /** Removes what belongs to none of these ids. */
   sweep(ids: Iterable<string>): void {
-    const known = new Set(["journal"]);
+    const known = new Set(["journal", "sessions"]);
     for (const id of ids) known.add(shortName(id));
     for (const name of readdirSync(this.folder)) {
       if (!known.has(name.split(".")[0]!)) rmSync(join(this.folder, name), { recursive: true, force: true });

@@ -21,7 +21,6 @@ export interface ShimOptions {
 const LOCK_PATIENCE_MS = 3000;
 /** With nothing to do, how long a daemon has to come (back). */
 const IDLE_MS = 3000;
-const SPILL_FOLDER = "/var/tmp";
 
 export class AnotherShim extends Error {
   constructor(execRoot: string) {
@@ -64,7 +63,6 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
     path,
     build,
     stays: stay,
-    spillFolder: SPILL_FOLDER,
     onHandOver: leave,
   });
   process.on("SIGTERM", leave);
@@ -73,6 +71,7 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
   await supervisor.start();
   rmSync(path, { force: true });
   server.listen();
+  supervisor.awaitOrphans();
   if (stay) return;
   let idleSince = performance.now();
   setInterval(() => {

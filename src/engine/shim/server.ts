@@ -5,7 +5,9 @@ import type { Socket } from "bun";
 import { EngineError } from "../errors.ts";
 import type { Networks } from "./networks.ts";
 import {
+  type AttachAnswer,
   type AttachHello,
+  type Hello,
   LineReader,
   type Method,
   type Methods,
@@ -22,8 +24,6 @@ export interface ServerOptions {
   build: string;
   /** A service manager starts another when this one ends. */
   stays: boolean;
-  /** A disk's folder for what slow clients have not taken. */
-  spillFolder: string;
   /** Asked by a client of another build: ends the process, once the answer is sent. */
   onHandOver(): Promise<void>;
 }
@@ -48,6 +48,8 @@ export class ShimServer {
   readonly #controls = new Set<Socket<Connection>>();
   readonly #supervisor: Supervisor;
   #listener: { stop(force?: boolean): void } | undefined;
+  /** Sessions are left to a successor. */
+  #leaving = false;
 
   constructor(supervisor: Supervisor, networks: Networks, options: ServerOptions) {
     this.#supervisor = supervisor;
@@ -102,6 +104,7 @@ export class ShimServer {
   }
 
   close(): void {
+    this.#leaving = true;
     this.#listener?.stop(true);
   }
 
@@ -112,7 +115,7 @@ export class ShimServer {
   #gone(socket: Socket<Connection>): void {
     this.#controls.delete(socket);
     const { session } = socket.data;
-    if (session === undefined) return;
+    if (session === undefined || this.#leaving) return;
     session.gone();
     this.#endInput(session);
   }
@@ -129,7 +132,7 @@ export class ShimServer {
   #receive(socket: Socket<Connection>, bytes: Buffer): void {
     const connection = socket.data;
     if (connection.kind === "attach") {
-      connection.session!.receive(bytes);
+      connection.session?.receive(bytes);
       return;
     }
     let rest = bytes;
@@ -140,7 +143,7 @@ export class ShimServer {
       connection.reader = new LineReader();
       this.#greet(socket, first.line);
       if ((connection.kind as string) === "attach") {
-        if (rest.length > 0) connection.session!.receive(rest);
+        if (rest.length > 0) connection.session?.receive(rest);
         return;
       }
     }
@@ -148,7 +151,7 @@ export class ShimServer {
   }
 
   #greet(socket: Socket<Connection>, line: string): void {
-    let hello: Partial<AttachHello>;
+    let hello: Partial<AttachHello & Hello>;
     try {
       hello = JSON.parse(line);
     } catch {
@@ -158,16 +161,42 @@ export class ShimServer {
     if (hello.attach === undefined) {
       socket.data.kind = "control";
       this.#controls.add(socket);
+      this.#supervisor.forgetOrphans(hello.hello?.instance);
       const { build, stays } = this.#options;
       this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, stays } });
       return;
     }
-    const { id, options } = hello.attach;
     socket.data.kind = "attach";
-    const session = new Session(socket, options, this.#options.spillFolder);
-    socket.data.session = session;
-    socket.write('{"ok":true}\n');
+    if (hello.attach.received === undefined) this.#attach(socket, hello.attach);
+    else this.#rejoin(socket, hello.attach);
+  }
+
+  #attach(socket: Socket<Connection>, { id, options, key }: AttachHello["attach"]): void {
+    const slot = key === undefined ? undefined : this.#supervisor.sessions.take(id, key, options);
+    const session = new Session(socket, options, slot);
+    this.#adopt(socket, session);
+    sendLine(socket, slot === undefined ? { ok: true } : { ok: true, rejoins: true });
     this.#supervisor.attach(id, session);
+  }
+
+  #rejoin(socket: Socket<Connection>, { key, received }: AttachHello["attach"]): void {
+    const session = this.#supervisor.orphan(key ?? "");
+    const input = session?.join(socket, received!);
+    if (session === undefined || input === undefined) {
+      session?.gone();
+      sendLine(socket, { error: "what it has not received is not there any more" });
+      socket.end();
+      return;
+    }
+    this.#adopt(socket, session);
+    sendLine(socket, { ok: true, rejoins: true, input });
+    session.resumed();
+  }
+
+  #adopt(socket: Socket<Connection>, session: Session): void {
+    socket.data.session = session;
+    const { key } = session;
+    if (key !== undefined) session.onEnd = () => this.tell({ event: "finished", key });
   }
 
   async #answer(socket: Socket<Connection>, line: string): Promise<void> {
@@ -200,6 +229,10 @@ export class ShimServer {
       unsent.shift();
     }
   }
+}
+
+function sendLine(socket: Socket<Connection>, answer: AttachAnswer): void {
+  socket.write(`${JSON.stringify(answer)}\n`);
 }
 
 /** For methods that have nothing to say. */

@@ -22,7 +22,8 @@ import { Poller } from "./poller.ts";
 import { type ProcessContext, SupervisedProcess } from "./process.ts";
 import type { Attempt } from "./protocol.ts";
 import { type LaunchRecord, Records } from "./records.ts";
-import type { Session } from "./session.ts";
+import { Session } from "./session.ts";
+import { SessionTable } from "./session-table.ts";
 import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
 
 export interface SupervisorEvents {
@@ -35,6 +36,8 @@ export interface SupervisorEvents {
 const KEEPER_PATIENCE_MS = 300;
 /** And for a stage that was still at work when its predecessor was killed, and may take a while on a busy machine. */
 const LAUNCH_PATIENCE_MS = 5000;
+/** How long the daemon has to come back for its attached clients; their processes' output waits for it. */
+const REJOIN_MS = 5000;
 
 export class Supervisor {
   readonly #compilers: Compilers;
@@ -51,6 +54,9 @@ export class Supervisor {
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
+  readonly sessions: SessionTable;
+  /** A predecessor's clients, by key, until they are back. */
+  readonly #orphans = new Map<string, Session>();
   /** Folders in which containers' cgroups were made. */
   readonly #parents = new Set<string>();
 
@@ -59,6 +65,7 @@ export class Supervisor {
     this.#events = events;
     this.#records = new Records(execRoot);
     this.#journal = new Journal(this.#records.journal());
+    this.sessions = new SessionTable(this.#records.sessions());
     this.networks = new Networks(execRoot, this.#poller, events.warning);
     this.#context = {
       records: this.#records,
@@ -85,23 +92,74 @@ export class Supervisor {
     await this.#poller.start();
     await this.networks.start();
     const records = this.#records.readAll();
-    this.#records.sweep(records.map((record) => record.id));
+    const orphans = this.#readOrphans();
+    this.#records.sweep([...records.map((record) => record.id), ...this.#orphans.keys()]);
     const unfinished = this.#journal.unfinished();
     const mine = (id: string): Unfinished | undefined => (unfinished?.id === id ? unfinished : undefined);
     // The one with the unfinished read comes first: the journal is needed for the others' reads.
     records.sort((a, b) => Number(mine(b.id) !== undefined) - Number(mine(a.id) !== undefined));
     const [first, ...others] = records;
-    if (first !== undefined) await this.#takeBack(first, mine(first.id));
+    const take = async (record: LaunchRecord, unread: Unfinished | undefined): Promise<void> => {
+      const sessions = orphans.get(record.id) ?? [];
+      orphans.delete(record.id);
+      await this.#takeBack(record, unread, sessions);
+    };
+    if (first !== undefined) await take(first, mine(first.id));
     this.#journal.done();
-    await Promise.all(others.map((record) => this.#takeBack(record, undefined)));
+    await Promise.all(others.map((record) => take(record, undefined)));
+    // They came before the launch.
+    for (const [id, sessions] of orphans) for (const session of sessions) this.attach(id, session);
     this.#poller.tidyWhenQuiet();
   }
 
-  async #takeBack(record: LaunchRecord, unfinished: Unfinished | undefined): Promise<void> {
+  /** By process. One that was behind has lost what its shim held for it. */
+  #readOrphans(): Map<string, Session[]> {
+    const found = new Map<string, Session[]>();
+    for (const slot of this.sessions.left()) {
+      const session = Session.restore(slot);
+      if (session === undefined) {
+        slot.free();
+        continue;
+      }
+      this.#orphans.set(slot.key, session);
+      found.set(slot.id, [...(found.get(slot.id) ?? []), session]);
+    }
+    return found;
+  }
+
+  /** From when on the daemon can come back. */
+  awaitOrphans(): void {
+    if (this.#orphans.size === 0) return;
+    setTimeout(() => this.forgetOrphans(), REJOIN_MS).unref();
+  }
+
+  /** Nobody comes back for them; but for those of this daemon, which is there again. */
+  forgetOrphans(but?: string): void {
+    for (const [key, session] of this.#orphans) {
+      if (but !== undefined && key.startsWith(but)) continue;
+      this.#orphans.delete(key);
+      session.gone();
+    }
+  }
+
+  /** A predecessor's client that is back. */
+  orphan(key: string): Session | undefined {
+    const session = this.#orphans.get(key);
+    this.#orphans.delete(key);
+    return session;
+  }
+
+  async #takeBack(
+    record: LaunchRecord,
+    unfinished: Unfinished | undefined,
+    sessions: readonly Session[],
+  ): Promise<void> {
     const process = new SupervisedProcess(record, this.#context);
+    for (const session of sessions) process.attach(session);
     for (const folder of record.cgroups) this.#parents.add(dirname(folder));
     if (record.lost !== undefined || record.drained) {
       process.restoreExit(record.lost);
+      for (const session of sessions) session.finish();
       this.#processes.set(record.id, process);
       if (record.id === record.container) await this.#removeCgroups(process);
       return;

@@ -98,9 +98,10 @@ export interface ShimClient extends ShimNetworks {
   /**
    * A raw byte stream: client → stdin; for pipes, stdout and stderr come in Docker's 8-byte-header frames
    * (application/vnd.docker.multiplexed-stream), for a pty as raw bytes. Half-close of the client's side is
-   * end of stdin. May be called before `launch` of the id: output from the first byte on is then delivered.
+   * end of stdin. It goes on when the shim is succeeded by another; where it cannot, it emits `cut` before its end.
+   * May be called before `launch` of the id: output from the first byte on is then delivered.
    */
-  attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<import("node:net").Socket>;
+  attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<import("node:stream").Duplex>;
   signal(id: string, signal: number, all?: boolean): Promise<void>;
   resize(id: string, cols: number, rows: number): Promise<void>;
   pause(id: string): Promise<void>;
