@@ -1,6 +1,6 @@
 /**
  * Measures pairs, alternating, and holds each ratio of medians against its budget. Words name the parts to measure
- * (`npm run bench -- run rest`): start, tsrunc, run, ps, rest, exec, many, lines. Only a measurement of all is kept.
+ * (`npm run bench -- run rest`): start, tsrunc, run, ps, rest, exec, many, lines, networks. Only a measurement of all is kept.
  */
 import {
   cpSync,
@@ -12,62 +12,20 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import { writeBusyboxArchive } from "../support/busybox.ts";
 import { Daemon, proportionalMemory } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
+import { compare, median, report, rounds, rows, startTwenty, time } from "./measure.ts";
+import { networks } from "./networks.ts";
 
 const TSD = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
 process.env.TSD = TSD;
 
 const wanted = process.argv.slice(2);
 const wants = (...parts: string[]) => wanted.length === 0 || parts.some((part) => wanted.includes(part));
-
-interface Row {
-  what: string;
-  peer: number;
-  ours: number;
-  unit: "ms" | "KiB";
-  /** Undefined: measured, and held to nothing. */
-  budget?: number;
-}
-const rows: Row[] = [];
-
-function time(...command: string[]): number {
-  const begin = performance.now();
-  const done = Bun.spawnSync(command, { stdout: "ignore", stderr: "pipe" });
-  if (!done.success) throw new Error(`${command.join(" ")}: ${done.stderr}`);
-  return performance.now() - begin;
-}
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-/** All sides in turn, so that a noisy moment hits all; the first round only warms up. */
-async function rounds<Side extends string>(
-  times: number,
-  sides: Record<Side, () => number | Promise<number>>,
-): Promise<Record<Side, number>> {
-  const names = Object.keys(sides) as Side[];
-  const all = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Side, number[]>;
-  for (let n = 0; n <= times; n++) {
-    for (const name of names) {
-      const value = await sides[name]();
-      if (n > 0) all[name].push(value);
-    }
-  }
-  return Object.fromEntries(names.map((name) => [name, median(all[name])])) as Record<Side, number>;
-}
-
-async function compare(
-  what: string,
-  budget: number,
-  peer: () => number,
-  ours: () => number,
-  times = 9,
-): Promise<void> {
-  rows.push({ what, budget, unit: "ms", ...(await rounds(times, { peer, ours })) });
-}
 
 /** Every process whose command line or executable lies below, or names, the folder; and their children. */
 function family(root: number, folder: string): number[] {
@@ -245,33 +203,7 @@ interface Sides {
 
 async function twentyAtOnce(peer: string, daemon: string, { atRest, theirs, ours }: Sides): Promise<void> {
   const before = await atRest();
-  const twenty = async (socket: string): Promise<number> => {
-    const begin = performance.now();
-    const all = Array.from(
-      { length: 20 },
-      (_, n) =>
-        Bun.spawn(
-          [
-            "docker",
-            "-H",
-            `unix://${socket}`,
-            "run",
-            "-d",
-            "--network",
-            "none",
-            "--name",
-            `many${n}`,
-            "busybox",
-            "sleep",
-            "3600",
-          ],
-          { stdio: ["ignore", "ignore", "inherit"] },
-        ).exited,
-    );
-    if ((await Promise.all(all)).some((status) => status !== 0))
-      throw new Error("one of 20 containers did not start");
-    return performance.now() - begin;
-  };
+  const twenty = (socket: string) => startTwenty(socket, "--network", "none");
   const names = Array.from({ length: 20 }, (_, n) => `many${n}`);
   const each = (after: number, start: number) => (after - start) / 20;
   const [starts, removals]: Record<"peer" | "ours", number[]>[] = [
@@ -332,26 +264,9 @@ try {
   if (wants("start")) await startUp();
   if (wants("tsrunc")) await bundleRun();
   if (wants("run", "ps", "rest", "exec", "many", "lines")) await daemons();
+  if (wants("networks")) await networks(join(bin, "tsd"));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
-const table = [
-  "| what | peer | tsd | ratio | budget | |",
-  "| --- | --- | --- | --- | --- | --- |",
-  ...rows.map(({ what, peer, ours, unit, budget }) => {
-    const ratio = ours / peer;
-    return `| ${what} | ${peer.toFixed(1)} ${unit} | ${ours.toFixed(1)} ${unit} | ${ratio.toFixed(3)} | ${budget?.toFixed(3) ?? ""} | ${ratio <= (budget ?? ratio) ? "" : "ABOVE"} |`;
-  }),
-].join("\n");
-const version = (...command: string[]) => Bun.spawnSync(command).stdout.toString().split("\n")[0];
-const machine = `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC, Linux ${release()}, ${cpus().length} × ${cpus()[0]?.model}`;
-const peers = [
-  version("dockerd", "--version"),
-  version("docker", "--version"),
-  version("runc", "--version"),
-].join("; ");
-const text = `${machine}\n\nPeers: ${peers}. Medians of runs in turn; a ratio is ours / theirs.\n\n${table}\n`;
-console.log(text);
-if (wanted.length === 0) writeFileSync(join(import.meta.dir, "RESULTS.md"), `# npm run bench\n\n${text}`);
-if (rows.some(({ peer, ours, budget }) => budget !== undefined && ours / peer > budget)) process.exitCode = 1;
+report(wanted.length === 0);

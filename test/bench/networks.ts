@@ -1,0 +1,82 @@
+/** Containers with the default network: dockerd and our daemon each in a host of its own, with bridge and firewall. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { Dockerd } from "../support/dockerd.ts";
+import { makeHosts } from "../support/hosts.ts";
+import { median, rounds, rows, startTwenty, time } from "./measure.ts";
+
+/** `tsd`: the built file. */
+export async function networks(tsd: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
+  await using hosts = await makeHosts({ lan: ["peer", "ours"] });
+  await using peer = await new Dockerd(hosts.host.peer.under).start();
+  await using daemon = await hosts.host.ours.daemon();
+  try {
+    const archive = join(folder, "busybox.tar");
+    writeBusyboxArchive(archive);
+    const client =
+      (program: string, socket: string) =>
+      (...words: string[]) =>
+        time(program, "-H", `unix://${socket}`, ...words);
+    const [theirs, ours] = [client("docker", peer.socket), client("docker", daemon.socket)];
+    const own = client(tsd, daemon.socket);
+    for (const load of [theirs, ours]) load("load", "-q", "-i", archive);
+    const once = ["run", "--rm", "busybox", "true"];
+    const without = ["run", "--rm", "--network", "none", "busybox", "true"];
+    const runs = await rounds(11, {
+      peer: () => theirs(...once),
+      docker: () => ours(...once),
+      tsd: () => own(...once),
+      without: () => own(...without),
+    });
+    rows.push({
+      what: "`docker run --rm`, default network",
+      peer: runs.peer,
+      ours: runs.docker,
+      unit: "ms",
+      budget: 1 / 8,
+    });
+    rows.push({
+      what: "`tsd run` / `docker run`, the same",
+      peer: runs.peer,
+      ours: runs.tsd,
+      unit: "ms",
+      budget: 1 / 15,
+    });
+    rows.push({
+      what: "`tsd run --rm`, default network / none",
+      peer: runs.without,
+      ours: runs.tsd,
+      unit: "ms",
+    });
+    await twenty(peer.socket, daemon.socket, { theirs, ours });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+type Client = (...words: string[]) => number;
+
+async function twenty(peer: string, daemon: string, { theirs, ours }: Record<"theirs" | "ours", Client>) {
+  const names = Array.from({ length: 20 }, (_, n) => `many${n}`);
+  const [starts, removals] = [
+    { peer: [] as number[], ours: [] as number[] },
+    { peer: [] as number[], ours: [] as number[] },
+  ];
+  for (let round = 0; round < 3; round++) {
+    starts.peer.push(await startTwenty(peer));
+    starts.ours.push(await startTwenty(daemon));
+    removals.peer.push(theirs("rm", "-f", ...names));
+    removals.ours.push(ours("rm", "-f", ...names));
+  }
+  const middle = (sides: typeof starts) => ({ peer: median(sides.peer), ours: median(sides.ours) });
+  rows.push({
+    what: "20 `docker run -d` at once, default network",
+    unit: "ms",
+    budget: 1 / 6,
+    ...middle(starts),
+  });
+  rows.push({ what: "`docker rm -f` of the 20", unit: "ms", budget: 1 / 3, ...middle(removals) });
+}
