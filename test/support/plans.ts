@@ -5,14 +5,8 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT_RECORD_SIZE } from "../../src/engine/runtime/exit-record.ts";
-import {
-  type Data,
-  flags,
-  type KeepStep,
-  named,
-  type Plan,
-  PlanBuilder,
-} from "../../src/engine/runtime/plan.ts";
+import { flags, named, type Plan, PlanBuilder } from "../../src/engine/runtime/plan.ts";
+import type { Data, KeepStep } from "../../src/engine/runtime/steps.ts";
 import { AT, O, RESOLVE } from "../../src/ffi/file.ts";
 import { FSCONFIG, FSOPEN, MNT, MOVE_MOUNT, MS, OPEN_TREE } from "../../src/ffi/mount.ts";
 import { CLONE } from "../../src/ffi/process.ts";

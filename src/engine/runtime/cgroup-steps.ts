@@ -9,8 +9,9 @@ import { type Cgroup, type CgroupFolder, folderOf, isUnified, unifiedFolder } fr
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
 import { attachDeviceProgram, deviceRules, writeDeviceRules } from "./device-rules.ts";
 import { openHost, writeHost } from "./inside.ts";
-import { flags, type KeepStep, type PlanBuilder, type Slot } from "./plan.ts";
+import { flags, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
+import type { KeepStep, Slot } from "./steps.ts";
 
 const CWD = flags(AT, "AT_FDCWD");
 

@@ -47,10 +47,11 @@ import {
   openNamespaces,
   type Pidfds,
 } from "./namespaces.ts";
-import { flags, type Named, type Plan, PlanBuilder, type Slot } from "./plan.ts";
+import { flags, type Plan, PlanBuilder } from "./plan.ts";
 import { joinKeyring, openAttributes, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
 import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
+import type { Named, Slot } from "./steps.ts";
 import { setSysctls } from "./sysctls.ts";
 
 export interface ContainerOptions {

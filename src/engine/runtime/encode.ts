@@ -2,21 +2,19 @@
  * A plan as bytes: what src/ffi/stage/plan.h describes. Nothing is decided here.
  */
 import { ARCH, type Arch, SYSCALLS } from "../../ffi/syscalls.ts";
+import { DATA_AT, dataAt, type Plan } from "./plan.ts";
 import {
-  DATA_AT,
   type Data,
-  dataAt,
   HELD,
   type KeepStep,
   type Label,
   MAX_HELD,
   MAX_WATCHES,
-  type Plan,
   type Slot,
   type Step,
   type SyscallStep,
   type Value,
-} from "./plan.ts";
+} from "./steps.ts";
 
 const PLAN_MAGIC = 0x4c505354;
 export const PLAN_VERSION = 1;

@@ -21,7 +21,7 @@ import {
 } from "./io.ts";
 import { type KeeperOptions, openKeeper, SYNC } from "./keeper-steps.ts";
 import { becomeMappedRoot, namespaceFlag } from "./namespaces.ts";
-import { type Data, dataAt, flags, named, PLAN_BASE, type Plan, PlanBuilder } from "./plan.ts";
+import { dataAt, flags, named, PLAN_BASE, type Plan, PlanBuilder } from "./plan.ts";
 import {
   closeAllBut,
   hasLabel,
@@ -32,6 +32,7 @@ import {
   setUmask,
 } from "./process-setup.ts";
 import type { NamespaceType, Process, Spec } from "./spec.ts";
+import type { Data } from "./steps.ts";
 
 export interface ExecOptions {
   /** The container's id. */

@@ -5,8 +5,9 @@
 import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
 import { AT, S } from "../../ffi/file.ts";
 import { EngineError } from "../errors.ts";
-import { type Data, flags, type Label, named, type PlanBuilder, type Slot } from "./plan.ts";
+import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Process } from "./spec.ts";
+import type { Data, Label, Slot } from "./steps.ts";
 
 const CWD = flags(AT, "AT_FDCWD");
 const X_OK = named("X_OK", 1);

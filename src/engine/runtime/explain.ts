@@ -2,7 +2,8 @@
  * A plan for people: every system call in order, one line each, in strace's manner (`tsrunc explain`).
  */
 import { errnoName } from "../../ffi/errno.ts";
-import type { Condition, Label, Plan, Slot, Step, Value } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import type { Condition, Label, Slot, Step, Value } from "./steps.ts";
 
 /** One line for each step: its index, what it does, what becomes of the result, and what it is for. */
 export function explainPlan(plan: Plan): string {

@@ -9,16 +9,8 @@ import { AT, F, MFD, O } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
 import { TIO } from "../../ffi/socket-flags.ts";
 import { encodePlan } from "./encode.ts";
-import {
-  type Condition,
-  type Data,
-  flags,
-  named,
-  type Plan,
-  PlanBuilder,
-  STAGE_FD,
-  type Value,
-} from "./plan.ts";
+import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import type { Condition, Data, Value } from "./steps.ts";
 
 export interface InitOptions {
   /** What `ps` shows: `/sbin/docker-init -- CMD …`. */

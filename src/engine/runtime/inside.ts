@@ -4,7 +4,8 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT, O, OPEN_HOW_SIZE, RESOLVE } from "../../ffi/file.ts";
-import { type Data, flags, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
+import { flags, type PlanBuilder } from "./plan.ts";
+import type { Data, Slot, Tolerate } from "./steps.ts";
 
 /** What steps inside a root share: the builder, the root's descriptor, and two that are used over and over. */
 export interface Inside {

@@ -4,7 +4,8 @@
 import { O } from "../../ffi/file.ts";
 import { SOCK, TIO } from "../../ffi/socket-flags.ts";
 import { openHost } from "./inside.ts";
-import { flags, type KeepStep, type PlanBuilder } from "./plan.ts";
+import { flags, type PlanBuilder } from "./plan.ts";
+import type { KeepStep } from "./steps.ts";
 
 export type ProcessIo =
   | { kind: "inherit" }

@@ -7,8 +7,9 @@ import { closeFd, SystemError, sys } from "../../ffi/libc.ts";
 import { connectUnix, receiveFds, sendFds, socketPair } from "../../ffi/socket.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE, type Frame, type FrameType } from "./frame.ts";
-import { HELD, type HeldName, MAX_HELD, type Plan } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { type StageOptions, startStage } from "./stage.ts";
+import { HELD, type HeldName, MAX_HELD } from "./steps.ts";
 
 /** What a keeper tells. Times are nanoseconds since the epoch. */
 export interface KeeperEvents {

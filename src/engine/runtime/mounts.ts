@@ -16,8 +16,9 @@ import {
   openOrMakeOrdinaryFolder,
 } from "./inside.ts";
 import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
-import { type Data, flags, type Named, named, type PlanBuilder, type Slot, type Tolerate } from "./plan.ts";
+import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Mount } from "./spec.ts";
+import type { Data, Named, Slot, Tolerate } from "./steps.ts";
 
 const EMPTY_PATH = flags(AT, "AT_EMPTY_PATH");
 const ATTACH = flags(MOVE_MOUNT, "MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");

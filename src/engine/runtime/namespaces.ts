@@ -6,8 +6,9 @@ import { O } from "../../ffi/file.ts";
 import { CLONE } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { openHost, writeText } from "./inside.ts";
-import { flags, type Named, type PlanBuilder, type Slot } from "./plan.ts";
+import { flags, type PlanBuilder } from "./plan.ts";
 import type { IdMapping, Linux, Namespace, NamespaceType } from "./spec.ts";
+import type { Named, Slot } from "./steps.ts";
 
 const FLAGS = {
   user: "CLONE_NEWUSER",

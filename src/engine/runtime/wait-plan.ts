@@ -6,7 +6,8 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
-import { type Data, flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import type { Data } from "./steps.ts";
 
 /** Where the plan has the program that knows how to remove a container. */
 export const PROGRAM_FD = STAGE_FD.control;

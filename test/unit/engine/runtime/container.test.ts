@@ -2,10 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { cgroupOf, detectCgroups } from "../../../../src/engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../../../src/engine/runtime/container.ts";
 import { startFailure } from "../../../../src/engine/runtime/failure.ts";
-import type { Plan, SyscallStep } from "../../../../src/engine/runtime/plan.ts";
+import type { Plan } from "../../../../src/engine/runtime/plan.ts";
 import { compileFilter } from "../../../../src/engine/runtime/seccomp.ts";
 import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../../../src/engine/runtime/spec.ts";
+import type { SyscallStep } from "../../../../src/engine/runtime/steps.ts";
 
 const CGROUP = cgroupOf(
   detectCgroups("30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n"),

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { compileContainer } from "../../../../src/engine/runtime/container.ts";
 import { explainPlan } from "../../../../src/engine/runtime/explain.ts";
-import type { KeepStep, Plan } from "../../../../src/engine/runtime/plan.ts";
+import type { Plan } from "../../../../src/engine/runtime/plan.ts";
 import type { Namespace, Spec } from "../../../../src/engine/runtime/spec.ts";
+import type { KeepStep } from "../../../../src/engine/runtime/steps.ts";
 
 const PORTS = { udp: 40001, tcp: 40002 };
 
