@@ -163,6 +163,13 @@ test("--uts host has the host's name", async () => {
   expect(await run(["--uts", "host"], "hostname")).toBe(hostname());
 });
 
+test("a container has clocks of its own, and its execs have them too", async () => {
+  const own = await inside("private", "readlink /proc/1/ns/time");
+  expect(own).not.toBe(readlinkSync("/proc/self/ns/time"));
+  expect(await inside("private", "readlink /proc/self/ns/time")).toBe(own);
+  expect(await inside("shares", "readlink /proc/self/ns/time")).not.toBe(own);
+});
+
 test("--cgroupns private hides where the container is, host shows it", async () => {
   const own = (await run(["--cgroupns", "private"], "cut -d: -f3 /proc/self/cgroup | sort -u")).split("\n");
   expect(own).toEqual(["/"]);

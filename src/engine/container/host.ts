@@ -20,6 +20,7 @@ export interface Host {
   apparmor: boolean;
   selinux: boolean;
   bootId: string;
+  timeNamespaces: boolean;
   /** How many files a process of this daemon's may have open, at most. */
   openFiles: number;
 }
@@ -82,6 +83,7 @@ export function probeHost(): Host {
       existsSync("/sys/kernel/security/apparmor"),
     selinux: existsSync("/sys/fs/selinux/enforce"),
     bootId: read("/proc/sys/kernel/random/boot_id", ""),
+    timeNamespaces: existsSync("/proc/self/ns/time"),
     openFiles: Number(/^Max open files +\S+ +(\d+)/m.exec(read("/proc/self/limits", ""))?.[1] ?? 524_288),
   };
 }

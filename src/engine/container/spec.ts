@@ -67,7 +67,13 @@ export function capabilitySets(h: HostConfig, host: Host, uid: number): Capabili
   return setsFor(uid, names);
 }
 
-function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined, netns?: string): Namespace[] {
+function namespaces(
+  h: HostConfig,
+  config: ContainerConfig,
+  joined: Joined,
+  netns: string | undefined,
+  { timeNamespaces }: Host,
+): Namespace[] {
   const path = (pid: number | undefined, name: string): string | undefined =>
     pid === undefined ? undefined : `/proc/${pid}/ns/${name}`;
   const wanted: [NamespaceType, boolean, string?][] = [
@@ -76,6 +82,7 @@ function namespaces(h: HostConfig, config: ContainerConfig, joined: Joined, netn
     ["uts", h.UTSMode !== "host"],
     ["pid", h.PidMode !== "host", path(joined.pid, "pid")],
     ["ipc", h.IpcMode !== "host", path(joined.ipc, "ipc")],
+    ["time", timeNamespaces],
     ["cgroup", h.CgroupnsMode === "private"],
   ];
   return wanted
@@ -168,7 +175,7 @@ export function buildSpec({ id, record, user, files, joined, netns, sharedShm, h
     mounts: specMounts(h, record.mounts, files, security.writableCgroups ?? h.Privileged, sharedShm),
     annotations: h.Annotations,
     linux: {
-      namespaces: namespaces(h, config, joined, netns),
+      namespaces: namespaces(h, config, joined, netns, host),
       devices,
       cgroupsPath: cgroupsPathOf(id, h),
       resources: { ...specResources(h), devices: rules },

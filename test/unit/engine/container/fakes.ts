@@ -48,6 +48,7 @@ export const HOST: Host = {
   apparmor: false,
   selinux: false,
   bootId: "boot",
+  timeNamespaces: true,
   openFiles: 4096,
 };
 

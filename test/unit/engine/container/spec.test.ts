@@ -45,7 +45,7 @@ describe("the OCI configuration", () => {
   });
 
   test("gives every namespace its own, but for those asked for", () => {
-    expect(namespacesOf(specOf())).toEqual(["mount", "network", "uts", "pid", "ipc"]);
+    expect(namespacesOf(specOf())).toEqual(["mount", "network", "uts", "pid", "ipc", "time"]);
     const shared = {
       NetworkMode: "host",
       UTSMode: "host",
@@ -53,7 +53,7 @@ describe("the OCI configuration", () => {
       IpcMode: "host",
       CgroupnsMode: "private",
     };
-    expect(namespacesOf(specOf(shared))).toEqual(["mount", "cgroup"]);
+    expect(namespacesOf(specOf(shared))).toEqual(["mount", "time", "cgroup"]);
   });
 
   test("puts it below a cgroup of ours", () => {
