@@ -354,7 +354,9 @@ export class Supervisor {
     this.#records.write(record);
   }
 
-  list(): Supervised[] {
+  /** What a daemon that died had asked for may still be on its way: its successor must not take it for lost. */
+  async list(): Promise<Supervised[]> {
+    await Promise.allSettled(this.#launching.values());
     return [...this.#processes.values()].filter(({ record }) => record.pid > 0).map((p) => p.describe());
   }
 
