@@ -88,8 +88,18 @@ export function* readAttributes(bytes: Uint8Array): Generator<[type: number, val
   }
 }
 
-/** By type, the last of each: for what is no list. */
-export const attributeMap = (bytes: Uint8Array): Map<number, Uint8Array> => new Map(readAttributes(bytes));
+/** By type, the last of each: for what is no list. With `only`, those types alone: a link has some 60 attributes. */
+export function attributeMap(bytes: Uint8Array, only?: readonly number[]): Map<number, Uint8Array> {
+  const found = new Map<number, Uint8Array>();
+  for (let at = 0; at + HEADER <= bytes.length; ) {
+    const length = bytes[at]! | (bytes[at + 1]! << 8);
+    if (length < HEADER || at + length > bytes.length) break;
+    const type = (bytes[at + 2]! | (bytes[at + 3]! << 8)) & NLA.NLA_TYPE_MASK;
+    if (only === undefined || only.includes(type)) found.set(type, bytes.subarray(at + HEADER, at + length));
+    at += align(length);
+  }
+  return found;
+}
 
 const view = (value: Uint8Array): DataView => new DataView(value.buffer, value.byteOffset, value.byteLength);
 

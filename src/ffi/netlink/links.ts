@@ -185,10 +185,30 @@ export interface Link {
 }
 
 const NOTHING = new Uint8Array(0);
+const {
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_MTU,
+  IFLA_LINK,
+  IFLA_MASTER,
+  IFLA_OPERSTATE,
+  IFLA_LINKINFO,
+  IFLA_IFALIAS,
+} = IFLA;
+const READ = [
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_MTU,
+  IFLA_LINK,
+  IFLA_MASTER,
+  IFLA_OPERSTATE,
+  IFLA_LINKINFO,
+  IFLA_IFALIAS,
+];
 
 export function readLink({ body }: Reply): Link {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const attributes = attributeMap(body.subarray(INFO_SIZE));
+  const attributes = attributeMap(body.subarray(INFO_SIZE), READ);
   const linkInfo = attributeMap(attributes.get(IFLA.IFLA_LINKINFO) ?? NOTHING);
   const port = attributeMap(linkInfo.get(IFLA_INFO.IFLA_INFO_SLAVE_DATA) ?? NOTHING);
   return {

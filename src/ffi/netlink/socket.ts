@@ -26,6 +26,11 @@ const RECEIVE_BUFFER = 4 << 20;
 /** Below what every kernel lets a socket send by default. */
 const SMALL = 131_072;
 const MSG_TRUNC = 0x20;
+/** Where every socket reads: what is in it is only looked at until the next call. */
+const datagram = new Uint8Array(DATAGRAM);
+const from = new Uint8Array(12);
+const fromView = new DataView(from.buffer);
+const fromLength = new Uint32Array(1);
 /** A dump during which something changed is asked for again this often. */
 const DUMP_TRIES = 10;
 
@@ -43,9 +48,6 @@ export class NetlinkSocket implements Disposable {
   readonly fd: number;
   #sequence = 1;
   #sendBuffer = SMALL;
-  readonly #datagram = new Uint8Array(DATAGRAM);
-  readonly #from = new Uint8Array(12);
-  readonly #fromLength = new Uint32Array(1);
 
   /** `protocol` is of `NETLINK`. In the namespace of that descriptor; else in that of the calling thread. Close-on-exec. */
   constructor(protocol: number, namespace?: number) {
@@ -111,9 +113,9 @@ export class NetlinkSocket implements Disposable {
     const waiting = new Set<number>();
     for (const [at, { flags }] of messages.entries()) if (flags & NLM_F.NLM_F_ACK) waiting.add(at);
     for (;;) {
-      const datagram = this.#receive(messages[0]!.what);
-      if (datagram === undefined) break;
-      for (const reply of decodeMessages(datagram)) {
+      const answer = this.#receive(messages[0]!.what);
+      if (answer === undefined) break;
+      for (const reply of decodeMessages(answer)) {
         // Answers that an earlier failure left unread are nobody's any more.
         const at = (reply.sequence - first) >>> 0;
         const message = messages[at];
@@ -154,10 +156,10 @@ export class NetlinkSocket implements Disposable {
     const replies: Reply[] = [];
     let changed = false;
     for (;;) {
-      const datagram = this.#receive(message.what);
-      if (datagram === undefined)
+      const answer = this.#receive(message.what);
+      if (answer === undefined)
         throw new NetlinkError(message.what, ERRNO.ENOMSG, "the kernel did not answer");
-      for (const reply of decodeMessages(datagram)) {
+      for (const reply of decodeMessages(answer)) {
         if (reply.sequence !== sequence) continue;
         if (reply.flags & NLM_F.NLM_F_DUMP_INTR) changed = true;
         if (reply.type === NLMSG.NLMSG_ERROR || reply.type === NLMSG.NLMSG_DONE) {
@@ -183,9 +185,9 @@ export class NetlinkSocket implements Disposable {
   receive(): Reply[] {
     const replies: Reply[] = [];
     for (;;) {
-      const datagram = this.#receive("read netlink notifications");
-      if (datagram === undefined) return replies;
-      for (const reply of decodeMessages(datagram)) replies.push({ ...reply, body: reply.body.slice() });
+      const told = this.#receive("read netlink notifications");
+      if (told === undefined) return replies;
+      for (const reply of decodeMessages(told)) replies.push({ ...reply, body: reply.body.slice() });
     }
   }
 
@@ -214,25 +216,24 @@ export class NetlinkSocket implements Disposable {
 
   /** One datagram of the kernel's, valid until the next; undefined when none is there. */
   #receive(what: string): Uint8Array | undefined {
-    const from = new DataView(this.#from.buffer);
     for (;;) {
-      this.#fromLength[0] = this.#from.length;
+      fromLength[0] = from.length;
       const got = sys(
         "recvfrom",
         this.fd,
-        this.#datagram,
+        datagram,
         DATAGRAM,
         MSG_TRUNC | SOCK.MSG_DONTWAIT,
-        this.#from,
-        this.#fromLength,
+        from,
+        fromLength,
       );
       if (got === -ERRNO.EAGAIN) return undefined;
       if (got === -ERRNO.EINTR) continue;
       check(got, what);
       if (got > DATAGRAM) throw new SystemError(what, ERRNO.EMSGSIZE);
       // Only the kernel has the number 0: what another process sends is not listened to.
-      if (from.getUint32(4, true) !== 0) continue;
-      return this.#datagram.subarray(0, got);
+      if (fromView.getUint32(4, true) !== 0) continue;
+      return datagram.subarray(0, got);
     }
   }
 }

@@ -31,14 +31,17 @@ export class Inside implements Disposable {
     }
   }
 
-  /** Gives a link that is there, and down, what its endpoint has, and brings it up. May be repeated. */
-  configure(endpoint: EndpointRecord): Link {
+  /**
+   * Gives a link that is there, and down, what its endpoint has, and brings it up. May be repeated.
+   * @param alone the sandbox is known to have no other
+   */
+  configure(endpoint: EndpointRecord, alone: boolean): Link {
     const link = findLink(this.socket, endpoint.link);
     if (!link) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
     const addresses = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal].filter(
       (address) => address !== undefined,
     );
-    this.#refuseConflicts(addresses, link);
+    if (!alone) this.#refuseConflicts(addresses, link);
     this.#enableIPv6(endpoint);
     this.#all(
       addresses.map((address) => addAddress(link.index, address)),
@@ -50,9 +53,12 @@ export class Inside implements Disposable {
     return link;
   }
 
-  /** Replaces the default routes, by family. An endpoint without a gateway has everything on its link. */
-  setDefaultRoutes(of: { four?: EndpointRecord; six?: EndpointRecord }): void {
-    const found = listRoutes(this.socket);
+  /**
+   * Replaces the default routes, by family. An endpoint without a gateway has everything on its link.
+   * @param none there are none yet
+   */
+  setDefaultRoutes(of: { four?: EndpointRecord; six?: EndpointRecord }, none: boolean): void {
+    const found = none ? [] : listRoutes(this.socket);
     for (const [family, endpoint] of [
       [4, of.four],
       [6, of.six],

@@ -18,7 +18,7 @@ export async function attachPort(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
-  owner: string,
+  { owner, alone }: { owner: string; alone: boolean },
 ): Promise<Link> {
   const bridge = findLink(host, network.link);
   if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
@@ -31,7 +31,7 @@ export async function attachPort(
       ...(needsHairpin() && { hairpin: true }),
     }),
   ]);
-  inside.configure(endpoint);
+  inside.configure(endpoint, alone);
   forgetLastHolder(host, bridge, endpoint);
   await forwards(host, network.link, endpoint.hostLink);
   return bridge;

@@ -9,12 +9,12 @@ import type { SandboxRecord } from "../types.ts";
 import { Inside } from "./inside.ts";
 import { redirectNames } from "./redirect.ts";
 
-/** Keeps the one that is there. */
-export function createSandbox({ path, names }: SandboxRecord): void {
+/** Keeps the one that is there: false then. */
+export function createSandbox({ path, names }: SandboxRecord): boolean {
   if (isPinned(path)) {
     using inside = new Inside(path);
     if (names) redirectNames(inside.namespace, names);
-    return;
+    return false;
   }
   const namespace = newNamespace();
   try {
@@ -23,6 +23,7 @@ export function createSandbox({ path, names }: SandboxRecord): void {
     if (names) redirectNames(namespace, names);
     // Last, so that a failure leaves nothing.
     pinNamespace(namespace, path);
+    return true;
   } finally {
     closeFd(namespace);
   }

@@ -25,6 +25,7 @@ export function attachSublink(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
+  alone: boolean,
 ): Link {
   const parent = findLink(host, network.link);
   if (!parent) {
@@ -47,5 +48,5 @@ export function attachSublink(
     if (!known) throw error;
   }
   if (!parent.up) host.request(changeLink(parent.index, { up: true }));
-  return inside.configure(endpoint);
+  return inside.configure(endpoint, alone);
 }

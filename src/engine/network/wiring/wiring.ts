@@ -36,6 +36,9 @@ export class NetlinkWiring implements Wiring {
   readonly #announcer = new Announcer();
   #host: NetlinkSocket | undefined;
   #patient: PatientNetlink | undefined;
+  /** Sandboxes made here that have no link yet, and those that have no default route: not much need be asked of them. */
+  readonly #empty = new Set<string>();
+  readonly #routeless = new Set<string>();
   /** Links to be looked for. */
   #leaving = new Set<string>();
 
@@ -55,7 +58,9 @@ export class NetlinkWiring implements Wiring {
   }
 
   async createSandbox(sandbox: SandboxRecord): Promise<void> {
-    createSandbox(sandbox);
+    if (!createSandbox(sandbox)) return;
+    this.#empty.add(sandbox.path);
+    this.#routeless.add(sandbox.path);
   }
 
   async removeSandbox(
@@ -69,6 +74,8 @@ export class NetlinkWiring implements Wiring {
       const gone = new Set(errors.map(({ at, error }) => error.errno === ERRNO.ENODEV && links[at]));
       this.#expectGone(links.filter((link) => !gone.has(link)));
     }
+    this.#empty.delete(path);
+    this.#routeless.delete(path);
     unpinNamespace(path);
   }
 
@@ -78,11 +85,13 @@ export class NetlinkWiring implements Wiring {
 
   async attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
     using inside = new Inside(sandbox.path);
+    const alone = this.#empty.delete(sandbox.path);
     if (network.driver === "bridge") {
-      const bridge = await attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
+      const { owner } = this.#options;
+      const bridge = await attachPort(this.#socket, inside, network, endpoint, { owner, alone });
       this.#announcer.onBridge(bridge.index, network, endpoint);
     } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
-      const { index, mac } = attachSublink(this.#socket, inside, network, endpoint);
+      const { index, mac } = attachSublink(this.#socket, inside, network, endpoint, alone);
       this.#announcer.inside(inside.namespace, index, mac, network, endpoint);
     }
   }
@@ -99,7 +108,7 @@ export class NetlinkWiring implements Wiring {
     of: { four?: EndpointRecord; six?: EndpointRecord },
   ): Promise<void> {
     using inside = new Inside(sandbox.path);
-    inside.setDefaultRoutes(of);
+    inside.setDefaultRoutes(of, this.#routeless.delete(sandbox.path));
   }
 
   hostPrefixes(): string[] {
