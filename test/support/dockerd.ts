@@ -1,4 +1,4 @@
-/** Debian's dockerd as a peer: own roots, own socket, no bridge, no firewall. */
+/** Debian's dockerd as a peer: own roots, own socket; no bridge and no firewall unless it has a host to itself. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,20 +10,23 @@ export class Dockerd implements AsyncDisposable {
   readonly socket = join(this.folder, "api.sock");
   #process: Bun.Subprocess | undefined;
 
+  /** The words in front of a program that is to run in a network namespace of the daemon's own. */
+  readonly #under: readonly string[] | undefined;
+
+  constructor(under?: readonly string[]) {
+    this.#under = under;
+  }
+
   async start(...args: string[]): Promise<this> {
     const log = join(this.folder, "log");
     const child = Bun.spawn(
       [
-        ...[
-          "dockerd",
-          "-H",
-          `unix://${this.socket}`,
-          "--bridge=none",
-          "--iptables=false",
-          "--ip6tables=false",
-          // It would turn the whole machine into a router.
-          "--ip-forward=false",
-        ],
+        ...(this.#under ?? []),
+        ...["dockerd", "-H", `unix://${this.socket}`],
+        // It would turn the whole machine into a router.
+        ...(this.#under
+          ? []
+          : ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]),
         ...["--data-root", join(this.folder, "data"), "--exec-root", join(this.folder, "exec")],
         ...["--pidfile", join(this.folder, "pid"), ...args],
       ],

@@ -1,7 +1,7 @@
 /** `network rm`: removes networks. */
 import { ApiError } from "../../engine/api/client.ts";
 import type { Command } from "../support/command.ts";
-import { messageOf } from "../support/failure.ts";
+import { Failure, messageOf } from "../support/failure.ts";
 import { bool } from "../support/flags.ts";
 import { err, out } from "../support/output.ts";
 import { pathWord } from "../support/path-word.ts";
@@ -13,7 +13,7 @@ export const command: Command = {
   flags: [bool("force", "f", "It is no error if a network is not there")],
   async run({ args, flags, client }) {
     const api = await client();
-    let status = 0;
+    let failed = false;
     for (const name of args) {
       try {
         await api.send("DELETE", `/networks/${pathWord(name)}`);
@@ -21,9 +21,9 @@ export const command: Command = {
       } catch (error) {
         if (flags.bool("force") && error instanceof ApiError && error.status === 404) continue;
         err(`${messageOf(error)}\n`);
-        status = 1;
+        failed = true;
       }
     }
-    return status;
+    if (failed) throw new Failure("exit status 1");
   },
 };

@@ -28,10 +28,19 @@ export function networkOf(ctx: NetworkContext, key: string, settings: EndpointSe
   return network;
 }
 
+/** What a container asks for, less the default network where there is none (`--bridge none`): it goes without. */
+export function askedOf(
+  { config }: Pick<NetworkContext, "config">,
+  container: Container,
+): [key: string, settings: EndpointSettings][] {
+  const all = Object.entries(networksOf(container));
+  return config.defaultBridge.bridge === "none" ? all.filter(([key]) => key !== "bridge") : all;
+}
+
 /** The networks that it starts in: that of its network mode first, so that its link is `eth0`. */
 export function wantedOf(ctx: NetworkContext, container: Container): Wanted[] {
   const mode = container.record.hostConfig.NetworkMode;
-  return Object.entries(networksOf(container))
+  return askedOf(ctx, container)
     .map(([key, settings]) => ({ key, settings, network: networkOf(ctx, key, settings) }))
     .sort(
       (a, b) =>

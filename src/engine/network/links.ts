@@ -10,7 +10,7 @@ import { bridgeOptions } from "./driver-options.ts";
 import { addressesOf } from "./endpoints.ts";
 import { firewallEndpoint } from "./firewall-view.ts";
 import type { HostsEntry } from "./hosts-file.ts";
-import { parseLink } from "./settings.ts";
+import { isUserDefined, parseLink } from "./settings.ts";
 import type { EndpointRecord, FirewallEndpoint } from "./types.ts";
 
 interface Link {
@@ -18,9 +18,11 @@ interface Link {
   child: Container;
 }
 
-/** Those that a container asked for in the default bridge. */
+/** Those that a container asked for in the default bridge; clients send those of other networks there, too. */
 function linksOf(ctx: NetworkContext, { record }: Container): Link[] {
-  return (record.hostConfig.Links ?? []).map((link) => {
+  const { Links, NetworkMode } = record.hostConfig;
+  if (isUserDefined(NetworkMode)) return [];
+  return (Links ?? []).map((link) => {
     const { name, alias } = parseLink(link);
     return { alias, child: ctx.containers().find(name) };
   });

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../../support/busybox.ts";
-import { Daemon } from "../../support/daemon.ts";
 import { Dockerd } from "../../support/dockerd.ts";
+import { makeHosts } from "../../support/hosts.ts";
 
 const [checkout, peer, python] = process.argv.slice(2) as [string, string, string];
 process.env.TSD ??= join(import.meta.dir, "../../../dist/tsd");
@@ -13,15 +13,19 @@ const wanted = /^TEST_IMG = ['"](.+)['"]/m.exec(
 )?.[1];
 if (!wanted) throw new Error(`${checkout} does not name the image of its tests`);
 
-async function run(socket: string, folder: string): Promise<number> {
+async function run(socket: string, folder: string, under: readonly string[]): Promise<number> {
   const archive = join(folder, "image.tar");
   writeBusyboxArchive(archive, [wanted!, "busybox:latest", "alpine:latest"]);
   const load = Bun.spawnSync(["docker", "-H", `unix://${socket}`, "load", "-q", "-i", archive]);
   if (!load.success) throw new Error(`docker load: ${load.stderr}`);
-  const tests = ["api_container_test", "api_exec_test", "models_containers_test"];
+  const tests = [
+    ...["api_container_test", "api_exec_test", "api_network_test"],
+    ...["models_containers_test", "models_networks_test"],
+  ];
   const report = process.env.REPORT ? [`--junitxml=${process.env.REPORT}`] : [];
   const pytest = Bun.spawn(
     [
+      ...under,
       ...[
         python,
         "-m",
@@ -51,10 +55,13 @@ async function run(socket: string, folder: string): Promise<number> {
   return await pytest.exited;
 }
 
+// Daemon and tests have a host to themselves, so that bridges and published ports are not the machine's.
+await using hosts = await makeHosts({ lan: ["engine"] });
+const { engine } = hosts.host;
 if (peer === "dockerd") {
-  await using daemon = await new Dockerd().start();
-  process.exitCode = await run(daemon.socket, daemon.folder);
+  await using daemon = await new Dockerd(engine.under).start();
+  process.exitCode = await run(daemon.socket, daemon.folder, engine.under);
 } else {
-  await using daemon = await new Daemon().start();
-  process.exitCode = await run(daemon.socket, daemon.folder);
+  await using daemon = await engine.daemon();
+  process.exitCode = await run(daemon.socket, daemon.folder, engine.under);
 }
