@@ -46,7 +46,6 @@ class IptablesFirewall implements Firewall {
   #turn: Promise<void> = Promise.resolve();
   #monitor: Monitor | undefined;
   #closed = false;
-  #busy = 0;
   #look: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: FirewallOptions) {
@@ -61,7 +60,8 @@ class IptablesFirewall implements Firewall {
       this.#monitor = await watchNftables(
         ({ table, family }) => {
           const theirs = (family === "ip" || family === "ip6") && (TABLES as string[]).includes(table);
-          if (theirs && this.#busy === 0) this.#lookLater();
+          // Our own too, by another process: then there is nothing to do. Who came right after is not missed.
+          if (theirs) this.#lookLater();
         },
         () => {
           if (!this.#closed) setTimeout(() => void this.watch().then(() => this.#lookLater()), 1000);
@@ -174,17 +174,7 @@ class IptablesFirewall implements Firewall {
   }
 
   #inTurn(action: () => Promise<void>): Promise<void> {
-    const turn = this.#turn
-      .catch(() => {})
-      .then(async () => {
-        this.#busy++;
-        try {
-          await action();
-        } finally {
-          // Word of our own changes is still on its way.
-          setTimeout(() => this.#busy--, SETTLE_MS).unref();
-        }
-      });
+    const turn = this.#turn.catch(() => {}).then(action);
     this.#turn = turn;
     turn.catch(() => {});
     return turn;

@@ -25,11 +25,13 @@ const PORTS = "DOCKER";
 const TRACKED = "DOCKER-CT";
 const INTERNAL = "DOCKER-INTERNAL";
 const BRIDGE = "DOCKER-BRIDGE";
+/** Not Docker's: what this host sends to its own loopback, apart from `DOCKER`, in which dockerd's ports may be too. */
+const LOCAL = "DOCKER-LOOPBACK";
 
 /** Ours to make, and to remove when they are empty; by table. */
 export const OWN_CHAINS: Record<Table, readonly string[]> = {
   raw: [],
-  nat: [PORTS],
+  nat: [PORTS, LOCAL],
   filter: [USER, FORWARD, PORTS, TRACKED, INTERNAL, BRIDGE],
 };
 
@@ -84,11 +86,11 @@ function jumps(rules: Rule[], version: Version, proxied: boolean): void {
   const nat = adder(rules, "nat");
   for (const chain of [TRACKED, INTERNAL, BRIDGE]) filter(FORWARD, `-j ${chain}`, true);
   nat("PREROUTING", `-m addrtype --dst-type LOCAL -j ${PORTS}`);
-  const except = proxied || version === 6 ? `! -d ${LOOPBACK[version]} ` : "";
-  nat("OUTPUT", `${except}-m addrtype --dst-type LOCAL -j ${PORTS}`);
+  nat("OUTPUT", `! -d ${LOOPBACK[version]} -m addrtype --dst-type LOCAL -j ${PORTS}`);
   // Without it, route_localnet would let neighbours in to what listens on loopback (CVE-2020-8558).
   if (!proxied && version === 4) {
     adder(rules, "raw")("PREROUTING", `-d ${LOOPBACK[4]} ! -i lo -j DROP`, true);
+    nat("OUTPUT", `-d ${LOOPBACK[4]} -j ${LOCAL}`);
   }
 }
 
@@ -183,7 +185,10 @@ function portRules(
   const to = `${version === 6 ? `[${address}]` : address}:${containerPort}`;
   const where = isAny(hostIp) ? "" : `-d ${hostIp} `;
   const from = `${proxied ? `! -i ${bridge} ` : ""}${version === 6 ? "! -s fe80::/10 " : ""}`;
-  nat(PORTS, `${where}${from}-p ${protocol} --dport ${hostPort} -j DNAT --to-destination ${to}`);
+  const dnat = `${where}${from}-p ${protocol} --dport ${hostPort} -j DNAT --to-destination ${to}`;
+  const loopback = hostIp.startsWith("127.");
+  nat(PORTS, dnat);
+  if (!proxied && version === 4 && (loopback || isAny(hostIp))) nat(LOCAL, dnat);
   if (!proxied) {
     // To itself and to neighbours by the host's address: answers have to come back by the host.
     nat(
@@ -191,7 +196,7 @@ function portRules(
       `-s ${family.subnet} -d ${address} -p ${protocol} --dport ${containerPort} -m conntrack --ctstate DNAT -j MASQUERADE`,
     );
   }
-  if (version === 4 && hostIp.startsWith("127.")) {
+  if (loopback) {
     adder(rules, "raw")("PREROUTING", `-d ${hostIp} ! -i lo -p ${protocol} --dport ${hostPort} -j DROP`);
   }
 }

@@ -1,0 +1,272 @@
+/** Our rules beside those of others: flushes, an administrator's rules, foreign drops, dockerd, and what is left at the end. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PortBinding } from "../../src/engine/network/types.ts";
+import { Agent } from "../support/agent.ts";
+import { Bridge, type Container } from "../support/bridges.ts";
+import { until } from "../support/daemon.ts";
+import { type Driven, driveFirewall } from "../support/firewall.ts";
+import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
+
+const TABLE = "tsd-f1e2d3c4";
+const tcp = (hostPort: number, containerPort = 80): PortBinding => ({
+  protocol: "tcp",
+  containerPort,
+  hostIp: "0.0.0.0",
+  hostPort,
+});
+
+let hosts: Hosts<"engine" | "remote" | "other">;
+let stack: AsyncDisposableStack;
+let engine: Host;
+let bridge: Bridge;
+let web: Container;
+let remote: Agent;
+let execRoot: string;
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack();
+  hosts = stack.use(await makeHosts({ lan: ["engine", "remote"], dmz: ["engine", "other"] }));
+  engine = hosts.host.engine;
+  bridge = await new Bridge(engine, 1, "front", {}).create();
+  web = stack.use(await bridge.container(2, [tcp(8080)]));
+  stack.use(await Agent.start(web, "tcp/80", "tcp/81", "udp/53"));
+  stack.use(await Agent.start(hosts.host.other, "tcp/80"));
+  remote = stack.use(await Agent.start(hosts.host.remote, "tcp/80"));
+  await hosts.host.remote.ok("ip", "route", "add", "198.51.100.0/24", "via", engine.ipv4);
+  await hosts.host.other.ok("ip", "route", "add", "192.0.2.0/24", "via", "198.51.100.1");
+}, 60_000);
+
+afterAll(async () => {
+  await stack.disposeAsync();
+}, 30_000);
+
+beforeEach(async () => {
+  await engine.ok("nft", "flush", "ruleset");
+  await engine.ok("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv4.conf.front.route_localnet=0");
+});
+
+async function start(backend: "nftables" | "iptables" = "nftables", ipForward = true): Promise<Driven> {
+  execRoot = mkdtempSync(join(tmpdir(), "firewall-"));
+  stack.defer(() => rmSync(execRoot, { recursive: true, force: true }));
+  return again(backend, ipForward);
+}
+
+const again = (backend: "nftables" | "iptables" = "nftables", ipForward = true) =>
+  driveFirewall(engine, backend, { execRoot, ipForward });
+
+async function publish(firewall: Driven, ports = [tcp(8080)]): Promise<void> {
+  await firewall.putNetwork(bridge.network);
+  await firewall.putEndpoint({ ...web.endpoint, ports });
+}
+
+const reach = (port = 8080, seconds = 5) => remote.ask("tcp", engine.ipv4, port, seconds);
+const ruleset = () => engine.ok("nft", "list", "ruleset");
+const sysctl = async (name: string) => (await engine.ok("sysctl", "-n", name)).trim();
+const SAW = "192.0.2.2";
+
+for (const [what, flush] of [
+  ["a flush of everything", "flush ruleset"],
+  ["the table's removal", `delete table inet ${TABLE}`],
+  ["a chain's flush", `flush chain inet ${TABLE} publish`],
+  ["the loss of one element", `delete element inet ${TABLE} published4-any { tcp . 8080 }`],
+] as const) {
+  test(`${what} is repaired within a second`, async () => {
+    await using firewall = await start();
+    await publish(firewall);
+    expect(await reach()).toBe(SAW);
+    const before = await ruleset();
+    await engine.ok("nft", flush);
+    await until(async () => (await ruleset()).length === before.length, "the rules to be back", 1000);
+    expect(await reach()).toBe(SAW);
+    await firewall.close(false);
+  }, 20_000);
+}
+
+test("a flush of iptables' tables is repaired, too", async () => {
+  await using firewall = await start("iptables");
+  await publish(firewall);
+  expect(await reach()).toBe(SAW);
+  await engine.ok("iptables", "-t", "nat", "-F");
+  await engine.ok("iptables", "-F");
+  await until(
+    async () => (await engine.ok("iptables-save")).includes("--to-destination 172.30.1.2:80"),
+    "the rules",
+    3000,
+  );
+  expect(await reach()).toBe(SAW);
+  await firewall.close(false);
+}, 20_000);
+
+test("the user's chain comes first, is not touched, and stays when the rest goes", async () => {
+  await using firewall = await start();
+  await publish(firewall);
+  await engine.ok("nft", "add", "rule", "inet", TABLE, "user", "ip", "saddr", "192.0.2.2", "counter", "drop");
+  expect(await reach(8080, 1)).toBe("nothing");
+  await firewall.sync([bridge.network], [{ ...web.endpoint, ports: [tcp(8081)] }]);
+  expect(await reach(8081, 1)).toBe("nothing");
+  await firewall.close(false);
+  const left = await ruleset();
+  expect(left).toContain("ip saddr 192.0.2.2 counter packets");
+  expect(left.match(/chain |set |map /g)).toEqual(["chain "]);
+}, 20_000);
+
+test("nothing of ours stays, and sysctls are as they were", async () => {
+  for (const backend of ["nftables", "iptables"] as const) {
+    await using firewall = await start(backend);
+    await publish(firewall);
+    expect(await sysctl("net.ipv4.ip_forward")).toBe("1");
+    expect(await sysctl("net.ipv4.conf.front.route_localnet")).toBe("1");
+    await firewall.close(false);
+    expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
+    expect(await sysctl("net.ipv4.conf.front.route_localnet")).toBe("0");
+    expect(await ruleset()).not.toMatch(/tsd|DOCKER|policy drop/);
+    expect(readdirSync(execRoot)).toEqual([]);
+  }
+}, 20_000);
+
+test("what a killed daemon left is taken over, and what it remembered is put back by the next", async () => {
+  for (const backend of ["nftables", "iptables"] as const) {
+    const first = await start(backend);
+    await publish(first);
+    await first.kill();
+    expect(await reach()).toBe(SAW);
+    await using next = await again(backend);
+    await next.sync([bridge.network], [{ ...web.endpoint, ports: [tcp(8081)] }]);
+    expect(await reach(8081)).toBe(SAW);
+    expect(await reach()).toBe("refused");
+    await next.removeNetwork(bridge.network.id);
+    await next.close(false);
+    expect(await ruleset()).not.toMatch(/tsd|DOCKER/);
+    expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
+  }
+}, 30_000);
+
+test("a host that forwards because of us does so for containers alone", async () => {
+  await using firewall = await start();
+  await publish(firewall);
+  expect(await sysctl("net.ipv4.ip_forward")).toBe("1");
+  expect(await remote.ask("tcp", hosts.host.other.ipv4, 80, 1)).toBe("nothing");
+  await firewall.close(false);
+  await engine.ok("sysctl", "-qw", "net.ipv4.ip_forward=1");
+  await using other = await start();
+  await publish(other);
+  expect(await remote.ask("tcp", hosts.host.other.ipv4, 80)).toBe(SAW);
+  await other.close(false);
+  expect(await sysctl("net.ipv4.ip_forward")).toBe("1");
+}, 20_000);
+
+test("loopback services of the host stay its own, with route_localnet on (CVE-2020-8558)", async () => {
+  for (const backend of ["nftables", "iptables"] as const) {
+    await using firewall = await start(backend);
+    await publish(firewall);
+    const service = engine.spawn([
+      "python3",
+      "-c",
+      "import socket; s = socket.create_server(('127.0.0.1', 7777));\nwhile True: s.accept()",
+    ]);
+    await until(async () => (await engine.ok("ss", "-ltnH", "sport = :7777")) !== "", "a service");
+    // A neighbour, and a container, that send what is for 127.0.0.1 to the host's link address.
+    for (const [from, gateway] of [
+      [hosts.host.remote, engine.ipv4],
+      [web, "172.30.1.1"],
+    ] as const) {
+      await from.ok("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1");
+      await from.run("ip", "route", "del", "local", "127.0.0.0/8", "table", "local");
+      await from.run("ip", "route", "del", "local", "127.0.0.1", "table", "local");
+      await from.ok("ip", "route", "replace", "127.0.0.0/8", "via", gateway);
+      await using agent = await Agent.start(from);
+      expect(await agent.ask("tcp", "127.0.0.1", 7777, 1)).toBe("nothing");
+    }
+    service.kill();
+    await firewall.close(false);
+  }
+}, 30_000);
+
+test("a foreign chain that drops what is forwarded is told of", async () => {
+  await engine.ok(
+    "nft",
+    "add table inet corp; add chain inet corp gate { type filter hook forward priority 0; policy drop; }",
+  );
+  await using firewall = await start();
+  await publish(firewall);
+  expect(firewall.warnings.join()).toContain(
+    'the chain "gate" of the nftables table "inet corp" drops what is forwarded',
+  );
+  expect(await firewall.ask()).toHaveLength(1);
+  expect(await reach(8080, 1)).toBe("nothing");
+  await engine.ok("nft", "delete", "table", "inet", "corp");
+  await until(async () => (await firewall.ask()).length === 0, "the warning to go");
+  expect(await reach()).toBe(SAW);
+  await firewall.close(false);
+}, 20_000);
+
+test("DOCKER-USER lets through what we let through, and nothing else, while we are there", async () => {
+  await engine.ok("iptables", "-P", "FORWARD", "DROP");
+  await using firewall = await start();
+  await publish(firewall);
+  expect(await reach(8080, 1)).toBe("nothing");
+  await engine.ok("iptables", "-N", "DOCKER-USER");
+  await engine.ok("iptables", "-A", "DOCKER-USER", "-j", "RETURN");
+  await engine.ok("iptables", "-I", "FORWARD", "-j", "DOCKER-USER");
+  await until(async () => (await reach(8080, 1)) === SAW, "our accept");
+  expect(await engine.ok("iptables", "-S", "DOCKER-USER")).toBe(
+    `-N DOCKER-USER\n-A DOCKER-USER -m mark --mark 0x2000000/0x2000000 -m comment --comment ${TABLE} -j ACCEPT\n-A DOCKER-USER -j RETURN`,
+  );
+  expect(await remote.ask("tcp", hosts.host.other.ipv4, 80, 1)).toBe("nothing");
+  expect(await firewall.ask()).toEqual([]);
+  await firewall.close(false);
+  expect(await engine.ok("iptables", "-S", "DOCKER-USER")).toBe("-N DOCKER-USER\n-A DOCKER-USER -j RETURN");
+}, 20_000);
+
+test("UDP that was sent to a port before it is published reaches the container afterwards", async () => {
+  await using firewall = await start();
+  await publish(firewall, []);
+  const program = `
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.05)
+while True:
+    try:
+        s.sendto(b"?", (sys.argv[1], 5353)); print(s.recv(100).decode().strip(), flush=True); break
+    except OSError: time.sleep(0.02)`;
+  const client = hosts.host.remote.spawn(["python3", "-c", program, engine.ipv4]);
+  await until(
+    async () => (await engine.ok("nstat", "-az", "UdpNoPorts")).match(/UdpNoPorts\s+[1-9]/) !== null,
+    "datagrams to nobody",
+  );
+  await firewall.putEndpoint({ ...web.endpoint, ports: [{ ...tcp(5353, 53), protocol: "udp" }] });
+  expect((await new Response(client.stdout).text()).trim()).toBe(SAW);
+  await firewall.close(false);
+}, 20_000);
+
+test("with 2,000 ports, one more costs no more than the tenth", async () => {
+  await using firewall = await start();
+  await publish(firewall, []);
+  const ports = (n: number) => Array.from({ length: n }, (_, at) => tcp(10_000 + at));
+  const measure = async (base: number): Promise<number> => {
+    const times: number[] = [];
+    for (let n = 0; n < 15; n++) {
+      const id = `more-${base}-${n}`;
+      const begun = performance.now();
+      await firewall.putEndpoint({
+        id,
+        network: bridge.network.id,
+        ipv4: `172.30.1.${100 + n}`,
+        ports: [tcp(30_000 + base + n)],
+      });
+      times.push(performance.now() - begun);
+    }
+    for (let n = 0; n < 15; n++) await firewall.removeEndpoint(`more-${base}-${n}`);
+    return times.sort((a, b) => a - b)[7]!;
+  };
+  await publish(firewall, ports(10));
+  await measure(0);
+  const few = await measure(20);
+  await publish(firewall, ports(2000));
+  const many = await measure(40);
+  expect(many).toBeLessThan(few * 2 + 1);
+  expect(await reach(11_999)).toBe(SAW);
+  await firewall.close(false);
+}, 30_000);
