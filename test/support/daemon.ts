@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeNetworks } from "./networks.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 /** `TSD` names a built file to test instead of the sources. */
@@ -127,6 +128,7 @@ export class Daemon implements AsyncDisposable {
     // The shim ends by itself when it has neither containers nor a daemon.
     const shim = join(this.folder, "exec/shim.sock");
     await until(async () => !existsSync(shim) || !(await answers(shim)), "the shim to end");
+    removeNetworks(join(this.folder, "data"));
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

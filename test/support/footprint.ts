@@ -122,7 +122,10 @@ export function footprint(folder: string, ids: readonly string[]): Footprint {
       .split("\n")
       .filter((line) => marks.some((mark) => line.includes(mark))),
     cgroups: cgroupsOf(ids),
-    links: list("/sys/class/net").sort(),
+    // A data root's default bridge is made with its first container and stays, as docker0 does.
+    links: list("/sys/class/net")
+      .filter((name) => !/^tsd\d+$/.test(name))
+      .sort(),
     files: ["data", "exec"].flatMap((root) => filesBelow(join(folder, root))),
   };
 }

@@ -16,6 +16,7 @@ import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { writeBusyboxArchive } from "./busybox.ts";
 import { answers, Daemon, type DaemonOptions, until } from "./daemon.ts";
 import { cgroupsOf, commandLine, type Footprint, footprint, pids, processesOf } from "./footprint.ts";
+import { removeNetworks } from "./networks.ts";
 
 const BUILT = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
 
@@ -167,6 +168,7 @@ export class Stack implements AsyncDisposable {
     }
     for (const cgroup of cgroupsOf([...ids])) rmdirSync(cgroup);
     for (const path of listSandboxes(join(this.folder, "exec/netns"))) unpinNamespace(path);
+    removeNetworks(join(this.folder, "data"));
   }
 
   #left(ids: Set<string>): number[] {
