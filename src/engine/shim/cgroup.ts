@@ -71,6 +71,9 @@ function pids(folder: string): number[] {
 
 const allPids = (folders: string[]): Set<number> => new Set(folders.flatMap(tree).flatMap(pids));
 
+/** Whether processes are left that outlive the container's first: those of the host's pid namespace do. */
+export const inhabited = (folders: string[]): boolean => allPids(folders.slice(0, 1)).size > 0;
+
 /** Sends a signal to every process of the container. 0 pids: it has none. */
 export function signalCgroups(folders: string[], signal: number): number {
   const found = allPids(folders.slice(0, 1));

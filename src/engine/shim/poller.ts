@@ -47,6 +47,13 @@ export class Poller {
     if (this.#ready.delete(fd)) this.#epoll.remove(fd);
   }
 
+  /** Takes what is ready now; a writer that is as fast as we are is left to the next turn. */
+  catchUp(): void {
+    for (let look = 0; look < TRICKLE_LOOKS; look++) {
+      if (this.#epoll.poll((fd, events) => this.#ready.get(fd)?.(events)) === 0) return;
+    }
+  }
+
   /** After other work than reading. */
   tidyWhenQuiet(): void {
     if (!this.#awake) this.#rest.stir();

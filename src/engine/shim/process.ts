@@ -246,6 +246,8 @@ export class SupervisedProcess {
     this.#input?.close();
     // A terminal ends when nobody holds its other side any more; the keeper does.
     if (this.#master >= 0) this.#keeper?.end();
+    // It is in the pipes already: whoever waits for the end need not wait for the waker to say so.
+    this.#context.poller.catchUp();
     await this.#drain();
     this.#log?.close();
     for (const session of this.#sessions) session.finish();
@@ -274,6 +276,12 @@ export class SupervisedProcess {
   }
 
   async #drain(): Promise<void> {
+    if (this.#outputs.some((output) => output.open)) await this.#ended();
+    for (const output of this.#outputs) output.close();
+  }
+
+  /** All streams have ended, or are held open by something else and were read for long enough. */
+  async #ended(): Promise<void> {
     const all = Promise.all(this.#outputs.map((output) => (output.open ? output.ended : undefined)));
     const start = performance.now();
     let timer: ReturnType<typeof setInterval> | undefined;
@@ -287,7 +295,6 @@ export class SupervisedProcess {
     });
     await Promise.race([all, bound]);
     clearInterval(timer);
-    for (const output of this.#outputs) output.close();
   }
 
   /** Leaves the process to its keeper, for a successor. */

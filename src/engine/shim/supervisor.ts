@@ -5,10 +5,10 @@ import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
-import { StepFailure } from "../runtime/stage.ts";
 import { Stopwatch } from "../stopwatch.ts";
 import {
   freezeCgroups,
+  inhabited,
   killCgroups,
   ownCgroups,
   removeCgroups,
@@ -24,6 +24,7 @@ import type { Attempt } from "./protocol.ts";
 import { type LaunchRecord, Records } from "./records.ts";
 import { Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
+import { startError } from "./start-error.ts";
 import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
 
 export interface SupervisorEvents {
@@ -51,6 +52,8 @@ export class Supervisor {
   readonly #launching = new Map<string, Promise<Launched>>();
   /** A predecessor's launches that it did not see to their end. */
   readonly #halfLaunched = new Map<string, Promise<void>>();
+  /** Of containers that have ended: their cgroups are being removed. */
+  readonly #clearing = new Map<string, Promise<void>>();
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
@@ -80,7 +83,7 @@ export class Supervisor {
 
   /** True when there is nothing left that needs a shim. */
   get idle(): boolean {
-    if (this.#launching.size > 0) return false;
+    if (this.#launching.size + this.#clearing.size > 0) return false;
     for (const process of this.#processes.values()) {
       if (process.exit === undefined || process.attached > 0) return false;
     }
@@ -90,7 +93,7 @@ export class Supervisor {
   /** Starts to watch, and takes over what a predecessor left. */
   async start(): Promise<void> {
     await this.#poller.start();
-    await this.networks.start();
+    this.networks.start();
     const records = this.#records.readAll();
     const orphans = this.#readOrphans();
     this.#records.sweep([...records.map((record) => record.id), ...this.#orphans.keys()]);
@@ -240,7 +243,8 @@ export class Supervisor {
     if (known !== undefined && isOf(known, request)) return Promise.resolve(launched(known.record));
     const half = this.#halfLaunched.get(request.id);
     // The predecessor's launch may succeed yet, and two would be in each other's way.
-    if (half !== undefined) return half.then(() => this.#start(request, what));
+    const before = half ?? this.#clearing.get(request.id);
+    if (before !== undefined) return before.then(() => this.#start(request, what));
     const launching = this.#launching.get(request.id) ?? this.#launch(what, request.attempt);
     this.#launching.set(request.id, launching);
     const forget = () => this.#launching.delete(request.id);
@@ -251,7 +255,7 @@ export class Supervisor {
   async #launch(what: Start, attempt: string | undefined): Promise<Launched> {
     const { id, container, io, log } = what;
     // A container that is started again: what is known of its last run is not needed any more.
-    this.release(id);
+    this.#forget(id);
     const record: LaunchRecord = {
       id,
       container,
@@ -272,10 +276,13 @@ export class Supervisor {
       watch.step("plan");
       for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
-      if (what.spec !== undefined) this.#records.writeSpec(id, what.spec);
       const process = new SupervisedProcess(record, this.#context);
       watch.step("records");
-      const keeper = await launchKeeper(compiled.plan, process.events, compiled.options);
+      const launching = launchKeeper(compiled.plan, process.events, compiled.options);
+      launching.catch(() => {});
+      // While the stage is at work: only an exec needs it, which comes when all of this is done.
+      if (what.spec !== undefined) this.#keepSpec(id, what.spec);
+      const keeper = await launching;
       watch.step("stage");
       this.#noteStart(record, keeper);
       this.#processes.set(id, process);
@@ -291,6 +298,14 @@ export class Supervisor {
     } finally {
       this.#poller.tidyWhenQuiet();
       compiled?.dispose?.();
+    }
+  }
+
+  #keepSpec(id: string, spec: LaunchRequest["spec"]): void {
+    try {
+      this.#records.writeSpec(id, spec);
+    } catch (error) {
+      this.#events.warning(`no exec will find the specification of ${id}: ${(error as Error).message}`);
     }
   }
 
@@ -361,7 +376,13 @@ export class Supervisor {
   }
 
   /** The exit is stored by who asked for it. Also right for an id that nobody knows (any more). */
-  release(id: string): void {
+  async release(id: string): Promise<void> {
+    // Until its cgroups are gone a successor has to know of it.
+    await this.#clearing.get(id);
+    this.#forget(id);
+  }
+
+  #forget(id: string): void {
     const process = this.#processes.get(id);
     if (process === undefined) return;
     if (process.running) throw new EngineError("conflict", `process ${id} is running`);
@@ -369,9 +390,9 @@ export class Supervisor {
     this.#records.remove(id);
   }
 
-  /** Resolves when no launch is under way any more. */
+  /** Resolves when no launch is under way any more, and no clearing. */
   async settle(): Promise<void> {
-    await Promise.allSettled([...this.#launching.values()]);
+    await Promise.allSettled([...this.#launching.values(), ...this.#clearing.values()]);
   }
 
   /** Leaves every process to its keeper, and its ports to who forwards them. */
@@ -391,11 +412,18 @@ export class Supervisor {
   }
 
   async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
-    if (process.record.id === process.record.container) {
-      this.networks.silence(process.id);
-      await this.#removeCgroups(process);
+    const { id } = process;
+    const isContainer = id === process.record.container;
+    if (isContainer) this.networks.silence(id);
+    // Whoever waits for the end need not wait for the kernel's tidying as well; what follows the end does.
+    const alone = !isContainer || !inhabited(process.record.cgroups);
+    if (alone) this.#events.exit(exit);
+    if (isContainer) {
+      const clearing = this.#removeCgroups(process).finally(() => this.#clearing.delete(id));
+      this.#clearing.set(id, clearing);
+      await clearing;
     }
-    this.#events.exit(exit);
+    if (!alone) this.#events.exit(exit);
     this.#poller.tidyWhenQuiet();
   }
 
@@ -423,20 +451,3 @@ const isOf = (process: SupervisedProcess, { attempt }: Attempt): boolean =>
   process.running || (process.record.pid > 0 && attempt !== undefined && process.record.attempt === attempt);
 
 const launched = ({ pid, startedAt }: LaunchRecord): Launched => ({ pid, startedAt });
-
-/** A start that failed, with the exit status that docker's client makes of runc's words. */
-function startError(error: unknown): Error {
-  if (error instanceof EngineError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const failed = new EngineError(error instanceof StepFailure ? "invalid" : "internal", message, {
-    cause: error,
-  });
-  return Object.assign(failed, { code: startStatus(message) });
-}
-
-export function startStatus(message: string): number | undefined {
-  if (/executable file not found|no such file or directory|system cannot find the file/.test(message))
-    return 127;
-  if (/permission denied|not a directory|is a directory|exec format error/i.test(message)) return 126;
-  return undefined;
-}
