@@ -2,8 +2,9 @@
  * HTTP on one listener, on Bun's own sockets: ordinary requests go to the router, and what asks for an upgrade gets
  * its raw socket. Nothing is buffered as a whole in either direction, nothing waits for silent clients to speak.
  *
- * `node:http` would do the same with four times the work for each request and twice that for each connection, and
- * `Bun.serve` neither gives a connection away nor keeps one half open.
+ * `node:http` does the same with more work: a request on a kept connection cost it 0.11 ms of processor time where this
+ * costs 0.04 (0.56 and 0.28 before it is compiled), one on a new connection 0.24 and 0.11 (1.1 and 0.42), and a
+ * `docker run` makes seven of them. `Bun.serve` neither gives a connection away nor keeps one half open.
  */
 import type { Socket, TLSOptions } from "bun";
 import { Rest } from "../rest.ts";
@@ -27,11 +28,14 @@ export class ApiServer {
   readonly #api: Api;
   readonly #clients = new Set<Served>();
   readonly #rest: Rest;
+  readonly #headMs: number | undefined;
   #listener: { stop(force?: boolean): void; port?: number } | undefined;
 
-  constructor(api: Api, rest = new Rest()) {
+  /** @param headMs how long a client may take over a request's head */
+  constructor(api: Api, rest = new Rest(), headMs?: number) {
     this.#api = api;
     this.#rest = rest;
+    this.#headMs = headMs;
   }
 
   /** The TCP port. */
@@ -49,7 +53,7 @@ export class ApiServer {
       socket: {
         open: (socket: Socket<Served>) => {
           const wire = new Wire(socket);
-          const client = { wire, http: new HttpConnection(wire, this.#api), trusted: !asks };
+          const client = { wire, http: new HttpConnection(wire, this.#api, this.#headMs), trusted: !asks };
           socket.data = client;
           this.#clients.add(client);
         },

@@ -3,6 +3,7 @@ import type { ByteStream } from "../../services.ts";
 import { streamOf } from "../call.ts";
 import { SERVER_HEADERS } from "../headers.ts";
 import { routedPath } from "../version.ts";
+import { Ahead } from "./ahead.ts";
 import { BodyReader } from "./body.ts";
 import { BadRequest, type RequestHead, readHead } from "./head.ts";
 import { IncomingBody } from "./incoming.ts";
@@ -22,7 +23,9 @@ const NOTHING = Buffer.alloc(0);
 /** Sent ahead of the answer to the request before; then it waits in the kernel. */
 const MAX_AHEAD = 64 * 1024;
 /** An upgrade's body is a few options. */
-const MAX_UPGRADE_BODY = 1024 * 1024;
+const MAX_UPGRADE_BODY = 64 * 1024;
+/** How long a client may take over a head, from its first byte, or from the connection's start: as dockerd. */
+const HEAD_MS = 5 * 60_000;
 /** How long a client may take to close after an answer that ends the connection. */
 const LINGER_MS = 10_000;
 
@@ -45,8 +48,13 @@ function dateHeader(): string {
 export class HttpConnection {
   readonly #wire: Wire;
   readonly #api: Api;
+  readonly #headMs: number;
   /** Of the next requests. */
-  #ahead: Buffer = NOTHING;
+  readonly #ahead = new Ahead();
+  /** How much of it was looked at for a head's end already. */
+  #searched = 0;
+  /** Waits for a head. */
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #incoming: IncomingBody | undefined;
   #raw: RawStream | undefined;
   #busy = false;
@@ -56,9 +64,18 @@ export class HttpConnection {
   #left = false;
   #gone: AbortController | undefined;
 
-  constructor(wire: Wire, api: Api) {
+  constructor(wire: Wire, api: Api, headMs = HEAD_MS) {
     this.#wire = wire;
     this.#api = api;
+    this.#headMs = headMs;
+    this.#awaitHead();
+  }
+
+  #awaitHead(): void {
+    if (this.#patience !== undefined) return;
+    const giveUp = () => this.#refuse(new BadRequest(408, "the request's head did not come"));
+    this.#patience = setTimeout(giveUp, this.#headMs);
+    this.#patience.unref();
   }
 
   /** The bytes are the caller's again. */
@@ -69,8 +86,7 @@ export class HttpConnection {
       return;
     }
     if (this.#over) return;
-    let rest = this.#ahead.length > 0 ? Buffer.concat([this.#ahead, bytes]) : bytes;
-    this.#ahead = NOTHING;
+    let rest = this.#ahead.take(bytes);
     try {
       while (rest.length > 0 && !this.#over) {
         const used = this.#incoming === undefined ? this.#begin(rest) : this.#incoming.push(rest);
@@ -83,9 +99,11 @@ export class HttpConnection {
       this.#refuse(error);
       return;
     }
-    if (rest.length === 0 || this.#over) return;
-    this.#ahead = Buffer.from(rest);
-    if (this.#busy && rest.length > MAX_AHEAD) this.#wire.socket.pause();
+    if (this.#over) return;
+    this.#ahead.keep(rest);
+    if (rest.length === 0) return;
+    if (!this.#busy) this.#awaitHead();
+    else if (rest.length > MAX_AHEAD) this.#wire.socket.pause();
   }
 
   /** The first bytes of the raw stream may come with the request. */
@@ -108,6 +126,7 @@ export class HttpConnection {
   closed(): void {
     this.#wire.closed();
     this.#over = true;
+    clearTimeout(this.#patience);
     this.#gone?.abort();
     this.#incoming?.cut();
     this.#raw?.hungUp();
@@ -116,20 +135,23 @@ export class HttpConnection {
   /** Starts with a request whose head is there; 0 when it has to wait. */
   #begin(bytes: Buffer): number {
     if (this.#busy) return 0;
-    const read = readHead(bytes);
+    const read = readHead(bytes, this.#searched);
+    this.#searched = read === undefined ? bytes.length : 0;
     if (read === undefined) return 0;
     const { head, size } = read;
-    this.#busy = true;
     if (head.upgrade) {
       if (head.length === "chunked" || head.length > MAX_UPGRADE_BODY)
         throw new BadRequest(413, "an upgrade's body is short and has a length");
       // What follows the body is the stream.
-      if (bytes.length < size + head.length) {
-        this.#busy = false;
-        return 0;
-      }
-      this.#upgrade(head, bytes.subarray(size, size + head.length));
-      return size + head.length;
+      if (bytes.length < size + head.length) return 0;
+    }
+    this.#busy = true;
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    if (head.upgrade) {
+      const whole = size + (head.length as number);
+      this.#upgrade(head, bytes.subarray(size, whole));
+      return whole;
     }
     if (head.length !== "chunked" && bytes.length >= size + head.length) {
       // All of it is there, as nearly always.
@@ -186,7 +208,7 @@ export class HttpConnection {
       return;
     }
     this.#wire.socket.resume();
-    if (this.#ahead.length > 0) this.received(NOTHING);
+    if (this.#ahead.size > 0) this.received(NOTHING);
   }
 
   async #send({ method }: RequestHead, answer: Response, ends: boolean): Promise<void> {
@@ -246,7 +268,8 @@ export class HttpConnection {
   /** What the client still sends is read away: closing over unread bytes would reset its reading. */
   #end(): void {
     this.#over = true;
-    this.#ahead = NOTHING;
+    this.#ahead.keep(NOTHING);
+    clearTimeout(this.#patience);
     if (!this.#wire.open) return;
     if (this.#left) {
       void this.#wire.drained().then(() => this.#wire.socket.end());

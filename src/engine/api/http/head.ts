@@ -6,6 +6,8 @@
 
 /** Go's default. */
 const MAX_HEAD = 1024 * 1024;
+/** Clients send ten or twenty. Each new name is compared with all before it. */
+const MAX_FIELDS = 500;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 
@@ -40,17 +42,19 @@ export class BadRequest extends Error {
 
 /**
  * Reads the head that the bytes begin with.
+ * @param searched how many of these bytes it has been given before, without finding the head's end among them
  * @returns how many bytes it took; undefined when more are needed
  * @throws BadRequest
  */
-export function readHead(bytes: Buffer): { head: RequestHead; size: number } | undefined {
+export function readHead(bytes: Buffer, searched = 0): { head: RequestHead; size: number } | undefined {
   let start = 0;
   // Empty lines before a request are those of a client that counted its last body wrong.
   while (bytes[start] === CARRIAGE_RETURN && bytes[start + 1] === LINE_FEED) start += 2;
-  const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+  const from = Math.max(start, searched - 3);
+  const end = bytes.indexOf("\r\n\r\n", from, "latin1");
   if (end < 0 || end - start > MAX_HEAD) {
     if (bytes.length - start > MAX_HEAD) throw new BadRequest(431, "the request's head is too long");
-    if (bytes.indexOf("\n\n", start, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
+    if (bytes.indexOf("\n\n", from, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
     return undefined;
   }
   const [first, ...lines] = bytes.toString("latin1", start, end).split("\r\n") as [string, ...string[]];
@@ -60,7 +64,10 @@ export function readHead(bytes: Buffer): { head: RequestHead; size: number } | u
 /** Of another one `Request` would make a GET. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
-const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/;
+/** A path, or a whole URL. */
+const TARGET = /^(?:\/|https?:\/\/[^/?#@]+(?:[/?]|$))/i;
+/** `Headers` trims the value: two ways to match one blank would be tried in all combinations. */
+const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 
 function parseHead(first: string, lines: readonly string[]): RequestHead {
   const request = REQUEST_LINE.exec(first);
@@ -68,6 +75,8 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
   const [, method, target, major, minor] = request as unknown as [string, string, string, string, string];
   if (major !== "1") throw new BadRequest(505, "unsupported protocol version");
   if (!METHODS.has(method)) throw new BadRequest(501, "unknown method");
+  if (!TARGET.test(target)) throw new BadRequest(400, "malformed request target");
+  if (lines.length > MAX_FIELDS) throw new BadRequest(431, "too many header fields");
   const headers = new Headers();
   for (const line of lines) {
     const field = FIELD.exec(line);
@@ -76,6 +85,10 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
   }
   const chunks = minor !== "0";
   const options = tokens(headers.get("connection"));
+  const expected = headers.get("expect")?.toLowerCase();
+  if (expected !== undefined && expected !== "100-continue") throw new BadRequest(417, "unknown expectation");
+  // It does not know them, and who is between us would take the body for a request.
+  if (!chunks && headers.has("transfer-encoding")) throw new BadRequest(400, "chunks in HTTP/1.0");
   return {
     method,
     target,
@@ -84,7 +97,7 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
     keepAlive: chunks && !options.includes("close"),
     chunks,
     upgrade: options.includes("upgrade") && headers.has("upgrade"),
-    expectsContinue: chunks && headers.get("expect")?.toLowerCase() === "100-continue",
+    expectsContinue: chunks && expected !== undefined,
   };
 }
 

@@ -11,6 +11,8 @@ const folder = mkdtempSync(join(tmpdir(), "http-"));
 const path = join(folder, "api.sock");
 /** Told when the client of `/vX/silent` went away. */
 let left = Promise.withResolvers<void>();
+/** When `/vX/held` may begin to read. */
+let held = Promise.withResolvers<void>();
 
 async function handle(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
@@ -25,6 +27,12 @@ async function handle(request: Request): Promise<Response> {
     request.signal.addEventListener("abort", () => left.resolve());
     await left.promise;
     return new Response("nobody hears this");
+  }
+  if (pathname.endsWith("/held")) {
+    await held.promise;
+    let size = 0;
+    for await (const chunk of request.body!) size += chunk.length;
+    return new Response(String(size));
   }
   return new Response(`${request.method} ${pathname} ${await request.text()}`);
 }
@@ -46,15 +54,17 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function open(): Promise<Socket> {
-  const socket = connect({ path, allowHalfOpen: true });
+async function open(at = path): Promise<Socket> {
+  const socket = connect({ path: at, allowHalfOpen: true });
   await once(socket, "connect");
   return socket;
 }
 
 /** Sends all of it, and gives what comes until the other side ends; bodies only, and status lines. */
-async function exchange(...texts: string[]): Promise<string> {
-  const socket = await open();
+const exchange = (...texts: string[]): Promise<string> => exchangeAt(path, ...texts);
+
+async function exchangeAt(at: string, ...texts: string[]): Promise<string> {
+  const socket = await open(at);
   for (const text of texts) socket.write(text);
   let all = "";
   for await (const chunk of socket) all += chunk;
@@ -109,6 +119,87 @@ test("a client that waits to be asked for its body is asked when somebody reads 
 
 test("what is no request is refused, and the connection ends", async () => {
   expect(await exchange("hello\r\n\r\n")).toBe("HTTP/1.1 400 Bad Request||400 Bad Request");
+});
+
+test("after a refusal the connection takes no other request, not even one that came with the first", async () => {
+  expect(
+    await exchange("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", LAST),
+  ).toBe("HTTP/1.1 400 Bad Request||400 Bad Request");
+});
+
+test("bad chunks cut the connection of a request that reads them, and are no request", async () => {
+  const post =
+    "POST /one HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyoGET /smuggled HTTP/1.1\r\n\r\n";
+  const socket = await open();
+  let all = "";
+  socket.on("data", (chunk) => {
+    all += chunk;
+  });
+  socket.write(post);
+  await once(socket, "end");
+  expect(all).toBe("");
+  socket.destroy();
+});
+
+test("who takes too long over a head is told so, or over the first byte of the first one", async () => {
+  const impatient = join(folder, "impatient.sock");
+  const server = new ApiServer({ handle, upgrade: () => false }, undefined, 50);
+  server.listen({ unix: impatient });
+  const late = "HTTP/1.1 408 Request Timeout||408 Request Timeout";
+  try {
+    expect(await exchangeAt(impatient, "")).toBe(late);
+    expect(await exchangeAt(impatient, "GET / HTT")).toBe(late);
+    // Between two requests a client may think for as long as it likes.
+    const socket = await open(impatient);
+    for (let round = 0; round < 3; round++) {
+      socket.write("GET / HTTP/1.1\r\n\r\n");
+      expect(String((await once(socket, "data"))[0])).toContain("200 OK");
+      await Bun.sleep(100);
+    }
+    socket.destroy();
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+test("a body that nobody reads yet waits with its sender, however long it is", async () => {
+  held = Promise.withResolvers();
+  const size = 32 << 20;
+  let answer = "";
+  const end = Promise.withResolvers<void>();
+  let room = Promise.withResolvers<void>();
+  const socket = await Bun.connect({
+    unix: path,
+    socket: {
+      data: (_, bytes) => {
+        answer += bytes;
+      },
+      drain: () => room.resolve(),
+      close: () => end.resolve(),
+    },
+  });
+  socket.write(`POST /held HTTP/1.1\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`);
+  const piece = Buffer.alloc(1 << 20, "x");
+  let sent = 0;
+  const send = () => {
+    const taken = socket.write(piece.subarray(0, size - sent));
+    sent += taken;
+    return taken > 0;
+  };
+  // Held up: nothing is taken for a while.
+  for (let idle = 0; idle < 20 && sent < size; ) {
+    idle = send() ? 0 : idle + 1;
+    if (idle > 0) await Bun.sleep(10);
+  }
+  expect(sent).toBeLessThan(size / 8);
+  held.resolve();
+  while (sent < size) {
+    room = Promise.withResolvers();
+    if (!send()) await room.promise;
+  }
+  await end.promise;
+  expect(answer).toEndWith(`\r\n\r\n${size}`);
 });
 
 test("a handler hears that its client went away", async () => {

@@ -30,6 +30,12 @@ describe("a request's head", () => {
     expect(head.headers.get("host")).toBe("x");
   });
 
+  test("is found when its end comes after the rest was searched", () => {
+    const text = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (let searched = 0; searched < text.length; searched++)
+      expect(readHead(Buffer.from(text), searched)?.size).toBe(text.length);
+  });
+
   test("may have empty lines in front", () => {
     expect(read("\r\n\r\nGET / HTTP/1.1\r\n\r\n")).toMatchObject({ size: 22, head: { target: "/" } });
   });
@@ -61,6 +67,19 @@ describe("a request's head", () => {
     ["two lengths", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400],
     ["a signed length", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", 400],
     ["another coding", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501],
+    ["chunks in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
+    ["the same length twice", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 400],
+    ["a carriage return within a field", "GET / HTTP/1.1\r\nA: b\rC: d\r\n\r\n", 400],
+    ["an unknown expectation", "POST / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417],
+    ["a target that is no path", "GET x/y HTTP/1.1\r\n\r\n", 400],
+    ["a target that names a user", "GET http://a@b/ HTTP/1.1\r\n\r\n", 400],
+    // Both would stall everybody for minutes if their cost grew with their square.
+    ["a megabyte of blanks and a NUL", `GET / HTTP/1.1\r\nA:${" ".repeat(1_000_000)}\0\r\n\r\n`, 400],
+    [
+      "100,000 fields",
+      `GET / HTTP/1.1\r\n${Array.from({ length: 100_000 }, (_, n) => `${n}:\r\n`).join("")}\r\n`,
+      431,
+    ],
     ["more than a megabyte", `GET / HTTP/1.1\r\nA: ${"b".repeat(1 << 20)}`, 431],
   ])("is refused with %s", (_, text, status) => {
     expect(statusOf(text)).toBe(status);
