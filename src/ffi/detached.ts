@@ -3,15 +3,15 @@
  * last descriptor. No namespace is entered, so this is safe in a process with threads.
  * @source fsopen(2), fsconfig(2), fsmount(2); kernel Documentation/filesystems/overlayfs.rst
  */
-import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { close, FsError, O } from "./fs.ts";
+import { openLibc } from "./libc.ts";
 import { FSCONFIG, FSOPEN } from "./mount.ts";
 import { overlayTakesLayers } from "./overlay.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
 const { i32, i64 } = FFIType;
 const P = FFIType.ptr;
-const MUSL = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
 
 const SYMBOLS = {
   __errno_location: { args: [], returns: P },
@@ -21,15 +21,7 @@ const SYMBOLS = {
   lgetxattr: { args: [P, P, P, i64], returns: i64 },
 } as const;
 
-function load() {
-  try {
-    return dlopen("libc.so.6", SYMBOLS);
-  } catch {
-    return dlopen(MUSL, SYMBOLS);
-  }
-}
-
-const c = load().symbols;
+const c = openLibc(SYMBOLS).symbols;
 const errnoAt = c.__errno_location() as Pointer;
 const column = process.arch === "arm64" ? 1 : 0;
 const number = (name: "fsopen" | "fsconfig" | "fsmount"): number => SYSCALLS[name][column] as number;

@@ -6,12 +6,12 @@
  * @source openat2(2), mknodat(2), fsetxattr(2)
  */
 
-import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { fstatSync } from "node:fs";
 import { ERRNO, errnoMessage } from "./errno.ts";
 import * as file from "./file.ts";
+import { openLibc } from "./libc.ts";
 
-const LIBC = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x86_64.so.1";
 const { i32, u32, u64, i64 } = FFIType;
 const P = FFIType.ptr;
 
@@ -38,15 +38,7 @@ const SYMBOLS = {
   ftruncate: { args: [i32, i64], returns: i32 },
 } as const;
 
-function open() {
-  try {
-    return dlopen("libc.so.6", SYMBOLS);
-  } catch {
-    return dlopen(LIBC, SYMBOLS);
-  }
-}
-
-const c = open().symbols;
+const c = openLibc(SYMBOLS).symbols;
 const errnoAt = c.__errno_location() as Pointer;
 
 export { ERRNO };

@@ -2,7 +2,7 @@
  * The seam to the kernel: libc's `syscall(2)` over bun:ffi. Two symbols are all that is opened, on first use: each
  * costs some 12 µs of a program's start, and one door serves glibc and musl alike.
  */
-import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { dlopen, type FFIFunction, FFIType, type Library, type Pointer, ptr, read } from "bun:ffi";
 import { ERRNO, errnoMessage, errnoName } from "./errno.ts";
 import { type SyscallName, syscallNumber } from "./syscalls.ts";
 
@@ -18,12 +18,13 @@ const MUSL = process.arch === "arm64" ? "libc.musl-aarch64.so.1" : "libc.musl-x8
 
 let opened: { syscall: Syscall; errno: () => Pointer } | undefined;
 
-function openLibrary(): { symbols: Record<keyof typeof SYMBOLS, unknown> } {
+/** The C library that is there, whichever it is, with these of its functions. */
+export function openLibc<Symbols extends Record<string, FFIFunction>>(symbols: Symbols): Library<Symbols> {
   try {
-    return dlopen("libc.so.6", SYMBOLS);
+    return dlopen("libc.so.6", symbols);
   } catch (error) {
     try {
-      return dlopen(MUSL, SYMBOLS);
+      return dlopen(MUSL, symbols);
     } catch {
       // Not a question of which libc then: bun:ffi itself does not work (BUN_JSC_useJIT=0, say)
       throw error;
@@ -32,8 +33,7 @@ function openLibrary(): { symbols: Record<keyof typeof SYMBOLS, unknown> } {
 }
 
 function open(): { syscall: Syscall; errno: () => Pointer } {
-  const library = openLibrary();
-  const { syscall, __errno_location } = library.symbols;
+  const { syscall, __errno_location } = openLibc(SYMBOLS).symbols;
   opened = { syscall: syscall as Syscall, errno: __errno_location as () => Pointer };
   return opened;
 }
