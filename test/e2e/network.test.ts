@@ -273,7 +273,7 @@ describe("over the daemon's life", () => {
     const { engine } = hosts.host;
     await docker("network", "create", "kept");
     await docker("run", "--rm", "-p", "8080:80", "busybox", "true");
-    expect(await links()).toHaveLength(2);
+    await until(async () => (await links()).length === 2, "both bridges alone");
     await daemon.stop();
     expect(await links()).toEqual([]);
     expect(await engine.ok("nft", "list", "ruleset")).toBe("");

@@ -35,6 +35,7 @@ export type ContainerNetworks = Pick<
   | "requireOwnNamespace"
   | "settings"
   | "summary"
+  | "unlinked"
   | "view"
 >;
 

@@ -1,6 +1,7 @@
 /** DELETE /containers/NAME. */
 import { rm } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
+import { parseLink } from "../network/settings.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf } from "./context.ts";
 import { killAndWait } from "./kill.ts";
@@ -11,9 +12,8 @@ export async function remove(
   name: string,
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
+  if (options.link) return removeLink(ctx, name);
   const container = ctx.store.find(name);
-  if (options.link)
-    throw new EngineError("internal", "Conflict, cannot remove the default link name of the container");
   if (container.removing)
     throw new EngineError("conflict", `removal of container ${name} is already in progress`);
   try {
@@ -26,6 +26,28 @@ export async function remove(
       { cause: error },
     );
   }
+}
+
+/** `PARENT/ALIAS` names a link of the old kind. */
+function removeLink(ctx: ContainerContext, name: string): void {
+  const slash = name.replace(/^\//, "").indexOf("/");
+  if (slash < 0) {
+    ctx.store.find(name);
+    throw new EngineError("internal", "Conflict, cannot remove the default link name of the container");
+  }
+  const [parentName, alias] = [
+    name.replace(/^\//, "").slice(0, slash),
+    name.replace(/^\//, "").slice(slash + 1),
+  ];
+  const parent = ctx.store.find(parentName);
+  const { hostConfig } = parent.record;
+  const left = (hostConfig.Links ?? []).filter((link) => parseLink(link).alias !== alias);
+  if (left.length === (hostConfig.Links?.length ?? 0)) {
+    throw new EngineError("notFound", `No such container: ${name}`);
+  }
+  const Links = left.length > 0 ? left : null;
+  ctx.store.setRecord(parent, { ...parent.record, hostConfig: { ...hostConfig, Links } });
+  ctx.networks.unlinked(parent, alias);
 }
 
 /** Removes it unless somebody else does already. */

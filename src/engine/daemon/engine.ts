@@ -70,6 +70,7 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
   const networks = await openNetworks({
     config,
     db,
+    folder: paths.containers,
     engineId: system.id,
     shim,
     events,

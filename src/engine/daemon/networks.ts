@@ -1,5 +1,6 @@
 /** Puts the network service together with what changes the kernel for it. */
 import type { Database } from "bun:sqlite";
+import { filesOf } from "../container/context.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { Members } from "../network/context.ts";
 import { type FirewallBackend, openFirewall } from "../network/firewall/open.ts";
@@ -15,6 +16,8 @@ import type { DaemonConfig } from "./options.ts";
 export interface NetworkParts {
   config: DaemonConfig;
   db: Database;
+  /** Where containers have their folders. */
+  folder: string;
   engineId: string;
   shim: ShimClient;
   events: EventBus;
@@ -24,7 +27,7 @@ export interface NetworkParts {
 }
 
 export async function openNetworks(parts: NetworkParts): Promise<Networks> {
-  const { config, db, engineId, shim, events, containers, warn } = parts;
+  const { config, db, folder, engineId, shim, events, containers, warn } = parts;
   const execRoot = config["exec-root"];
   const wiring = new NetlinkWiring({ execRoot, owner: `tsd ${engineId}`, warn });
   const proxyLoopback = config["userland-proxy"];
@@ -49,6 +52,7 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
     removing: new Set(),
     leaving: new Map(),
     containers,
+    files: (id) => filesOf({ folder }, id),
     warn,
   });
 }

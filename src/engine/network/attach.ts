@@ -11,7 +11,7 @@ import {
   wantedOf,
 } from "./endpoints.ts";
 import { type EtcFiles, writeFiles } from "./files.ts";
-import { firewallView, updateChildren } from "./links.ts";
+import { firewallView, updateChildren, updateParents } from "./links.ts";
 import { make } from "./make.ts";
 import { answersNames, endpointNames, sandboxNames } from "./names-view.ts";
 import { publish, requestsOf } from "./publish.ts";
@@ -49,6 +49,7 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
           await ctx.firewall.putEndpoint(firewallView(ctx, container, endpoint));
       }
       await updateChildren(ctx, container);
+      updateParents(ctx, container);
       if (wanted.some(({ network }) => answersNames(network))) {
         await ctx.names.putNames({
           sandboxes: [sandboxNames(ctx, container, sandbox.path, endpoints, conf)],

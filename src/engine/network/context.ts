@@ -2,6 +2,7 @@
 import type { Container } from "../container/container.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { NetworkConfig } from "./config.ts";
+import type { EtcFiles } from "./files.ts";
 import type { Ipam } from "./ipam/ipam.ts";
 import type { NetworkStore } from "./store.ts";
 import type { Firewall, NetworkRecord, Ports, ShimNetworks, Wiring } from "./types.ts";
@@ -24,6 +25,8 @@ export interface NetworkContext {
   /** Ends of endpoints that are still being cleaned up, by container. */
   leaving: Map<string, Promise<void>>;
   containers: () => Members;
+  /** Where a container's files over /etc are. */
+  files: (container: string) => EtcFiles;
   warn: (message: string) => void;
 }
 

@@ -5,7 +5,7 @@ import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { NetworkContext } from "./context.ts";
 import { addressesOf } from "./endpoints.ts";
-import { type HostsEntry, hostsText, ownNames, withEntries, withoutEntries } from "./hosts-file.ts";
+import { type HostsEntry, hostsText, ownNames, rewrite, withEntries, withoutEntries } from "./hosts-file.ts";
 import { linkedEntries } from "./links.ts";
 import { answersNames } from "./names-view.ts";
 import { type ResolvConf, resolvConf, type Transform } from "./resolv-conf.ts";
@@ -124,11 +124,4 @@ export function updateFiles(
     return conf.text;
   });
   return conf;
-}
-
-/** In place: the file is bound into the container, where another of the same name would not be seen. */
-export function rewrite(path: string, change: (text: string) => string): void {
-  const text = readFileSync(path, "utf8");
-  const changed = change(text);
-  if (changed !== text) writeFileSync(path, changed);
 }

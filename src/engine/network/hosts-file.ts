@@ -1,4 +1,5 @@
 /** A container's /etc/hosts. @source moby, daemon/libnetwork/{etchosts,sandbox_dns_unix.go} */
+import { readFileSync, writeFileSync } from "node:fs";
 
 export interface HostsEntry {
   address: string;
@@ -38,6 +39,20 @@ export function withoutEntries(text: string, entries: readonly HostsEntry[]): st
     .split(/(?<=\n)/)
     .filter((one) => !gone.has(one))
     .join("");
+}
+
+/** Without the lines that have the name. */
+export const withoutName = (text: string, name: string): string =>
+  text
+    .split(/(?<=\n)/)
+    .filter((one) => !one.split(/\s+/).slice(1).includes(name))
+    .join("");
+
+/** In place: the file is bound into the container, where another of the same name would not be seen. */
+export function rewrite(path: string, change: (text: string) => string): void {
+  const text = readFileSync(path, "utf8");
+  const changed = change(text);
+  if (changed !== text) writeFileSync(path, changed);
 }
 
 /** A name's address is another now: of a linked container that was restarted. */

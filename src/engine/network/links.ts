@@ -9,7 +9,7 @@ import type { NetworkContext } from "./context.ts";
 import { bridgeOptions } from "./driver-options.ts";
 import { addressesOf } from "./endpoints.ts";
 import { firewallEndpoint } from "./firewall-view.ts";
-import type { HostsEntry } from "./hosts-file.ts";
+import { type HostsEntry, rewrite, withAddress, withoutName } from "./hosts-file.ts";
 import { isUserDefined, parseLink } from "./settings.ts";
 import type { EndpointRecord, FirewallEndpoint } from "./types.ts";
 
@@ -97,6 +97,23 @@ export function firewallView(
   const network = ctx.store.network(endpoint.network);
   const apart = network?.predefined && !bridgeOptions(network.options).icc;
   return firewallEndpoint(endpoint, apart ? allowedLinks(ctx, container) : undefined);
+}
+
+/** Those that link to it look for it where it is now. */
+export function updateParents(ctx: NetworkContext, child: Container): void {
+  const endpoint = inBridge(ctx, child.id);
+  if (!endpoint) return;
+  for (const { alias, parent } of parentsOf(ctx, child)) {
+    for (const address of addressesOf(endpoint)) {
+      rewrite(ctx.files(parent.id).hosts, (text) => withAddress(text, alias, address));
+    }
+  }
+}
+
+/** A link is no more: its container is not known by that name any longer. */
+export function forgetAlias(ctx: NetworkContext, parent: Container, alias: string): void {
+  if (ctx.store.of(parent.id).length === 0) return;
+  rewrite(ctx.files(parent.id).hosts, (text) => withoutName(text, alias));
 }
 
 /** The container came or went: those that it links to may be reached by it, or no more. */

@@ -13,6 +13,7 @@ import { ensurePredefined } from "./default-bridge.ts";
 import { askedOf, networkOf } from "./endpoints.ts";
 import type { EtcFiles } from "./files.ts";
 import { joinProblems } from "./ipam/validate.ts";
+import { forgetAlias } from "./links.ts";
 import { inspect, list } from "./list.ts";
 import { endpointNames } from "./names-view.ts";
 import { prune, remove } from "./remove.ts";
@@ -166,6 +167,11 @@ export class Networks implements NetworkService {
   /** @throws EngineError when a port cannot be had; then all is as it was */
   changePorts(container: Container, changes: PortChanges): Promise<ChangedPorts> {
     return changePorts(this.#ctx, container, changes);
+  }
+
+  /** A link of the old kind is no more. */
+  unlinked(parent: Container, alias: string): void {
+    forgetAlias(this.#ctx, parent, alias);
   }
 
   /** It has another name. Its settings have the new one already. */

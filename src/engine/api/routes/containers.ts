@@ -140,7 +140,9 @@ async function rename(call: Call, engine: Engine): Promise<Response> {
 
 async function remove(call: Call, engine: Engine): Promise<Response> {
   const { query } = call;
-  await engine.containers.remove(call.name, {
+  // A link of the old kind has its container's name before its own.
+  const name = call.params.alias === undefined ? call.name : `${call.name}/${call.params.alias}`;
+  await engine.containers.remove(name, {
     force: query.flag("force"),
     volumes: query.flag("v"),
     link: query.flag("link"),
@@ -228,4 +230,5 @@ export const containerRoutes: Route[] = [
   { method: "POST", path: "/containers/:name/resize", handler: resize },
   { method: "POST", path: "/containers/:name/wait", handler: wait },
   { method: "DELETE", path: "/containers/:name", handler: remove },
+  { method: "DELETE", path: "/containers/:name/:alias", handler: remove },
 ];

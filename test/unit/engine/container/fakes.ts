@@ -5,7 +5,7 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CreateBody } from "../../../../src/engine/container/config.ts";
-import type { ContainerContext } from "../../../../src/engine/container/context.ts";
+import { type ContainerContext, filesOf } from "../../../../src/engine/container/context.ts";
 import type { Host } from "../../../../src/engine/container/host.ts";
 import { CONTAINER_SCHEMA } from "../../../../src/engine/container/schema.ts";
 import { Containers } from "../../../../src/engine/container/service.ts";
@@ -187,6 +187,7 @@ export function fakeNetworks(parts: {
     removing: new Set(),
     leaving: new Map(),
     containers,
+    files: (id) => filesOf({ folder: join(folder, "containers") }, id),
     warn: () => {},
   });
 }
