@@ -61,6 +61,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
     const joins = joined(ctx, container);
     const files = networkFiles(ctx, container);
     const attached = await attach(ctx, container, files);
+    Object.assign(watch.took, attached.took);
     watch.step("network");
     request = prepare(ctx, container, joins, files, attached);
   } catch (cause) {
@@ -77,8 +78,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   watch.step("shim");
   started(ctx, container, launched);
   watch.step("row");
-  const { network = 0, spec = 0, shim = 0, row = 0 } = watch.took;
-  ctx.debug?.(`start ${container.id}: ${formatTook({ network, spec, shim, ...launched.took, row })}`);
+  ctx.debug?.(`start ${container.id}: ${formatTook({ ...watch.took, ...launched.took })}`);
 }
 
 /** The process runs: written before the client hears of it. Also for one that was found running after a crash. */

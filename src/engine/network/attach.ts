@@ -1,5 +1,6 @@
 /** A container's networks while it starts and ends. */
 import type { Container } from "../container/container.ts";
+import { Stopwatch, type Took } from "../stopwatch.ts";
 import { emit, type NetworkContext } from "./context.ts";
 import {
   chooseRoutes,
@@ -22,10 +23,12 @@ export interface Attached {
   /** Absent where the container has a namespace of nobody's making, or the host's. */
   netns?: string;
   names?: { udp: number; tcp: number };
+  took?: Took;
 }
 
 /** Rows, links, routes, ports, rules, names and files of a container that is about to start: all, or none. */
 export async function attach(ctx: NetworkContext, container: Container, files: EtcFiles): Promise<Attached> {
+  const watch = new Stopwatch();
   await ctx.leaving.get(container.id);
   // What could not be taken away when it ended.
   const stale = ctx.store.of(container.id);
@@ -38,11 +41,14 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
     ? newSandbox(ctx, container.id)
     : undefined;
   ctx.store.put(endpoints, sandbox);
+  watch.step("addresses");
   try {
     const conf = writeFiles(ctx, container, files, endpoints);
+    watch.step("files");
     if (sandbox) {
-      await wire(ctx, container, sandbox, endpoints);
+      await wire(ctx, container, sandbox, endpoints, watch);
       await publishAll(ctx, container, endpoints);
+      watch.step("ports");
       for (const endpoint of endpoints) {
         const network = networks.get(endpoint.network)!;
         if (network.driver === "bridge")
@@ -50,11 +56,13 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
       }
       await updateChildren(ctx, container);
       updateParents(ctx, container);
+      watch.step("rules");
       if (wanted.some(({ network }) => answersNames(network))) {
         await ctx.names.putNames({
           sandboxes: [sandboxNames(ctx, container, sandbox.path, endpoints, conf)],
           endpoints: endpoints.flatMap((endpoint) => endpointNames(ctx, container, endpoint) ?? []),
         });
+        watch.step("names");
       }
     }
   } catch (error) {
@@ -64,7 +72,8 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
   for (const endpoint of endpoints) {
     emit(ctx, networks.get(endpoint.network)!, "connect", { container: container.id });
   }
-  return sandbox ? { netns: sandbox.path, ...(sandbox.names && { names: sandbox.names }) } : {};
+  const { took } = watch;
+  return sandbox ? { netns: sandbox.path, ...(sandbox.names && { names: sandbox.names }), took } : { took };
 }
 
 /** What another container is just giving back may be what is missing. */
@@ -105,9 +114,11 @@ async function wire(
   container: Container,
   sandbox: SandboxRecord,
   endpoints: readonly EndpointRecord[],
+  watch: Stopwatch,
 ): Promise<void> {
   const view = wiringView(ctx, sandbox, endpoints);
   await ctx.wiring.createSandbox(view);
+  watch.step("namespace");
   for (const endpoint of endpoints) {
     const network = ctx.store.network(endpoint.network)!;
     if (hasSandbox(network)) await ctx.wiring.attach(view, network, endpoint);
@@ -115,6 +126,7 @@ async function wire(
   const routes = chooseRoutes(ctx, container, endpoints);
   markRoutes(endpoints, routes);
   await ctx.wiring.setDefaultRoutes(view, routes);
+  watch.step("links");
 }
 
 export function markRoutes(
