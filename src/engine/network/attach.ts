@@ -169,6 +169,9 @@ async function publishAll(
   }
 }
 
+/** The kernel keeps the thread busy while it cleans up: the clients who wait for the end, and the removal, come first. */
+const BEHIND_MS = 10;
+
 /**
  * The container ended: the world hears of it now, the kernel is cleaned up behind; until then its addresses and ports
  * are nobody else's. The promise never rejects.
@@ -183,9 +186,11 @@ export function leave(ctx: NetworkContext, container: Container): Promise<void> 
     const network = ctx.store.network(endpoint.network);
     if (network) emit(ctx, network, "disconnect", { container: container.id });
   }
-  const cleaning = clean(ctx, container, endpoints, sandbox).finally(() => {
-    ctx.leaving.delete(container.id);
-  });
+  const cleaning = Bun.sleep(BEHIND_MS)
+    .then(() => clean(ctx, container, endpoints, sandbox))
+    .finally(() => {
+      ctx.leaving.delete(container.id);
+    });
   ctx.leaving.set(container.id, cleaning);
   return cleaning;
 }
