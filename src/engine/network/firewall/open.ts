@@ -1,6 +1,7 @@
 /** The firewall that was chosen. What the other backend left from before goes. */
 import type { Firewall } from "../types.ts";
 import type { FirewallOptions } from "./options.ts";
+import { WithFirewalld } from "./with-firewalld.ts";
 
 export type FirewallBackend = Firewall["backend"];
 
@@ -8,11 +9,11 @@ export async function openFirewall(backend: FirewallBackend, options: FirewallOp
   switch (backend) {
     case "nftables": {
       const { openNftables } = await import("./nftables/firewall.ts");
-      return openNftables(options);
+      return new WithFirewalld(await openNftables(options), options.warn);
     }
     case "iptables": {
       const { openIptables } = await import("./iptables/firewall.ts");
-      return openIptables(options);
+      return new WithFirewalld(await openIptables(options), options.warn);
     }
     case "none": {
       const { NoFirewall } = await import("./none.ts");

@@ -4,13 +4,14 @@
  */
 import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts";
 import { EngineError } from "../../../errors.ts";
-import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../types.ts";
+import type { FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
 import { closedLinks, enableForwarding, enableLoopback, forwardsForUs } from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
 import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
+import type { Repairable } from "../with-firewalld.ts";
 import { restore, save } from "./programs.ts";
 import { changeLines, reconcileLines, TABLES } from "./reconcile.ts";
 import { commentOf, type Rule, rulesOf, type Table, type Version } from "./rules.ts";
@@ -24,13 +25,13 @@ const BRIDGED: Record<Version, string> = {
   6: "net/bridge/bridge-nf-call-ip6tables",
 };
 
-export async function openIptables(options: FirewallOptions): Promise<Firewall> {
+export async function openIptables(options: FirewallOptions): Promise<Repairable> {
   const firewall = new IptablesFirewall(options);
   await firewall.watch();
   return firewall;
 }
 
-class IptablesFirewall implements Firewall {
+class IptablesFirewall implements Repairable {
   readonly backend = "iptables";
   readonly #options: FirewallOptions;
   readonly #tag: string;
@@ -109,6 +110,11 @@ class IptablesFirewall implements Firewall {
     this.#known = false;
     await this.#change();
     for (const network of networks) await this.#settings(network);
+  }
+
+  async repair(): Promise<void> {
+    this.#known = false;
+    await this.#change();
   }
 
   warnings(): string[] {

@@ -6,13 +6,14 @@ import { Batch } from "../../../../ffi/nftables/batch.ts";
 import { type Change, Nftables } from "../../../../ffi/nftables/connection.ts";
 import { NFT_MSG } from "../../../../ffi/nftables/flags.ts";
 import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts";
-import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../types.ts";
+import type { FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
 import { type ClosedLinks, closedLinks, enableForwarding, enableLoopback } from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
 import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
+import type { Repairable } from "../with-firewalld.ts";
 import { type Elements, endpointElements } from "./elements.ts";
 import { addAccepts, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
 import { FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
@@ -30,7 +31,7 @@ export async function openNftables(options: FirewallOptions): Promise<NftablesFi
   return firewall;
 }
 
-export class NftablesFirewall implements Firewall {
+export class NftablesFirewall implements Repairable {
   readonly backend = "nftables";
   readonly #options: FirewallOptions;
   readonly #table: string;
@@ -119,6 +120,12 @@ export class NftablesFirewall implements Firewall {
     this.#inspect();
     this.#rebuild();
     for (const network of networks) this.#settings(network, closed);
+  }
+
+  async repair(): Promise<void> {
+    if (!this.#made) return;
+    this.#inspect();
+    this.#rebuild();
   }
 
   warnings(): string[] {
@@ -248,10 +255,7 @@ export class NftablesFirewall implements Firewall {
     this.#repair ??= setTimeout(() => {
       this.#repair = undefined;
       if (this.#closed || !this.#made) return;
-      this.#attempt("repair the firewall", () => {
-        this.#inspect();
-        this.#rebuild();
-      });
+      this.repair().catch((error: Error) => this.#options.warn(`repair the firewall: ${error.message}`));
     }, SETTLE_MS);
   }
 

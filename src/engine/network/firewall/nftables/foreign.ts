@@ -34,6 +34,8 @@ export function inspectForeign(nftables: Nftables, ours: string): Foreign {
   const dropping = chains.filter(
     (chain) =>
       chain.table !== ours &&
+      // firewalld's own while it reloads; what it thinks of our bridges is settled by their zone.
+      !chain.table.startsWith("firewalld") &&
       chain.family !== "bridge" &&
       chain.base?.hook === HOOK.forward &&
       chain.base.drops &&
