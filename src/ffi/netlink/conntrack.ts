@@ -6,11 +6,15 @@
 import { addressBytes, INET, type TransportProtocol } from "../inet.ts";
 import { NFNL } from "../nftables/flags.ts";
 import { SOCK } from "../socket-flags.ts";
-import { type Attribute, attribute, be16, nested, u8, u32 } from "./attributes.ts";
-import type { Message } from "./message.ts";
+import { type Attribute, attribute, attributeMap, be16, nested, u8, u32 } from "./attributes.ts";
+import { NLA, NLM_F } from "./flags.ts";
+import type { Message, Reply } from "./message.ts";
 
+const IPCTNL_MSG_CT_GET = 1;
 const IPCTNL_MSG_CT_DELETE = 2;
-const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, FILTER: 25 } as const;
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ID: 12, ZONE: 18, FILTER: 25 } as const;
+/** struct nfgenmsg. */
+const FAMILY_HEADER = 4;
 const CTA_TUPLE = { IP: 1, PROTO: 2 } as const;
 const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 } as const;
 const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
@@ -57,8 +61,30 @@ const flagsOf = (tuple: Tuple): number =>
     0,
   );
 
-/** Forgets the connections that match in all that is said. For a socket of NETLINK_NETFILTER. */
-export function forgetConnections({ family, original = {}, reply = {} }: Connections): Message {
+/** Forgets the connections that match in all that is said. For a socket of NETLINK_NETFILTER. EINVAL before Linux 6.8. */
+export const forgetConnections = (connections: Connections): Message =>
+  filtered(IPCTNL_MSG_CT_DELETE, "forget tracked connections", connections);
+
+/** Of those that match, one answer each, as `forgetListed` takes them. To be dumped; Linux 5.8. */
+export const listConnections = (connections: Connections): Message =>
+  filtered(IPCTNL_MSG_CT_GET, "list tracked connections", connections);
+
+/** One connection that was listed. ENOENT when it has ended meanwhile. */
+export function forgetListed({ body }: Reply): Message {
+  const attributes = attributeMap(body.subarray(FAMILY_HEADER));
+  const again = [CTA.TUPLE_ORIG, CTA.ID, CTA.ZONE].flatMap((type) => {
+    const value = attributes.get(type);
+    return value ? [attribute(type === CTA.TUPLE_ORIG ? type | NLA.NLA_F_NESTED : type, value)] : [];
+  });
+  return {
+    type: NFNL.NFNL_SUBSYS_CTNETLINK | IPCTNL_MSG_CT_DELETE,
+    flags: NLM_F.NLM_F_ACK,
+    body: [new Uint8Array([body[0]!, 0, 0, 0]), ...again],
+    what: "forget a tracked connection",
+  };
+}
+
+function filtered(type: number, what: string, { family, original = {}, reply = {} }: Connections): Message {
   const flags = [u32(CTA_FILTER.ORIG_FLAGS, flagsOf(original)), u32(CTA_FILTER.REPLY_FLAGS, flagsOf(reply))];
   // Without anything to look at, the kernel would forget them all.
   if (flagsOf(original) === 0 && flagsOf(reply) === 0) throw new RangeError("which connections?");
@@ -67,13 +93,13 @@ export function forgetConnections({ family, original = {}, reply = {} }: Connect
     ...(flagsOf(reply) ? [nested(CTA.TUPLE_REPLY, ...tupleOf(reply, family))] : []),
   ];
   return {
-    type: NFNL.NFNL_SUBSYS_CTNETLINK | IPCTNL_MSG_CT_DELETE,
+    type: NFNL.NFNL_SUBSYS_CTNETLINK | type,
     flags: 0,
     body: [
       new Uint8Array([family === 4 ? SOCK.AF_INET : INET.AF_INET6, 0, 0, 0]),
       ...tuples,
       nested(CTA.FILTER, ...flags),
     ],
-    what: "forget tracked connections",
+    what,
   };
 }

@@ -1,6 +1,13 @@
 /** Connections that end, or are looked at anew, when a container's ports or addresses change. */
-import { type Connections, forgetConnections } from "../../../ffi/netlink/conntrack.ts";
+import { ERRNO } from "../../../ffi/errno.ts";
+import {
+  type Connections,
+  forgetConnections,
+  forgetListed,
+  listConnections,
+} from "../../../ffi/netlink/conntrack.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
+import { NetlinkError } from "../../../ffi/netlink/message.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import type { FirewallEndpoint, PortBinding } from "../types.ts";
 
@@ -57,16 +64,39 @@ export function changedConnections(
 
 export class Conntrack implements Disposable {
   readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
+  /** The kernel looks for them by itself. */
+  #finds = true;
 
   /** As far as the kernel tracks connections at all. */
   forget(connections: readonly Connections[], warn: (message: string) => void): void {
     for (const some of connections) {
       try {
-        this.#socket.request(forgetConnections(some));
+        this.#forget(some);
       } catch (error) {
         warn((error as Error).message);
       }
     }
+  }
+
+  #forget(some: Connections): void {
+    if (this.#finds) {
+      try {
+        this.#socket.request(forgetConnections(some));
+        return;
+      } catch (error) {
+        if (!(error instanceof NetlinkError) || error.errno !== ERRNO.EINVAL) throw error;
+        this.#finds = false;
+      }
+    }
+    this.forgetOneByOne(some);
+  }
+
+  /** As older kernels want it (before Linux 6.8). */
+  forgetOneByOne(some: Connections): void {
+    const found = this.#socket.dump(listConnections(some)).map(forgetListed);
+    if (found.length === 0) return;
+    for (const { error } of this.#socket.tryBatch(found).errors)
+      if (error.errno !== ERRNO.ENOENT) throw error;
   }
 
   [Symbol.dispose](): void {
