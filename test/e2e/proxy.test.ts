@@ -3,9 +3,12 @@
  * container's.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { HeldPort } from "../../src/engine/network/types.ts";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { Dockerd } from "../support/dockerd.ts";
 import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
 import { alive, ShimHarness, until } from "./shim-harness.ts";
 
@@ -356,4 +359,32 @@ describe("as docker-proxy", () => {
     expect(await child.exited).toBe(1);
     expect((await run("-proto", "icmp")).said).toBe("1\nunsupported protocol icmp");
   });
+  test("serves Debian's dockerd", async () => {
+    await using dockerd = new Dockerd(host.under);
+    const program = join(dockerd.folder, "docker-proxy");
+    writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${MAIN} ts-proxy "$@"\n`, { mode: 0o755 });
+    await dockerd.start("--userland-proxy-path", program);
+    const docker = (...words: string[]) => client.ok("docker", "-H", `unix://${dockerd.socket}`, ...words);
+    const archive = join(dockerd.folder, "busybox.tar");
+    writeBusyboxArchive(archive);
+    await docker("load", "-q", "-i", archive);
+    await docker("run", "-d", "--name", "web", "-p", "127.0.0.1:8090:80", "busybox", "sleep", "1000");
+    const pid = await docker("inspect", "-f", "{{.State.Pid}}", "web");
+    const inside = [
+      "nsenter",
+      `--net=/proc/${pid}/ns/net`,
+      process.execPath,
+      TRAFFIC,
+      "serve",
+      "0.0.0.0",
+      "80",
+    ];
+    children.push(Bun.spawn(inside, { stdio: ["ignore", "ignore", "inherit"] }));
+    // By the address of loopback, which its rules leave to the proxy.
+    const answered = async () => /^10 from 172\./.test(await ask(host, "127.0.0.1", 8090));
+    await until(answered, "an answer through the proxy");
+    expect((await proxies()).length).toBe(1);
+    await docker("rm", "-f", "web");
+    await noProxy();
+  }, 60_000);
 });
