@@ -11,19 +11,20 @@ test.each(["at once", "one by one, as older kernels want it"])(
     await engine.ok("nft", "add table ip t");
     await engine.ok("nft", "add chain ip t c { type filter hook output priority 0; }");
     await engine.ok("nft", "add rule ip t c ct state new accept");
-    for (const port of [1001, 1002])
-      await engine.ok("sh", "-c", `busybox nc -w1 -p ${port} ${remote.ipv4} 9 </dev/null || true`);
+    for (const port of [1001, 1002]) await engine.ok("bash", "-c", `echo x >/dev/udp/${remote.ipv4}/${port}`);
     const tracked = async () =>
-      [...(await engine.ok("cat", "/proc/net/nf_conntrack")).matchAll(/sport=(100\d) dport=9 /g)].map(
-        ([, port]) => port,
-      );
+      [
+        ...(await engine.ok("cat", "/proc/net/nf_conntrack")).matchAll(
+          /dst=192\.0\.2\.2 sport=\d+ dport=(100\d) /g,
+        ),
+      ].map(([, port]) => port);
     expect((await tracked()).sort()).toEqual(["1001", "1002"]);
     {
       using _ = engine.enter();
       using conntrack = new Conntrack();
       const some = {
         family: 4,
-        original: { source: engine.ipv4, protocol: "tcp", sourcePort: 1001 },
+        original: { source: engine.ipv4, protocol: "udp", destinationPort: 1001 },
       } as const;
       const warnings: string[] = [];
       if (how === "at once") conntrack.forget([some], (message) => warnings.push(message));
