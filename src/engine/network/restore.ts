@@ -132,10 +132,12 @@ export async function close(ctx: NetworkContext): Promise<void> {
   const keep = [...ctx.store.sandboxes()].length > 0;
   await ctx.firewall.close(keep);
   if (keep) return;
-  for (const network of ctx.store.networks()) {
-    if (!ctx.made.has(network.id)) continue;
-    await ctx.wiring
-      .removeNetwork(network)
-      .catch((error: Error) => ctx.warn(`network ${network.name}: ${error.message}`));
-  }
+  const made = [...ctx.store.networks()].filter(({ id }) => ctx.made.has(id));
+  await Promise.all(
+    made.map((network) =>
+      ctx.wiring
+        .removeNetwork(network)
+        .catch((error: Error) => ctx.warn(`network ${network.name}: ${error.message}`)),
+    ),
+  );
 }

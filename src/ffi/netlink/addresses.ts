@@ -45,7 +45,8 @@ export interface Address {
   address: string;
 }
 
-function readAddress({ body }: Reply): Address | undefined {
+/** Of a dump or a notification. */
+export function readAddress({ body }: Reply): Address | undefined {
   const attributes = attributeMap(body.subarray(SIZE));
   // Of a point-to-point link the other end's address is IFA_ADDRESS; IPv6 has IFA_ADDRESS alone.
   const bytes = attributes.get(IFA.IFA_LOCAL) ?? attributes.get(IFA.IFA_ADDRESS);

@@ -1,6 +1,14 @@
 /** rtnetlink: linux/rtnetlink.h, if_link.h, if_addr.h, if.h, if_bridge.h. */
 
 /** nlmsghdr.nlmsg_type. */
+/** Groups that are told of changes. @source linux/rtnetlink.h (enum rtnetlink_groups) */
+export const RTNLGRP = {
+  RTNLGRP_IPV4_IFADDR: 5,
+  RTNLGRP_IPV4_ROUTE: 7,
+  RTNLGRP_IPV6_IFADDR: 9,
+  RTNLGRP_IPV6_ROUTE: 11,
+} as const;
+
 export const RTM = {
   RTM_NEWLINK: 16,
   RTM_DELLINK: 17,

@@ -48,7 +48,8 @@ export const addRoute = (route: Route): Message =>
 export const deleteRoute = (route: Route): Message =>
   message(RTM.RTM_DELROUTE, 0, `delete ${describe(route)}`, route);
 
-function readRoute({ body }: Reply): Route | undefined {
+/** Of a dump or a notification; undefined for what is no unicast route of the main table. */
+export function readRoute({ body }: Reply): Route | undefined {
   const attributes = attributeMap(body.subarray(SIZE));
   const table = asU32(attributes.get(RTA.RTA_TABLE)) || body[4];
   const flags = asU32(body.subarray(8));

@@ -1,18 +1,81 @@
-/** What of the address space a host uses already. */
-import { listAddresses } from "../../../ffi/netlink/addresses.ts";
+/**
+ * What of the address space a host uses already. Asked for in full once; from then on the kernel tells what changes, so
+ * that with a thousand networks the next one does not wait for a thousand routes.
+ */
+import { listAddresses, readAddress } from "../../../ffi/netlink/addresses.ts";
+import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { networkOf, prefix, prefixText } from "../../../ffi/netlink/ip.ts";
-import { listRoutes } from "../../../ffi/netlink/routes.ts";
-import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import type { Reply } from "../../../ffi/netlink/message.ts";
+import { RTM, RTNLGRP } from "../../../ffi/netlink/route-flags.ts";
+import { listRoutes, type Route, readRoute } from "../../../ffi/netlink/routes.ts";
+import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 
 /** Link-local and multicast are on every link. */
 const EVERYWHERE = /^(fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/;
+/** A route that replaces another is told of without the other one: so all is looked at anew now and then. */
+const TRUSTED_MS = 30_000;
 
-/** Networks of addresses and destinations of routes, each once. */
-export function hostPrefixes(host: NetlinkSocket): string[] {
-  const found = [
-    ...listAddresses(host).map(({ address }) => address),
-    ...listRoutes(host).flatMap(({ destination }) => destination ?? []),
-  ];
-  const networks = found.map((text) => prefixText(networkOf(prefix(text))));
-  return [...new Set(networks)].filter((text) => !EVERYWHERE.test(text));
+const routeKey = ({ destination, index, metric, gateway }: Route): string =>
+  `route ${destination} ${index} ${metric} ${gateway}`;
+
+export class HostPrefixes {
+  readonly #socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
+  readonly #events = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
+  /** What the kernel has, by what it is told apart by. */
+  readonly #known = new Map<string, string>();
+  #readAt = Number.NEGATIVE_INFINITY;
+
+  constructor() {
+    for (const group of Object.values(RTNLGRP)) this.#events.join(group);
+  }
+
+  /** Networks of addresses and destinations of routes, each once. */
+  list(): string[] {
+    if (!this.#follow()) this.#readAll();
+    return [...new Set(this.#known.values())];
+  }
+
+  /** False when not everything is known: too much has happened, or too long ago. */
+  #follow(): boolean {
+    let told: Reply[];
+    try {
+      told = this.#events.receive();
+    } catch {
+      // More than the socket holds.
+      return false;
+    }
+    if (performance.now() - this.#readAt > TRUSTED_MS) return false;
+    for (const reply of told) this.#apply(reply);
+    return true;
+  }
+
+  #readAll(): void {
+    this.#known.clear();
+    for (const { index, address } of listAddresses(this.#socket))
+      this.#put(`address ${index} ${address}`, address);
+    for (const route of listRoutes(this.#socket)) {
+      if (route.destination !== undefined) this.#put(routeKey(route), route.destination);
+    }
+    this.#readAt = performance.now();
+  }
+
+  #apply(reply: Reply): void {
+    if (reply.type === RTM.RTM_NEWADDR || reply.type === RTM.RTM_DELADDR) {
+      const told = readAddress(reply);
+      if (!told) return;
+      const key = `address ${told.index} ${told.address}`;
+      if (reply.type === RTM.RTM_NEWADDR) this.#put(key, told.address);
+      else this.#known.delete(key);
+    } else if (reply.type === RTM.RTM_NEWROUTE || reply.type === RTM.RTM_DELROUTE) {
+      const told = readRoute(reply);
+      if (told?.destination === undefined) return;
+      if (reply.type === RTM.RTM_NEWROUTE) this.#put(routeKey(told), told.destination);
+      else this.#known.delete(routeKey(told));
+    }
+  }
+
+  #put(key: string, text: string): void {
+    const network = prefixText(networkOf(prefix(text)));
+    if (!EVERYWHERE.test(network)) this.#known.set(key, network);
+  }
 }

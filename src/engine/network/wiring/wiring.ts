@@ -17,7 +17,7 @@ import { createBridge } from "./bridge.ts";
 import { Inside } from "./inside.ts";
 import { createParent } from "./parent.ts";
 import { attachPort } from "./port.ts";
-import { hostPrefixes } from "./prefixes.ts";
+import { HostPrefixes } from "./prefixes.ts";
 import { createSandbox, listSandboxes } from "./sandboxes.ts";
 import { attachSublink } from "./sublink.ts";
 
@@ -36,6 +36,7 @@ export class NetlinkWiring implements Wiring {
   readonly #announcer = new Announcer();
   #host: NetlinkSocket | undefined;
   #patient: PatientNetlink | undefined;
+  #prefixes: HostPrefixes | undefined;
   /** Sandboxes made here that have no link yet, and those that have no default route: not much need be asked of them. */
   readonly #empty = new Set<string>();
   readonly #routeless = new Set<string>();
@@ -112,7 +113,8 @@ export class NetlinkWiring implements Wiring {
   }
 
   hostPrefixes(): string[] {
-    return hostPrefixes(this.#socket);
+    this.#prefixes ??= new HostPrefixes();
+    return this.#prefixes.list();
   }
 
   ownerOf(name: string): "ours" | "other" | undefined {
