@@ -11,10 +11,10 @@ import {
   type Wanted,
   wantedOf,
 } from "./endpoints.ts";
-import { type EtcFiles, writeFiles } from "./files.ts";
+import { type EtcFiles, resolvConfOf, writeFiles } from "./files.ts";
 import { firewallView, updateChildren, updateParents } from "./links.ts";
 import { make } from "./make.ts";
-import { answersNames, endpointNames, sandboxNames } from "./names-view.ts";
+import { answersNames, endpointNames, linksTo, sandboxNames } from "./names-view.ts";
 import { publish, requestsOf } from "./publish.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from "./types.ts";
 
@@ -64,6 +64,7 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
         });
         watch.step("names");
       }
+      await updateLinkers(ctx, container);
     }
   } catch (error) {
     await clean(ctx, container, endpoints, sandbox);
@@ -94,6 +95,18 @@ export async function planOrWait(
 
 function newSandbox(ctx: NetworkContext, id: string): SandboxRecord {
   return { id, path: `${ctx.execRoot}/netns/${id.slice(0, 12)}`, names: namesPorts() };
+}
+
+/** Who has a link to this container was told nothing of it while it was not there. */
+export async function updateLinkers(ctx: NetworkContext, container: Container): Promise<void> {
+  for (const other of ctx.containers().all()) {
+    if (other === container || !linksTo(ctx, other, container)) continue;
+    const sandbox = ctx.store.sandbox(other.id);
+    if (!sandbox) continue;
+    const endpoints = ctx.store.of(other.id);
+    const conf = resolvConfOf(ctx, other, endpoints);
+    await ctx.names.putNames({ sandboxes: [sandboxNames(ctx, other, sandbox.path, endpoints, conf)] });
+  }
 }
 
 /** Port 53 is redirected only where there is somebody to answer. */

@@ -2,7 +2,7 @@
 import type { EndpointSettings } from "../container/config.ts";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
-import { clean, familyOf, markRoutes, planOrWait, wiringView } from "./attach.ts";
+import { clean, familyOf, markRoutes, planOrWait, updateLinkers, wiringView } from "./attach.ts";
 import { emit, type NetworkContext } from "./context.ts";
 import { chooseRoutes, hasSandbox, networkOf } from "./endpoints.ts";
 import { type EtcFiles, updateFiles } from "./files.ts";
@@ -104,6 +104,7 @@ export async function connectRunning(
       }
       const conf = updateFiles(ctx, container, files, endpoints, { came: endpoint });
       await tellNames(ctx, container, view, endpoints, conf);
+      await updateLinkers(ctx, container);
     }
   } catch (error) {
     await clean(ctx, { id: container.id }, [endpoint], undefined);

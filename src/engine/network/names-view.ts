@@ -66,6 +66,12 @@ export function sandboxNames(
   };
 }
 
+/** Whether one has a link, in a network of users', to the other. */
+export function linksTo(ctx: NetworkContext, container: Container, other: Container): boolean {
+  const any = Object.values(networksOf(container)).some(({ Links }) => Links?.length);
+  return any && Object.values(linksOf(ctx, container)).includes(other.id);
+}
+
 /** Of `--link` in networks of users': what is not there (yet) is left out. */
 function linksOf(ctx: NetworkContext, container: Container): Record<string, string> {
   const links: Record<string, string> = {};
