@@ -107,8 +107,8 @@ export interface Wiring {
   /** A new namespace with `lo` up; with the redirect of names when asked for, also if the namespace is there already. */
   createSandbox(sandbox: SandboxRecord): Promise<void>;
   /**
-   * With the links of its endpoints, which at once carry nothing more. The kernel takes namespace and links away by
-   * itself, some 20 ms later, and nobody waits for it.
+   * With the links of its endpoints, which at once carry nothing more. They and the namespace go a little later, when
+   * nobody waits for the kernel; a daemon that ends before leaves them to it.
    */
   removeSandbox(sandbox: Pick<SandboxRecord, "path">, endpoints?: readonly EndpointRecord[]): Promise<void>;
   /** The paths that are there, claimed or not: for the sweep at start. */

@@ -1,7 +1,7 @@
 /**
  * Links, addresses and routes over rtnetlink. All but removals is done at once, on the caller's thread: a link takes the
  * kernel some 100 µs to make. To remove one takes it 15 ms: a link whose namespace goes is only taken down, so that it
- * carries nothing more, and goes with the namespace; others are left to a thread of the pool.
+ * carries nothing more, and goes with the namespace (retired.ts); others are left to a thread of the pool.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
 import { SystemError } from "../../../ffi/libc.ts";
@@ -10,7 +10,7 @@ import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
 import { PatientNetlink } from "../../../ffi/netlink/patient.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
-import { unpinNamespace } from "../../../ffi/netns.ts";
+import { isPinned, openNamespace, unpinNamespace } from "../../../ffi/netns.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
 import { Announcer } from "./announcer.ts";
 import { createBridge } from "./bridge.ts";
@@ -18,6 +18,7 @@ import { Inside } from "./inside.ts";
 import { createParent } from "./parent.ts";
 import { attachPort } from "./port.ts";
 import { HostPrefixes } from "./prefixes.ts";
+import { RetiredNamespaces } from "./retired.ts";
 import { createSandbox, listSandboxes } from "./sandboxes.ts";
 import { attachSublink } from "./sublink.ts";
 
@@ -40,7 +41,8 @@ export class NetlinkWiring implements Wiring {
   /** Sandboxes made here that have no link yet, and those that have no default route: not much need be asked of them. */
   readonly #empty = new Set<string>();
   readonly #routeless = new Set<string>();
-  /** Links to be looked for. */
+  readonly #retired = new RetiredNamespaces(() => this.#expectGone());
+  /** Ends of links whose other end is in a retired namespace. */
   #leaving = new Set<string>();
 
   constructor(options: WiringOptions) {
@@ -59,6 +61,7 @@ export class NetlinkWiring implements Wiring {
   }
 
   async createSandbox(sandbox: SandboxRecord): Promise<void> {
+    this.#retired.postpone();
     if (!createSandbox(sandbox)) return;
     this.#empty.add(sandbox.path);
     this.#routeless.add(sandbox.path);
@@ -69,15 +72,27 @@ export class NetlinkWiring implements Wiring {
     endpoints: readonly EndpointRecord[] = [],
   ): Promise<void> {
     for (const { id } of endpoints) this.#announcer.stop(id);
-    const links = endpoints.flatMap(({ hostLink }) => hostLink || []);
-    if (links.length > 0) {
-      const { errors } = this.#socket.tryBatch(links.map((link) => changeLink(link, { up: false })));
-      const gone = new Set(errors.map(({ at, error }) => error.errno === ERRNO.ENODEV && links[at]));
-      this.#expectGone(links.filter((link) => !gone.has(link)));
-    }
     this.#empty.delete(path);
     this.#routeless.delete(path);
+    if (isPinned(path)) {
+      const namespace = openNamespace(path);
+      this.#cutOff(namespace, endpoints);
+      this.#retired.add(namespace);
+    }
     unpinNamespace(path);
+  }
+
+  /** The links of a sandbox carry nothing from now on. */
+  #cutOff(namespace: number, endpoints: readonly EndpointRecord[]): void {
+    if (endpoints.length === 0) return;
+    const down = (name: string) => changeLink(name, { up: false });
+    const { errors } = this.#socket.tryBatch(endpoints.map(({ hostLink }) => down(hostLink)));
+    const absent = new Set(errors.map(({ at }) => endpoints[at]!));
+    for (const endpoint of endpoints) if (!absent.has(endpoint)) this.#leaving.add(endpoint.hostLink);
+    // What has no end on the host is on a parent.
+    if (absent.size === 0) return;
+    using inside = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
+    inside.tryBatch([...absent].map(({ link }) => down(link)));
   }
 
   sandboxes(): string[] {
@@ -146,10 +161,8 @@ export class NetlinkWiring implements Wiring {
     return this.#host;
   }
 
-  #expectGone(links: readonly string[]): void {
-    if (links.length === 0) return;
-    if (this.#leaving.size === 0) setTimeout(() => void this.#removeLeft(), GONE_MS).unref();
-    for (const link of links) this.#leaving.add(link);
+  #expectGone(): void {
+    if (this.#leaving.size > 0) setTimeout(() => void this.#removeLeft(), GONE_MS).unref();
   }
 
   async #removeLeft(): Promise<void> {
