@@ -49,6 +49,14 @@ export class Dockerd implements AsyncDisposable {
     return this.#process!.pid;
   }
 
+  /** With the same options. Its containers have been stopped before. */
+  async restart(...args: string[]): Promise<void> {
+    this.#process!.kill();
+    await this.#process!.exited;
+    rmSync(join(this.folder, "log"));
+    await this.start(...args);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const docker = (...words: string[]) => Bun.spawnSync(["docker", "-H", `unix://${this.socket}`, ...words]);
     if (this.#process && this.#process.exitCode === null) {

@@ -12,8 +12,8 @@ import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
-import { restore, save } from "./programs.ts";
-import { changeLines, reconcileLines, TABLES } from "./reconcile.ts";
+import { restore, type Saved, save } from "./programs.ts";
+import { changeLines, foreignBridges, reconcileLines, TABLES } from "./reconcile.ts";
 import { commentOf, type Rule, rulesOf, type Table, type Version } from "./rules.ts";
 
 const VERSIONS: readonly Version[] = [4, 6];
@@ -40,6 +40,7 @@ class IptablesFirewall implements Repairable {
   readonly #state = new FirewallState();
   /** What is there of ours, by comment. */
   readonly #applied: Record<Version, Map<string, Rule>> = { 4: new Map(), 6: new Map() };
+  #foreign: Record<Version, string[]> = { 4: [], 6: [] };
   /** Everything has been compared with what is there. */
   #known = false;
   /** A kernel without IPv6's tables: told once. */
@@ -187,7 +188,10 @@ class IptablesFirewall implements Repairable {
   }
 
   #wanted(version: Version): Map<string, Rule> {
-    const rules = rulesOf(this.#state, version, { proxied: this.#options.proxyLoopback });
+    const rules = rulesOf(this.#state, version, {
+      proxied: this.#options.proxyLoopback,
+      foreign: this.#foreign[version],
+    });
     return new Map(rules.map((rule) => [commentOf(this.#tag, rule), rule]));
   }
 
@@ -217,15 +221,17 @@ class IptablesFirewall implements Repairable {
   async #reconcile(): Promise<void> {
     this.#known = false;
     for (const version of VERSIONS) {
-      const wanted = this.#wanted(version);
+      let wanted = this.#wanted(version);
       if (version === 6 && this.#without6 && wanted.size === 0) continue;
       try {
-        const lines = new Map<Table, string[]>();
-        for (const table of TABLES) {
-          // Not asked for, the table need not be made: iptables-save loads what it is asked about.
-          const saved = await save(version, table);
-          lines.set(table, reconcileLines(this.#tag, table, saved, [...wanted.values()]));
-        }
+        const saved = new Map<Table, Saved>();
+        for (const table of TABLES) saved.set(table, await save(version, table));
+        this.#foreign[version] = foreignBridges(this.#tag, saved.get("filter")!);
+        wanted = this.#wanted(version);
+        const rules = [...wanted.values()];
+        const lines = new Map(
+          TABLES.map((table) => [table, reconcileLines(this.#tag, table, saved.get(table)!, rules)]),
+        );
         await restore(version, lines);
         this.#applied[version] = wanted;
       } catch (error) {

@@ -24,6 +24,13 @@ export function changeLines(
 const isOurs = (tag: string, text: string): boolean =>
   text.includes(`--comment "${tag} `) || text.includes(`--comment ${tag} `);
 
+/** dockerd has `-o BRIDGE -j DOCKER` for each of its own, in one chain or another. */
+export const foreignBridges = (tag: string, filter: Saved): string[] =>
+  filter.rules.flatMap(({ text }) => {
+    const link = / -o (\S+) -j DOCKER$/.exec(text)?.[1];
+    return link !== undefined && !isOurs(tag, text) ? [link] : [];
+  });
+
 /** The deletion of a rule as iptables-save has it. */
 const deletion = (text: string): string => text.replace(/^-A/, "-D");
 

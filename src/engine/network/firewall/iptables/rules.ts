@@ -38,6 +38,8 @@ export const OWN_CHAINS: Record<Table, readonly string[]> = {
 export interface RuleOptions {
   /** ts-proxy has the host's loopback, and what containers send to their own bridge's published ports. */
   proxied: boolean;
+  /** Bridges of dockerd, which decides itself what goes there. */
+  foreign: readonly string[];
 }
 
 const LOOPBACK: Record<Version, string> = { 4: "127.0.0.0/8", 6: "::1/128" };
@@ -49,17 +51,18 @@ export function commentOf(tag: string, { table, chain, words }: Rule): string {
 }
 
 /** All of a family's, each once, those of a chain in their order. None when there is no network. */
-export function rulesOf(state: FirewallState, version: Version, { proxied }: RuleOptions): Rule[] {
+export function rulesOf(state: FirewallState, version: Version, options: RuleOptions): Rule[] {
   const rules: Rule[] = [];
   const networks = [...state.networks.values()].flatMap((network) => {
     const family = version === 4 ? network.ipv4 : network.ipv6;
     return family ? [{ network, family }] : [];
   });
   if (networks.length === 0) return [];
+  const { proxied } = options;
   jumps(rules, version, proxied);
   for (const { network, family } of networks) {
     if (network.internal) internal(rules, version, network, family);
-    else external(rules, version, network, family, proxied);
+    else external(rules, version, network, family, options);
   }
   for (const endpoint of state.endpoints.values()) {
     const network = state.networkOf(endpoint);
@@ -112,12 +115,13 @@ function external(
   version: Version,
   network: FirewallNetwork,
   family: FirewallFamily,
-  proxied: boolean,
+  { proxied, foreign }: RuleOptions,
 ): void {
   const { bridge, icc } = network;
   const filter = adder(rules, "filter");
   filter(TRACKED, `-o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`);
   filter(BRIDGE, `-o ${bridge} -j ${PORTS}`);
+  for (const other of foreign) filter(FORWARD, `-i ${bridge} -o ${other} -j RETURN`, true);
   if (!icc) filter(FORWARD, `-i ${bridge} -o ${bridge} -j DROP`);
   filter(FORWARD, icc ? `-i ${bridge} -j ACCEPT` : `-i ${bridge} ! -o ${bridge} -j ACCEPT`);
   if (!translates(family)) {
