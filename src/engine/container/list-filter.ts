@@ -11,6 +11,7 @@ import {
 } from "../filters.ts";
 import type { ContainerImages } from "../image/types.ts";
 import { networksOf } from "../network/settings.ts";
+import type { PortSummary } from "../network/view.ts";
 import type { Container } from "./container.ts";
 import { isRunning, NEVER, statusWord } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
@@ -91,8 +92,15 @@ function ports(filters: Filters, key: "publish" | "expose"): Set<string> | undef
   );
 }
 
-function matchPorts(wanted: Set<string> | undefined, has: object | undefined): boolean {
-  return wanted === undefined || Object.keys(has ?? {}).some((port) => wanted.has(port));
+/** Of the ports as they are shown, one that is published as, or is inside, one of those that are asked for. */
+function matchPorts(filters: Filters): (shown: () => readonly PortSummary[]) => boolean {
+  const [published, exposed] = [ports(filters, "publish"), ports(filters, "expose")];
+  if (!published && !exposed) return () => true;
+  return (shown) =>
+    shown().some(
+      ({ PublicPort = 0, PrivatePort, Type }) =>
+        published?.has(`${PublicPort}/${Type}`) || exposed?.has(`${PrivatePort}/${Type}`),
+    );
 }
 
 /** Ids of the images that `ancestor` names; an unknown name matches nothing. */
@@ -137,14 +145,20 @@ function idsOf(filters: Filters, store: ContainerStore): Set<string> | undefined
   );
 }
 
-export function select(filters: Filters, store: ContainerStore, images: ContainerImages): Selection {
+/** `portsOf`: as the list shows them. */
+export function select(
+  filters: Filters,
+  store: ContainerStore,
+  images: ContainerImages,
+  portsOf: (container: Container) => readonly PortSummary[],
+): Selection {
   validateFilters(filters, ACCEPTED);
   checkWords(filters);
   const codes = exitCodes(filters);
   const ids = idsOf(filters, store);
   const imageIds = ancestors(filters, images);
   const task = hasFilter(filters, "is-task") ? booleanFilter(filters, "is-task", false) : undefined;
-  const [published, exposed] = [ports(filters, "publish"), ports(filters, "expose")];
+  const matchesPorts = matchPorts(filters);
   const before = filters.before?.length ? store.find(filters.before.at(-1)!) : undefined;
   const since = filters.since?.length ? store.find(filters.since.at(-1)!) : undefined;
   const matches = (container: Container): boolean => {
@@ -161,8 +175,7 @@ export function select(filters: Filters, store: ContainerStore, images: Containe
       matchVolume(filters, container) &&
       (imageIds === undefined || imageIds.has(record.image.id)) &&
       matchNetwork(filters, container) &&
-      matchPorts(published, record.hostConfig.PortBindings) &&
-      matchPorts(exposed, record.config.ExposedPorts)
+      matchesPorts(() => portsOf(container))
     );
   };
   return { matches, before, since, all: Boolean(filters.status?.length) };

@@ -24,7 +24,12 @@ export async function list(
   ctx: ContainerContext,
   { all, size, limit, filters }: ListOptions,
 ): Promise<ContainerSummary[]> {
-  const selection = select(filters, ctx.store, ctx.images);
+  const selection = select(
+    filters,
+    ctx.store,
+    ctx.images,
+    (container) => ctx.networks.summary(container).Ports,
+  );
   const everything = all || selection.all || limit > 0;
   const found: Container[] = [];
   let skipping = selection.before !== undefined;

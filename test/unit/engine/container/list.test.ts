@@ -5,7 +5,10 @@ import { Rig, refusal } from "./fakes.ts";
 
 async function three(rig: Rig): Promise<string[]> {
   const ids = [
-    await rig.create({ Labels: { k: "v" } }, "one"),
+    await rig.create(
+      { Labels: { k: "v" }, HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } } },
+      "one",
+    ),
     await rig.create({ HostConfig: { NetworkMode: "none" } }, "two"),
     await rig.create({ HostConfig: { Binds: ["/usr:/data"] } }, "three"),
   ];
@@ -55,6 +58,10 @@ test("every filter of docker ps", async () => {
     [{ health: ["healthy"] }, []],
     [{ "is-task": ["true"] }, []],
     [{ publish: ["80"] }, []],
+    [{ publish: ["8080"] }, ["/one"]],
+    [{ publish: ["8080/udp"] }, []],
+    [{ expose: ["70-80/tcp"] }, ["/one"]],
+    [{ publish: ["1"], expose: ["80"] }, ["/one"]],
   ];
   for (const [filters, expected] of cases)
     expect([filters, await names(rig, filters)]).toEqual([filters, expected]);
