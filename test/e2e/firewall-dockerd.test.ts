@@ -87,7 +87,7 @@ describe.each(["nftables", "iptables"] as const)("ours by %s, dockerd beside", (
       remote.ask("tcp", ours.ipv4, 80, 2),
       remote.ask("tcp", other.ipv4, 81, 2),
     ]);
-    expect(bad).toEqual(Array<string>(5).fill("nothing"));
+    expect(bad.filter((answer) => answer !== "nothing")).toEqual([]);
     expect(await ours.agent.ask("tcp", engine.ipv4, 9000)).not.toMatch(/nothing|refused/);
     expect(await other.agent.ask("tcp", engine.ipv4, 8080)).not.toMatch(/nothing|refused/);
   }

@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite";
 import { filesOf } from "../container/context.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { Members } from "../network/context.ts";
-import { type FirewallBackend, openFirewall } from "../network/firewall/open.ts";
+import { type FirewallBackend, needsProxy, openFirewall } from "../network/firewall/open.ts";
 import { Ipam } from "../network/ipam/ipam.ts";
 import { openPorts } from "../network/ports/open.ts";
 import { Networks } from "../network/service.ts";
@@ -30,13 +30,13 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
   const { config, db, folder, engineId, shim, events, containers, warn } = parts;
   const execRoot = config["exec-root"];
   const wiring = new NetlinkWiring({ execRoot, owner: `tsd ${engineId}`, warn });
-  const proxyLoopback = config["userland-proxy"];
-  const backend = config.iptables ? config["firewall-backend"] || "nftables" : "none";
+  const backend = (config.iptables ? config["firewall-backend"] || "nftables" : "none") as FirewallBackend;
+  const proxyLoopback = needsProxy(backend, config["userland-proxy"]);
   return new Networks({
     store: new NetworkStore(db),
     ipam: new Ipam(poolsOf(config["default-address-pools"], engineId), () => wiring.hostPrefixes()),
     wiring,
-    firewall: await openFirewall(backend as FirewallBackend, {
+    firewall: await openFirewall(backend, {
       engineId,
       execRoot: `${execRoot}/n`,
       ipForward: config["ip-forward"],

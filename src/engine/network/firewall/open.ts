@@ -5,6 +5,13 @@ import { WithFirewalld } from "./with-firewalld.ts";
 
 export type FirewallBackend = Firewall["backend"];
 
+/**
+ * Whether ts-proxy has to listen on all published ports. By iptables as Docker does it, always: chains that dockerd has
+ * rules in too cannot tell its loopback ports from ours.
+ */
+export const needsProxy = (backend: FirewallBackend, userlandProxy: boolean): boolean =>
+  userlandProxy || backend !== "nftables";
+
 export async function openFirewall(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
   switch (backend) {
     case "nftables": {

@@ -5,7 +5,7 @@ export interface FirewallOptions {
   execRoot: string;
   /** `--ip-forward`: make this host forward. */
   ipForward: boolean;
-  /** `--userland-proxy`: the host's 127.0.0.1 is ts-proxy's alone. Otherwise the kernel forwards it. */
+  /** The host's 127.0.0.1 is ts-proxy's alone: see `needsProxy`. Otherwise the kernel forwards it. */
   proxyLoopback: boolean;
   warn(message: string): void;
 }

@@ -6,9 +6,9 @@ import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts
 import { EngineError } from "../../../errors.ts";
 import type { FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
-import { closedLinks, enableForwarding, enableLoopback, forwardsForUs } from "../forwarding.ts";
+import { closedLinks, enableForwarding, forwardsForUs } from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
-import { FirewallState, routeLocalnet } from "../state.ts";
+import { FirewallState } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
@@ -87,7 +87,6 @@ class IptablesFirewall implements Repairable {
     this.#state.networks.delete(id);
     for (const endpoint of endpoints) this.#state.endpoints.delete(endpoint.id);
     await this.#change();
-    this.#sysctls.restore(routeLocalnet(network.bridge));
     for (const endpoint of endpoints) this.#forget(endpoint, undefined);
   }
 
@@ -139,8 +138,7 @@ class IptablesFirewall implements Repairable {
   }
 
   async #settings(network: FirewallNetwork): Promise<void> {
-    const { ipForward, proxyLoopback } = this.#options;
-    if (ipForward) {
+    if (this.#options.ipForward) {
       const closed = closedLinks(this.#sysctls, this.#state.networks);
       for (const version of VERSIONS) {
         const family = FAMILIES[version];
@@ -150,7 +148,6 @@ class IptablesFirewall implements Repairable {
       }
       enableForwarding(this.#sysctls, [network], closed);
     }
-    if (!proxyLoopback) enableLoopback(this.#sysctls, network);
     if (network.icc) return;
     for (const version of VERSIONS) {
       if (!(version === 4 ? network.ipv4 : network.ipv6)) continue;
@@ -188,10 +185,7 @@ class IptablesFirewall implements Repairable {
   }
 
   #wanted(version: Version): Map<string, Rule> {
-    const rules = rulesOf(this.#state, version, {
-      proxied: this.#options.proxyLoopback,
-      foreign: this.#foreign[version],
-    });
+    const rules = rulesOf(this.#state, version, this.#foreign[version]);
     return new Map(rules.map((rule) => [commentOf(this.#tag, rule), rule]));
   }
 

@@ -1,5 +1,6 @@
 /**
- * The rules of the iptables backend: in the chains that Docker 28 and 29 have, so that what is written about those is
+ * The rules of the iptables backend, as Docker has them with its userland proxy: ts-proxy has what this host sends to its
+ * loopback, and what containers send to ports of their own bridge. They are in the chains that Docker 28 and 29 have, so that what is written about those is
  * true here too. Others may have rules in the same chains, dockerd for one: ours are told by their comment.
  */
 import { createHash } from "node:crypto";
@@ -25,22 +26,13 @@ const PORTS = "DOCKER";
 const TRACKED = "DOCKER-CT";
 const INTERNAL = "DOCKER-INTERNAL";
 const BRIDGE = "DOCKER-BRIDGE";
-/** Not Docker's: what this host sends to its own loopback, apart from `DOCKER`, in which dockerd's ports may be too. */
-const LOCAL = "DOCKER-LOOPBACK";
 
 /** Ours to make, and to remove when they are empty; by table. */
 export const OWN_CHAINS: Record<Table, readonly string[]> = {
   raw: [],
-  nat: [PORTS, LOCAL],
+  nat: [PORTS],
   filter: [USER, FORWARD, PORTS, TRACKED, INTERNAL, BRIDGE],
 };
-
-export interface RuleOptions {
-  /** ts-proxy has the host's loopback, and what containers send to their own bridge's published ports. */
-  proxied: boolean;
-  /** Bridges of dockerd, which decides itself what goes there. */
-  foreign: readonly string[];
-}
 
 const LOOPBACK: Record<Version, string> = { 4: "127.0.0.0/8", 6: "::1/128" };
 
@@ -50,24 +42,26 @@ export function commentOf(tag: string, { table, chain, words }: Rule): string {
   return `${tag} ${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
 }
 
-/** All of a family's, each once, those of a chain in their order. None when there is no network. */
-export function rulesOf(state: FirewallState, version: Version, options: RuleOptions): Rule[] {
+/**
+ * All of a family's, each once, those of a chain in their order. None when there is no network.
+ * @param foreign bridges of dockerd, which decides itself what goes there
+ */
+export function rulesOf(state: FirewallState, version: Version, foreign: readonly string[]): Rule[] {
   const rules: Rule[] = [];
   const networks = [...state.networks.values()].flatMap((network) => {
     const family = version === 4 ? network.ipv4 : network.ipv6;
     return family ? [{ network, family }] : [];
   });
   if (networks.length === 0) return [];
-  const { proxied } = options;
-  jumps(rules, version, proxied);
+  jumps(rules, version);
   for (const { network, family } of networks) {
     if (network.internal) internal(rules, version, network, family);
-    else external(rules, version, network, family, options);
+    else external(rules, version, network, family, foreign);
   }
   for (const endpoint of state.endpoints.values()) {
     const network = state.networkOf(endpoint);
     const family = version === 4 ? network?.ipv4 : network?.ipv6;
-    if (network && family) endpointRules(rules, version, endpoint, network, family, proxied);
+    if (network && family) endpointRules(rules, version, endpoint, network, family);
   }
   return unique(rules);
 }
@@ -84,17 +78,12 @@ function adder(rules: Rule[], table: Table): (chain: string, words: string, firs
     rules.push({ table, chain, words: words.split(" "), ...(first && { first }) });
 }
 
-function jumps(rules: Rule[], version: Version, proxied: boolean): void {
+function jumps(rules: Rule[], version: Version): void {
   const filter = adder(rules, "filter");
   const nat = adder(rules, "nat");
   for (const chain of [TRACKED, INTERNAL, BRIDGE]) filter(FORWARD, `-j ${chain}`, true);
   nat("PREROUTING", `-m addrtype --dst-type LOCAL -j ${PORTS}`);
   nat("OUTPUT", `! -d ${LOOPBACK[version]} -m addrtype --dst-type LOCAL -j ${PORTS}`);
-  // Without it, route_localnet would let neighbours in to what listens on loopback (CVE-2020-8558).
-  if (!proxied && version === 4) {
-    adder(rules, "raw")("PREROUTING", `-d ${LOOPBACK[4]} ! -i lo -j DROP`, true);
-    nat("OUTPUT", `-d ${LOOPBACK[4]} -j ${LOCAL}`);
-  }
 }
 
 function internal(
@@ -115,7 +104,7 @@ function external(
   version: Version,
   network: FirewallNetwork,
   family: FirewallFamily,
-  { proxied, foreign }: RuleOptions,
+  foreign: readonly string[],
 ): void {
   const { bridge, icc } = network;
   const filter = adder(rules, "filter");
@@ -133,7 +122,6 @@ function external(
   const nat = adder(rules, "nat");
   const source = family.source === undefined ? "MASQUERADE" : `SNAT --to-source ${family.source}`;
   if (family.masquerade) nat("POSTROUTING", `-s ${family.subnet} ! -o ${bridge} -j ${source}`);
-  if (!proxied) nat("POSTROUTING", `-o ${bridge} -m addrtype --src-type LOCAL -j ${source}`);
 }
 
 const isSix = (address: string): boolean => address.includes(":");
@@ -145,7 +133,6 @@ function endpointRules(
   endpoint: FirewallEndpoint,
   network: FirewallNetwork,
   family: FirewallFamily,
-  proxied: boolean,
 ): void {
   const address = version === 4 ? endpoint.ipv4 : endpoint.ipv6;
   if (address === undefined) return;
@@ -158,7 +145,7 @@ function endpointRules(
   if (!network.internal) {
     for (const port of endpoint.ports) {
       if (isSix(port.hostIp) === (version === 6)) {
-        portRules(rules, version, address, network, family, port, proxied);
+        portRules(rules, version, address, network, family, port);
       }
     }
   }
@@ -178,7 +165,6 @@ function portRules(
   { bridge }: FirewallNetwork,
   family: FirewallFamily,
   { protocol, hostIp, hostPort, containerPort }: PortBinding,
-  proxied: boolean,
 ): void {
   if (family.mode !== "nat-unprotected") {
     const opened = `-d ${address} ! -i ${bridge} -o ${bridge} -p ${protocol} --dport ${containerPort}`;
@@ -188,19 +174,9 @@ function portRules(
   const nat = adder(rules, "nat");
   const to = `${version === 6 ? `[${address}]` : address}:${containerPort}`;
   const where = isAny(hostIp) ? "" : `-d ${hostIp} `;
-  const from = `${proxied ? `! -i ${bridge} ` : ""}${version === 6 ? "! -s fe80::/10 " : ""}`;
-  const dnat = `${where}${from}-p ${protocol} --dport ${hostPort} -j DNAT --to-destination ${to}`;
-  const loopback = hostIp.startsWith("127.");
-  nat(PORTS, dnat);
-  if (!proxied && version === 4 && (loopback || isAny(hostIp))) nat(LOCAL, dnat);
-  if (!proxied) {
-    // To itself and to neighbours by the host's address: answers have to come back by the host.
-    nat(
-      "POSTROUTING",
-      `-s ${family.subnet} -d ${address} -p ${protocol} --dport ${containerPort} -m conntrack --ctstate DNAT -j MASQUERADE`,
-    );
-  }
-  if (loopback) {
+  const from = `! -i ${bridge} ${version === 6 ? "! -s fe80::/10 " : ""}`;
+  nat(PORTS, `${where}${from}-p ${protocol} --dport ${hostPort} -j DNAT --to-destination ${to}`);
+  if (hostIp.startsWith("127.")) {
     adder(rules, "raw")("PREROUTING", `-d ${hostIp} ! -i lo -p ${protocol} --dport ${hostPort} -j DROP`);
   }
 }
