@@ -6,6 +6,7 @@ import type { CreateBody } from "../container/config.ts";
 import { EngineError } from "../errors.ts";
 import type { Engine } from "../services.ts";
 import type { Call } from "./call.ts";
+import { adaptSysctls } from "./create-sysctls.ts";
 import { CONFIG_FIELDS, createRequest } from "./json/requests.ts";
 
 /** With what no longer has a place in the API. */
@@ -26,7 +27,8 @@ export async function prepareCreate(
   adaptHost(call, body, engine);
   adaptMounts(call, body);
   adaptNetworking(call, body);
-  return { body, warnings: adaptLegacy(call, body) };
+  const warnings = adaptLegacy(call, body);
+  return { body, warnings: [...warnings, ...adaptSysctls(call, body)] };
 }
 
 /** Fields that newer versions do not have, as the versions that had them meant them. */

@@ -126,7 +126,8 @@ function planEndpoint(
   return endpoint;
 }
 
-const refusesIpv6 = ({ record }: Container): boolean =>
+/** It has switched IPv6 off for itself. */
+export const refusesIpv6 = ({ record }: Container): boolean =>
   record.hostConfig.Sysctls?.["net.ipv6.conf.all.disable_ipv6"] === "1";
 
 export function releaseAddresses(ctx: NetworkContext, { network, ipv4, ipv6 }: EndpointRecord): void {

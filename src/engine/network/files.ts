@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { NetworkContext } from "./context.ts";
-import { addressesOf } from "./endpoints.ts";
+import { addressesOf, refusesIpv6 } from "./endpoints.ts";
 import { type HostsEntry, hostsText, ownNames, rewrite, withEntries, withoutEntries } from "./hosts-file.ts";
 import { linkedEntries } from "./links.ts";
 import { answersNames } from "./names-view.ts";
@@ -45,7 +45,8 @@ function hostsOf(ctx: NetworkContext, container: Container, endpoints: readonly 
       return hostsText([]);
     }
   }
-  return hostsText([...extra, ...endpoints.flatMap((endpoint) => ownEntries(container, endpoint))]);
+  const own = endpoints.flatMap((endpoint) => ownEntries(container, endpoint));
+  return hostsText([...extra, ...own], !refusesIpv6(container));
 }
 
 function ownEntries({ record }: Container, endpoint: EndpointRecord): HostsEntry[] {

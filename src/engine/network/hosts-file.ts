@@ -16,8 +16,11 @@ const LOCALHOST_6: HostsEntry[] = [
   { address: "ff02::2", names: "ip6-allrouters" },
 ];
 
-export const hostsText = (entries: readonly HostsEntry[]): string =>
-  [...LOCALHOST_4, ...LOCALHOST_6, ...entries].map(line).join("");
+/** Without `ipv6`, for a container that has switched it off, nothing of it. */
+export function hostsText(entries: readonly HostsEntry[], ipv6 = true): string {
+  const all = [...LOCALHOST_4, ...LOCALHOST_6, ...entries];
+  return (ipv6 ? all : all.filter(({ address }) => !address.includes(":"))).map(line).join("");
+}
 
 const line = ({ address, names }: HostsEntry): string => `${address}\t${names}\n`;
 

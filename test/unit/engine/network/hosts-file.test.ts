@@ -27,6 +27,12 @@ ff02::2\tip6-allrouters
 `);
 });
 
+test("where IPv6 is switched off there is nothing of it", () => {
+  expect(hostsText([OWN, { address: "fd00::2", names: "box" }], false)).toBe(
+    "127.0.0.1\tlocalhost\n172.17.0.2\tbox.example.org box\n",
+  );
+});
+
 test("what an endpoint adds goes with it, and what somebody wrote stays", () => {
   const edited = `${hostsText([])}10.0.0.1\tmine\n`;
   const more = withEntries(edited, [OWN]);
