@@ -1,6 +1,7 @@
 /**
  * Measures pairs, alternating, and holds each ratio of medians against its budget. Words name the parts to measure
- * (`npm run bench -- run rest`): start, tsrunc, run, ps, rest, exec, many, lines, networks. Only a measurement of all is kept.
+ * (`npm run bench -- run rest`): start, tsrunc, run, ps, rest, exec, many, lines, networks,
+ * proxy, names. Only a measurement of all is kept.
  */
 import {
   cpSync,
@@ -20,6 +21,7 @@ import { Daemon, proportionalMemory } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { compare, median, report, rounds, rows, startTwenty, time } from "./measure.ts";
 import { networks } from "./networks.ts";
+import { names, proxies } from "./proxy.ts";
 
 const TSD = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
 process.env.TSD = TSD;
@@ -265,6 +267,8 @@ try {
   if (wants("tsrunc")) await bundleRun();
   if (wants("run", "ps", "rest", "exec", "many", "lines")) await daemons();
   if (wants("networks")) await networks(join(bin, "tsd"));
+  if (wants("proxy")) await proxies(join(bin, "tsd"));
+  if (wants("names")) await names();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
