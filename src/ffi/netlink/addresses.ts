@@ -54,8 +54,10 @@ export function readAddress({ body }: Reply): Address | undefined {
   return { index: asU32(body.subarray(4)), address: prefixText({ bytes, length: body[1]! }) };
 }
 
-/** Of all links and both families. */
-export const listAddresses = (socket: NetlinkSocket): Address[] =>
+/** Of one link, or of all; both families. */
+export const listAddresses = (socket: NetlinkSocket, index = 0): Address[] =>
   socket
-    .dump({ type: RTM.RTM_GETADDR, flags: 0, body: [new Uint8Array(SIZE)], what: "list addresses" })
-    .flatMap((reply) => readAddress(reply) ?? []);
+    .dump({ type: RTM.RTM_GETADDR, flags: 0, body: [header(0, 0, 0, index)], what: "list addresses" })
+    .flatMap((reply) => readAddress(reply) ?? [])
+    // A kernel that does not filter sends them all.
+    .filter((address) => index === 0 || address.index === index);

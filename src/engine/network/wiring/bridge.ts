@@ -51,7 +51,7 @@ function wantedAddresses(network: NetworkRecord): string[] {
 
 /** Adds what is wanted; on a bridge of ours removes what else is there, but link-local addresses. */
 function setAddresses(host: NetlinkSocket, link: Link, wanted: readonly string[], ours: boolean): void {
-  const there = listAddresses(host).flatMap(({ index, address }) => (index === link.index ? [address] : []));
+  const there = listAddresses(host, link.index).map(({ address }) => address);
   const gone = ours ? there.filter((each) => !wanted.includes(each) && !/^fe80:/.test(each)) : [];
   const fresh = wanted.filter((each) => !there.includes(each));
   const messages = [

@@ -4,10 +4,10 @@
  * carries nothing more, and goes with the namespace (retired.ts); others are left to a thread of the pool.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
-import { SystemError } from "../../../ffi/libc.ts";
 import { listAddresses } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
+import { NetlinkError } from "../../../ffi/netlink/message.ts";
 import { PatientNetlink } from "../../../ffi/netlink/patient.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { isPinned, openNamespace, unpinNamespace } from "../../../ffi/netns.ts";
@@ -139,10 +139,7 @@ export class NetlinkWiring implements Wiring {
 
   addressesOf(name: string): string[] {
     const link = findLink(this.#socket, name);
-    if (!link) return [];
-    return listAddresses(this.#socket).flatMap(({ index, address }) =>
-      index === link.index ? [address] : [],
-    );
+    return link ? listAddresses(this.#socket, link.index).map(({ address }) => address) : [];
   }
 
   links(): string[] {
@@ -153,7 +150,11 @@ export class NetlinkWiring implements Wiring {
 
   async removeLink(name: string): Promise<void> {
     this.#patient ??= new PatientNetlink(NETLINK.NETLINK_ROUTE);
-    await ignoring(ERRNO.ENODEV, this.#patient.request(deleteLink(name)));
+    try {
+      await this.#patient.request(deleteLink(name));
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
+    }
   }
 
   get #socket(): NetlinkSocket {
@@ -166,30 +167,17 @@ export class NetlinkWiring implements Wiring {
   }
 
   async #removeLeft(): Promise<void> {
-    const links = [...this.#leaving];
+    // A name may be another's by now, which is up.
+    const links = [...this.#leaving].filter((link) => findLink(this.#socket, link)?.up === false);
     this.#leaving.clear();
-    for (const link of links) {
-      // The name may be another's by now, which is up.
-      if (findLink(this.#socket, link)?.up !== false) continue;
-      await this.removeLink(link).catch(({ message }: Error) => this.#options.warn(message));
-    }
+    await Promise.all(links.map((link) => this.removeLink(link))).catch(({ message }: Error) =>
+      this.#options.warn(message),
+    );
   }
 }
 
 async function removeInside({ path }: SandboxRecord, link: string): Promise<void> {
   using inside = new Inside(path);
-  const patient = new PatientNetlink(NETLINK.NETLINK_ROUTE, inside.namespace);
-  try {
-    await ignoring(ERRNO.ENODEV, patient.request(deleteLink(link)));
-  } finally {
-    patient.close();
-  }
-}
-
-async function ignoring(errno: number, request: Promise<void>): Promise<void> {
-  try {
-    await request;
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.errno !== errno) throw error;
-  }
+  const { errors } = await inside.socket.tryBatchLater([deleteLink(link)]);
+  for (const { error } of errors) if (error.errno !== ERRNO.ENODEV) throw error;
 }
