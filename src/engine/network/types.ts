@@ -87,6 +87,8 @@ export interface EndpointRecord {
   driverOpts: Record<string, string>;
   /** Published through this endpoint. */
   ports: PortBinding[];
+  /** It is being connected to, or disconnected from, a container that runs: a crash leaves anything of it. */
+  unfinished?: true;
 }
 
 /** A network namespace, pinned at `path` by a bind mount, so that it has a name and outlives every process of ours. */
@@ -207,8 +209,11 @@ export interface Ports {
     family: { four: boolean; six: boolean },
     kept?: readonly PortBinding[],
   ): Promise<PortBinding[]>;
-  /** What a row says is published already, after a restart of the daemon: no new sockets. */
-  claim(endpoint: EndpointRecord): void;
+  /**
+   * What a row says is published already, after a restart of the daemon: held as this daemon would, should the last one
+   * have had other options, or have been killed in the midst of a change.
+   */
+  claim(endpoint: EndpointRecord): Promise<void>;
   release(endpoint: Pick<EndpointRecord, "id">): Promise<void>;
 }
 

@@ -58,6 +58,8 @@ export interface Change {
   table: string;
   /** Of a chain, a rule; of a set or its elements, the set's. */
   name: string;
+  /** A chain that packets go to by themselves. */
+  base: boolean;
   /** Whose: compare with `Nftables.port`. */
   port: number;
 }
@@ -185,9 +187,19 @@ export function decodeChange(reply: Reply): Change | undefined {
   const isChain = message === NFT_MSG.NFT_MSG_NEWCHAIN || message === NFT_MSG.NFT_MSG_DELCHAIN;
   // The table comes first in all of them, then the chain or the set; a chain's own name is its third.
   const name = asText(attributes.get(isChain ? NFTA_CHAIN.NAME : NFTA_RULE.CHAIN));
+  const base = isChain && attributes.has(NFTA_CHAIN.HOOK);
   const { port } = reply;
-  if (message === NFT_MSG.NFT_MSG_NEWGEN) return { message, family: undefined, table: "", name: "", port };
-  return { message, family: familyOf(reply), table: asText(attributes.get(NFTA_TABLE.NAME)), name, port };
+  if (message === NFT_MSG.NFT_MSG_NEWGEN) {
+    return { message, family: undefined, table: "", name: "", base, port };
+  }
+  return {
+    message,
+    family: familyOf(reply),
+    table: asText(attributes.get(NFTA_TABLE.NAME)),
+    name,
+    base,
+    port,
+  };
 }
 
 const bracket = (type: number): Message => ({

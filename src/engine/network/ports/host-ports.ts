@@ -63,9 +63,10 @@ export class HostPorts implements Ports {
     return groups.flatMap((group) => taken.get(group)!);
   }
 
-  claim(endpoint: EndpointRecord): void {
+  async claim(endpoint: EndpointRecord): Promise<void> {
     for (const binding of endpoint.ports) this.#claim(endpoint, binding);
     this.#set(endpoint, endpoint.ports);
+    await this.#hold(endpoint, endpoint.ports);
   }
 
   async release(endpoint: Pick<EndpointRecord, "id">): Promise<void> {

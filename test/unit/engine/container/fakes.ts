@@ -176,7 +176,7 @@ export function fakeNetworks(parts: {
           hostIp: hostIp || "0.0.0.0",
           hostPort: hostPortStart || 32768,
         })),
-      claim: () => {},
+      claim: async () => {},
       release: nothing,
     },
     names: shim,

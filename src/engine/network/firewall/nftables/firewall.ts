@@ -15,7 +15,7 @@ import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
 import { type Elements, endpointElements } from "./elements.ts";
-import { addAccepts, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
+import { addAccepts, concernsUs, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
 import { FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
 import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
 import { addElements, addLinks, deleteElements, rebuild, remove } from "./table.ts";
@@ -242,11 +242,12 @@ export class NftablesFirewall implements Repairable {
   }
 
   /** What others do to our table is undone; what they do elsewhere may ask for something of us. */
-  #changed({ message, family, table, name, port }: Change): void {
+  #changed(change: Change): void {
+    const { message, family, table, name, port } = change;
     if (port === this.#nftables.port || message === NFT_MSG.NFT_MSG_NEWGEN || !this.#made) return;
     if (table === this.#table && (family === "inet" || family === "bridge")) {
       if (name !== USER_CHAIN || message === NFT_MSG.NFT_MSG_DELCHAIN) this.#rebuildLater();
-    } else if (message <= NFT_MSG.NFT_MSG_DELRULE) {
+    } else if (concernsUs(change)) {
       this.#lookLater();
     }
   }

@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { asBe32, asText, attributeMap, readAttributes } from "../../../../ffi/netlink/attributes.ts";
 import { Batch } from "../../../../ffi/nftables/batch.ts";
-import type { ListedChain, ListedRule, Nftables } from "../../../../ffi/nftables/connection.ts";
+import type { Change, ListedChain, ListedRule, Nftables } from "../../../../ffi/nftables/connection.ts";
 import { accept, counter, type Expression, xtComment } from "../../../../ffi/nftables/expressions.ts";
 import { isMarked } from "../../../../ffi/nftables/fields.ts";
-import { HOOK, META, VERDICT } from "../../../../ffi/nftables/flags.ts";
+import { HOOK, META, NFT_MSG, VERDICT } from "../../../../ffi/nftables/flags.ts";
 import { ACCEPTED_MARK } from "./skeleton.ts";
 
 type IpFamily = "ip" | "ip6";
@@ -24,6 +24,12 @@ export interface Foreign {
   bridges: string[];
   warnings: string[];
 }
+
+/** Whether what somebody changed may be of what `inspectForeign` looks at: others change their own rules all the time. */
+export const concernsUs = ({ message, family, table, base }: Change): boolean =>
+  base ||
+  message === NFT_MSG.NFT_MSG_DELTABLE ||
+  (table === TABLE && (family === "ip" || family === "ip6") && message <= NFT_MSG.NFT_MSG_DELRULE);
 
 export function inspectForeign(nftables: Nftables, ours: string): Foreign {
   const chains = nftables.chains();

@@ -67,6 +67,8 @@ const sets = (ip: Ip, n: 4 | 6): FamilySets => ({
 export const FAMILIES: readonly FamilySets[] = [sets(IP4, 4), sets(IP6, 6)];
 
 /** Bridges of dockerd, which decides itself what goes there. */
+/** Ours. A map of verdicts would say the same, but the kernel looks at all that a map in a chain may lead to. */
+export const OWN_BRIDGES = "bridges";
 export const FOREIGN_BRIDGES = "foreign-bridges";
 /** Of the bridge table: links of containers that may not reach each other. */
 export const ISOLATED_LINKS = "isolated-links";

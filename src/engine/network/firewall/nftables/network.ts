@@ -19,7 +19,7 @@ import {
 import { ifnameValue, protocolValue } from "../../../../ffi/nftables/types.ts";
 import type { FirewallFamily, FirewallNetwork } from "../../types.ts";
 import { reachedByLoopback, translates } from "../state.ts";
-import { FAMILIES, type FamilySets, FOREIGN_BRIDGES, JUMPS, networkChains } from "./names.ts";
+import { FAMILIES, type FamilySets, FOREIGN_BRIDGES, JUMPS, networkChains, OWN_BRIDGES } from "./names.ts";
 import { letThrough, neighbourDiscovery } from "./skeleton.ts";
 
 const LOOPBACK = { address: new Uint8Array([127, 0, 0, 0]), bits: 8 };
@@ -60,10 +60,11 @@ export function addNetworkRules(batch: Batch, network: FirewallNetwork): void {
 export function jumpElements({ bridge }: FirewallNetwork): [map: string, element: Element][] {
   const chains = networkChains(bridge);
   const key = ifnameValue(bridge);
-  return (Object.keys(JUMPS) as (keyof typeof JUMPS)[]).map((name) => [
+  const jumps = (Object.keys(JUMPS) as (keyof typeof JUMPS)[]).map((name): [string, Element] => [
     JUMPS[name],
     { key, value: { verdict: "jump", chain: chains[name] } },
   ]);
+  return [...jumps, [OWN_BRIDGES, { key }]];
 }
 
 function addTo(batch: Batch, network: FirewallNetwork): void {
@@ -110,8 +111,9 @@ function addFrom(batch: Batch, network: FirewallNetwork): void {
     batch.addRule(from, [...isNot(oifname, link), counter(), drop()], "internal network");
     return;
   }
-  // What goes to a network of ours is decided by that, and what goes to one of dockerd's, by dockerd.
-  batch.addRule(from, [...lookUp(JUMPS.to, [oifname], { into: "verdict" })]);
+  // What goes to a network of ours is decided by that, later in `forward`, and what goes to one of dockerd's, by
+  // dockerd. Were the map looked up here, every change would cost the kernel a walk from each network to each other.
+  batch.addRule(from, [...lookUp(OWN_BRIDGES, [oifname]), leave()]);
   batch.addRule(from, [...lookUp(FOREIGN_BRIDGES, [oifname]), leave()]);
   batch.addRule(from, [letThrough()], "outgoing");
 }

@@ -34,7 +34,15 @@ import {
 } from "../../../../ffi/nftables/fields.ts";
 import { PRIORITY } from "../../../../ffi/nftables/flags.ts";
 import { DATA_TYPES, ifnameValue, protocolValue } from "../../../../ffi/nftables/types.ts";
-import { CHAINS, FAMILIES, FOREIGN_BRIDGES, ISOLATED_LINKS, JUMPS, USER_CHAIN } from "./names.ts";
+import {
+  CHAINS,
+  FAMILIES,
+  FOREIGN_BRIDGES,
+  ISOLATED_LINKS,
+  JUMPS,
+  OWN_BRIDGES,
+  USER_CHAIN,
+} from "./names.ts";
 
 const { protocol, service, ifname } = DATA_TYPES;
 
@@ -67,12 +75,14 @@ export function addSets(batch: Batch): void {
     batch.addSet({ name: sets.closed, key: [ifname] });
   }
   for (const name of Object.values(JUMPS)) batch.addSet({ name, key: [ifname], value: "verdict" });
+  batch.addSet({ name: OWN_BRIDGES, key: [ifname] });
   batch.addSet({ name: FOREIGN_BRIDGES, key: [ifname] });
 }
 
 export const SET_NAMES: readonly string[] = [
   ...FAMILIES.flatMap(({ ip: _, ...sets }) => Object.values(sets)),
   ...Object.values(JUMPS),
+  OWN_BRIDGES,
   FOREIGN_BRIDGES,
 ];
 

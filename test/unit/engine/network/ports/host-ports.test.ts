@@ -153,7 +153,11 @@ describe("changing what is published", () => {
     await service.release(a);
     expect(held.get("a")).toEqual([]);
     const b = endpoint("b");
-    service.claim({ ...b, ports: [{ protocol: "tcp", containerPort: 1, hostIp: "0.0.0.0", hostPort: 80 }] });
+    await service.claim({
+      ...b,
+      ports: [{ protocol: "tcp", containerPort: 1, hostIp: "0.0.0.0", hostPort: 80 }],
+    });
+    expect(held.get("b")!.map(({ hostPort }) => hostPort)).toEqual([80]);
     await expect(service.publish(a, [ask("80:80")], FOUR)).rejects.toThrow("already allocated");
   });
 });
