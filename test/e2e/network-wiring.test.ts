@@ -419,6 +419,24 @@ describe("macvlan and ipvlan", () => {
     await capture.saw(/2001:db8::34 > ff02::1: ICMP6, neighbor advertisement, tgt is 2001:db8::34/);
   });
 
+  test("a parent that is down stays so, and what is on it works when it comes up", async () => {
+    const { remote } = hosts.host;
+    await using network = await made(macvlan());
+    await run(["ip", "link", "set", "lan", "down"]);
+    try {
+      await using sandbox = await container("one", network, endpointRecord(network, 55));
+      expect((await links()).lan!.flags).not.toContain("UP");
+      expect((await links(sandbox)).eth0!.flags).toContain("UP");
+      await run(["ip", "link", "set", "lan", "up"]);
+      await until(() => ping(sandbox, remote.ipv4), "the parent to carry packets");
+    } finally {
+      await run(["ip", "link", "set", "lan", "up"]);
+      // The kernel took it away with the link.
+      const { ipv6 } = hosts.host.engine;
+      await run(["ip", "addr", "replace", `${ipv6}/64`, "dev", "lan", "nodad"]);
+    }
+  });
+
   test("macvlan leaves a running sandbox when it is told to", async () => {
     await using network = await made(macvlan());
     const endpoint = endpointRecord(network, 53);

@@ -1,6 +1,6 @@
 /** A container's link in a macvlan or ipvlan network: made on the network's parent, and from the start in the sandbox. */
 import { ERRNO } from "../../../ffi/errno.ts";
-import { changeLink, findLink, type Link, type LinkKind, newLink } from "../../../ffi/netlink/links.ts";
+import { findLink, type Link, type LinkKind, newLink } from "../../../ffi/netlink/links.ts";
 import { NetlinkError } from "../../../ffi/netlink/message.ts";
 import type { IPVLAN_FLAG, IPVLAN_MODE, MACVLAN_MODE } from "../../../ffi/netlink/route-flags.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
@@ -47,6 +47,5 @@ export function attachSublink(
     const known = error instanceof NetlinkError && error.errno === ERRNO.EEXIST && there?.kind === kind.kind;
     if (!known) throw error;
   }
-  if (!parent.up) host.request(changeLink(parent.index, { up: true }));
   return inside.configure(endpoint, alone);
 }
