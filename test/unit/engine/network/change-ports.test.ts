@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { plan } from "../../../../src/engine/network/change-ports.ts";
+
+const one = (HostPort: string, HostIp = "") => ({ HostIp, HostPort });
+const published = (containerPort: number, hostPort: number, hostIp = "0.0.0.0") => ({
+  protocol: "tcp" as const,
+  containerPort,
+  hostIp,
+  hostPort,
+});
+
+test("a port is added beside what there is", () => {
+  const next = plan(
+    { "80/tcp": [one("8080")] },
+    { add: { "80": [one("8081")], "53/udp": null }, remove: {} },
+    [],
+  );
+  expect(next).toEqual({ "80/tcp": [one("8080"), one("8081")], "53/udp": [one("")] });
+});
+
+test("a container's port goes with all of its bindings, or with the one that is named", () => {
+  const current = { "80/tcp": [one("8080"), one("8081", "127.0.0.1")], "81/tcp": [one("9000")] };
+  expect(plan(current, { add: {}, remove: { "80/tcp": null } }, [])).toEqual({ "81/tcp": [one("9000")] });
+  expect(plan(current, { add: {}, remove: { "80/tcp": [one("8081")] } }, [])).toEqual({
+    "80/tcp": [one("8080")],
+    "81/tcp": [one("9000")],
+  });
+});
+
+test("a port that was given out can be named", () => {
+  const current = { "80/tcp": [one("")], "81/tcp": [one("9000-9010")] };
+  const there = [published(80, 32_768), published(81, 9003)];
+  expect(
+    plan(current, { add: {}, remove: { "80/tcp": [one("32768")], "81/tcp": [one("9003")] } }, there),
+  ).toEqual({});
+  expect(() => plan(current, { add: {}, remove: { "80/tcp": [one("9003")] } }, there)).toThrow(
+    "port 9003:80/tcp is not published",
+  );
+});
+
+test("what is not published cannot go, and what is cannot come", () => {
+  const current = { "80/tcp": [one("8080")] };
+  for (const [port, list] of [
+    ["81/tcp", null],
+    ["80/udp", null],
+    ["80/tcp", [one("9")]],
+  ] as const) {
+    expect(() => plan(current, { add: {}, remove: { [port]: list && [...list] } }, [])).toThrow(
+      "is not published",
+    );
+  }
+  expect(() => plan(current, { add: { "80/tcp": [one("8080")] }, remove: {} }, [])).toThrow(
+    "port 8080:80/tcp is already published",
+  );
+});
+
+test("a port may go and come again in one change", () => {
+  const changes = { add: { "81/tcp": [one("8080")] }, remove: { "80/tcp": [one("8080")] } };
+  expect(plan({ "80/tcp": [one("8080")] }, changes, [])).toEqual({ "81/tcp": [one("8080")] });
+});
