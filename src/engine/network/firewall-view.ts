@@ -1,4 +1,5 @@
 /** What the firewall is told of a network and of an endpoint. */
+import { addressOf } from "./bindings.ts";
 import { bridgeOptions } from "./driver-options.ts";
 import { parsePrefix } from "./ipam/address.ts";
 import type {
@@ -37,13 +38,11 @@ export function firewallNetwork(network: NetworkRecord): FirewallNetwork {
   };
 }
 
-const plain = (cidr: string | undefined): string | undefined => cidr?.split("/", 1)[0];
-
 export function firewallEndpoint(
   endpoint: EndpointRecord,
   links?: FirewallEndpoint["links"],
 ): FirewallEndpoint {
-  const [ipv4, ipv6] = [plain(endpoint.ipv4), plain(endpoint.ipv6)];
+  const [ipv4, ipv6] = [addressOf(endpoint.ipv4), addressOf(endpoint.ipv6)];
   return {
     id: endpoint.id,
     network: endpoint.network,

@@ -9,16 +9,10 @@ import {
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { NetlinkError } from "../../../ffi/netlink/message.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import { isAny, isSix, sameBinding } from "../bindings.ts";
 import type { FirewallEndpoint, PortBinding } from "../types.ts";
 
-const familyOf = (address: string): 4 | 6 => (address.includes(":") ? 6 : 4);
-const isAny = (address: string): boolean => address === "0.0.0.0" || address === "::";
-const same = (a: PortBinding, b: PortBinding): boolean =>
-  a.protocol === b.protocol &&
-  a.hostPort === b.hostPort &&
-  a.hostIp === b.hostIp &&
-  a.containerPort === b.containerPort;
-
+const familyOf = (address: string): 4 | 6 => (isSix(address) ? 6 : 4);
 /** What was sent to a port before it was published (or by another) is remembered as the host's own. Not so TCP: it begins anew. */
 function toNewPort({ protocol, hostIp, hostPort }: PortBinding): Connections {
   const destination = isAny(hostIp) ? {} : { destination: hostIp };
@@ -44,12 +38,14 @@ export function changedConnections(
   const has = after?.ports ?? [];
   const changed: Connections[] = [];
   for (const port of has) {
-    if (port.hostPort === 0 || port.protocol === "tcp" || had.some((other) => same(port, other))) continue;
+    if (port.hostPort === 0 || port.protocol === "tcp" || had.some((other) => sameBinding(port, other)))
+      continue;
     changed.push(toNewPort(port));
   }
   for (const port of had) {
-    const address = port.hostIp.includes(":") ? before?.ipv6 : before?.ipv4;
-    if (port.hostPort === 0 || address === undefined || has.some((other) => same(port, other))) continue;
+    const address = isSix(port.hostIp) ? before?.ipv6 : before?.ipv4;
+    if (port.hostPort === 0 || address === undefined || has.some((other) => sameBinding(port, other)))
+      continue;
     changed.push(throughOldPort(port, address));
   }
   for (const name of ["ipv4", "ipv6"] as const) {

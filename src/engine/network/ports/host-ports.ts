@@ -1,5 +1,6 @@
 /** Gives out host ports, and has them held by sockets in the shim: by those that only hold, and by ts-proxy's. */
 import { EngineError } from "../../errors.ts";
+import { addressOf, isSix, sameBinding } from "../bindings.ts";
 import type { EndpointRecord, HeldPort, PortBinding, PortRequest, Ports, ShimNetworks } from "../types.ts";
 import type { PortAllocator } from "./allocator.ts";
 import { type Families, type Group, groupsOf } from "./requests.ts";
@@ -102,15 +103,6 @@ export class HostPorts implements Ports {
   }
 }
 
-export const sameBinding = (a: PortBinding, b: PortBinding): boolean =>
-  a.protocol === b.protocol &&
-  a.containerPort === b.containerPort &&
-  a.hostIp === b.hostIp &&
-  a.hostPort === b.hostPort;
-
-const isSix = (ip: string): boolean => ip.includes(":");
-const plain = (cidr: string | undefined): string | undefined => cidr?.split("/", 1)[0];
-
 /** The kernel cannot send to a container what comes to `::1`, nor turn IPv6 into IPv4. */
 function needsProxy(hostIp: string, six: string | undefined): boolean {
   return isSix(hostIp) && (six === undefined || hostIp === "::" || hostIp === "::1");
@@ -120,7 +112,7 @@ function needsProxy(hostIp: string, six: string | undefined): boolean {
 function heldPort(endpoint: EndpointRecord, binding: PortBinding, proxyAll: boolean): HeldPort[] {
   const { protocol, hostIp, hostPort, containerPort } = binding;
   if (hostPort === 0) return [];
-  const [four, six] = [plain(endpoint.ipv4), plain(endpoint.ipv6)];
+  const [four, six] = [addressOf(endpoint.ipv4), addressOf(endpoint.ipv6)];
   const ip = isSix(hostIp) ? (six ?? four) : four;
   const to =
     ip !== undefined && (proxyAll || needsProxy(hostIp, six)) ? { to: { ip, port: containerPort } } : {};

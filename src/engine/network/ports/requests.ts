@@ -1,4 +1,5 @@
 /** From what was asked to what is bound: the addresses of the host, grouped by the port that they share. */
+import { isSix } from "../bindings.ts";
 import type { EndpointRecord, PortRequest } from "../types.ts";
 
 /** One host port that is to be had on all of these addresses. */
@@ -32,10 +33,10 @@ export function groupsOf(
   const groups = new Map<string, Group>();
   for (const { protocol, containerPort, hostIp, hostPortStart: start, hostPortEnd: end } of requests) {
     const ips: string[] = [];
-    const isSix = hostIp.includes(":");
-    if (four && endpoint.ipv4 && !isSix) ips.push(hostIp || "0.0.0.0");
+    const ofSix = isSix(hostIp);
+    if (four && endpoint.ipv4 && !ofSix) ips.push(hostIp || "0.0.0.0");
     if (six && (endpoint.ipv6 || endpoint.ipv4)) {
-      if (isSix) ips.push(hostIp);
+      if (ofSix) ips.push(hostIp);
       else if (hostIp === "" && listens6()) ips.push("::");
     }
     if (ips.length === 0) continue;

@@ -4,6 +4,7 @@
  * true here too. Others may have rules in the same chains, dockerd for one: ours are told by their comment.
  */
 import { createHash } from "node:crypto";
+import { isAny, isSix } from "../../bindings.ts";
 import type { FirewallEndpoint, FirewallFamily, FirewallNetwork, PortBinding } from "../../types.ts";
 import type { FirewallState } from "../state.ts";
 import { hidesContainers, translates } from "../state.ts";
@@ -123,9 +124,6 @@ function external(
   const source = family.source === undefined ? "MASQUERADE" : `SNAT --to-source ${family.source}`;
   if (family.masquerade) nat("POSTROUTING", `-s ${family.subnet} ! -o ${bridge} -j ${source}`);
 }
-
-const isSix = (address: string): boolean => address.includes(":");
-const isAny = (address: string): boolean => address === "0.0.0.0" || address === "::";
 
 function endpointRules(
   rules: Rule[],

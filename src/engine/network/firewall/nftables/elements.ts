@@ -2,15 +2,13 @@
 import { addressBytes } from "../../../../ffi/inet.ts";
 import type { Element } from "../../../../ffi/nftables/batch.ts";
 import { concatenated, ifnameValue, protocolValue, serviceValue } from "../../../../ffi/nftables/types.ts";
+import { isAny, isSix } from "../../bindings.ts";
 import type { FirewallEndpoint, FirewallFamily, FirewallNetwork, PortBinding } from "../../types.ts";
 import { hidesContainers, translates } from "../state.ts";
 import { FAMILIES, type FamilySets, ISOLATED_LINKS } from "./names.ts";
 
 /** By set and key, so that two states can be compared. */
 export type Elements = Map<string, { table: "inet" | "bridge"; set: string; element: Element }>;
-
-const isSix = (address: string): boolean => address.includes(":");
-const isAny = (address: string): boolean => address === "0.0.0.0" || address === "::";
 
 function put(elements: Elements, set: string, element: Element, table: "inet" | "bridge" = "inet"): void {
   elements.set(`${table} ${set} ${Buffer.from(element.key).toString("hex")}`, { table, set, element });

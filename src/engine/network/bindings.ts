@@ -1,0 +1,16 @@
+/** Bindings and addresses as text, as rows have them. */
+import type { PortBinding } from "./types.ts";
+
+export const isSix = (ip: string): boolean => ip.includes(":");
+
+/** No address of the host's in particular. */
+export const isAny = (ip: string): boolean => ip === "0.0.0.0" || ip === "::";
+
+/** Without its prefix length. */
+export const addressOf = (cidr: string | undefined): string | undefined => cidr?.split("/", 1)[0];
+
+export const sameBinding = (a: PortBinding, b: PortBinding): boolean =>
+  a.protocol === b.protocol &&
+  a.containerPort === b.containerPort &&
+  a.hostIp === b.hostIp &&
+  a.hostPort === b.hostPort;
