@@ -91,6 +91,7 @@ export async function connectRunning(
   const links = before.map(({ link }) => link);
   const [endpoint] = (await planOrWait(ctx, container, wanted, links)) as [EndpointRecord];
   const endpoints = [...before, endpoint];
+  endpoint.unfinished = true;
   ctx.store.put([endpoint], ctx.store.sandbox(container.id) ? undefined : sandbox);
   try {
     if (hasSandbox(network)) {
@@ -106,6 +107,8 @@ export async function connectRunning(
       await tellNames(ctx, container, view, endpoints, conf);
       await updateLinkers(ctx, container);
     }
+    delete endpoint.unfinished;
+    ctx.store.put([endpoint]);
   } catch (error) {
     await clean(ctx, { id: container.id }, [endpoint], undefined);
     await ctx.wiring.detach(sandbox, network, endpoint).catch(() => {});
@@ -133,6 +136,8 @@ export async function disconnectRunning(
   }
   const sandbox = sandboxOf(ctx, container);
   const left = ctx.store.of(container.id).filter((one) => one !== endpoint);
+  endpoint.unfinished = true;
+  ctx.store.put([endpoint]);
   if (answersNames(network)) await ctx.names.removeNames({ endpoints: [endpoint.id] });
   if (hasSandbox(network)) await ctx.wiring.detach(sandbox, network, endpoint);
   await clean(ctx, { id: container.id }, [endpoint], undefined);
@@ -146,13 +151,13 @@ export async function disconnectRunning(
 }
 
 /** A container that started without a network has a namespace that nobody pinned. */
-function sandboxOf(ctx: NetworkContext, container: Container): SandboxRecord {
+export function sandboxOf(ctx: NetworkContext, container: Container): SandboxRecord {
   return ctx.store.sandbox(container.id) ?? { id: container.id, path: `/proc/${container.state.pid}/ns/net` };
 }
 
 const isOurs = (ctx: NetworkContext, { path }: SandboxRecord): boolean => path.startsWith(ctx.execRoot);
 
-async function tellNames(
+export async function tellNames(
   ctx: NetworkContext,
   container: Container,
   sandbox: SandboxRecord,
@@ -170,7 +175,7 @@ async function tellNames(
  * The default routes may be another endpoint's now, and then what is published goes through that one, at the same ports
  * of the host. `gone` had some of them.
  */
-async function reroute(
+export async function reroute(
   ctx: NetworkContext,
   container: Container,
   sandbox: SandboxRecord,

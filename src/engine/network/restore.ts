@@ -8,7 +8,8 @@ import { resolvConfOf } from "./files.ts";
 import { firewallNetwork } from "./firewall-view.ts";
 import { firewallView } from "./links.ts";
 import { make } from "./make.ts";
-import { endpointNames, sandboxNames, settingsIn } from "./names-view.ts";
+import { dropTorn, mend, tornOf } from "./mend.ts";
+import { endpointNames, sandboxNames } from "./names-view.ts";
 import type { EndpointNames, EndpointRecord, SandboxNames } from "./types.ts";
 
 /** What rows have is nobody else's: before anything is given out. */
@@ -24,7 +25,7 @@ export function claim(ctx: NetworkContext): void {
 /** After the containers are known: who runs, runs. */
 export async function restore(ctx: NetworkContext, engineId: string): Promise<void> {
   await Promise.all(ctx.leaving.values());
-  await dropDead(ctx);
+  const torn = await dropDead(ctx);
   ensurePredefined(ctx, engineId);
   await makeAll(ctx);
   const running = [...ctx.store.endpoints()];
@@ -32,6 +33,9 @@ export async function restore(ctx: NetworkContext, engineId: string): Promise<vo
   await syncFirewall(ctx);
   await syncNames(ctx);
   await sweep(ctx, new Set(running.map(({ id }) => id)));
+  for (const container of ctx.containers().all()) {
+    if (isRunning(container.state)) await mend(ctx, container, torn.get(container.id) ?? []);
+  }
 }
 
 const runs = (ctx: NetworkContext, id: string): Container | undefined => {
@@ -39,29 +43,28 @@ const runs = (ctx: NetworkContext, id: string): Container | undefined => {
   return container && isRunning(container.state) ? container : undefined;
 };
 
-/** Endpoints and namespaces of containers that do not run, and an endpoint that was being connected at a crash. */
-async function dropDead(ctx: NetworkContext): Promise<void> {
-  const dead = new Map<string, EndpointRecord[]>();
-  for (const sandbox of ctx.store.sandboxes()) {
-    if (!runs(ctx, sandbox.id)) dead.set(sandbox.id, []);
-  }
-  for (const endpoint of ctx.store.endpoints()) {
-    const container = runs(ctx, endpoint.container);
-    const network = ctx.store.network(endpoint.network);
-    if (container && network && settingsIn(container, network)) continue;
-    dead.set(endpoint.container, [...(dead.get(endpoint.container) ?? []), endpoint]);
-  }
-  for (const [id, endpoints] of dead) {
-    const sandbox = ctx.store.sandbox(id);
-    const running = runs(ctx, id) !== undefined;
-    if (running && sandbox) {
-      for (const endpoint of endpoints) {
-        const network = ctx.store.network(endpoint.network);
-        if (network) await ctx.wiring.detach(sandbox, network, endpoint).catch(() => {});
-      }
+/**
+ * Endpoints and namespaces of containers that do not run, and what was under way at a crash in those that do: that is
+ * the result, by container.
+ */
+async function dropDead(ctx: NetworkContext): Promise<Map<string, EndpointRecord[]>> {
+  const ids = new Set([
+    ...[...ctx.store.sandboxes()].map(({ id }) => id),
+    ...[...ctx.store.endpoints()].map(({ container }) => container),
+  ]);
+  const torn = new Map<string, EndpointRecord[]>();
+  for (const id of ids) {
+    const container = runs(ctx, id);
+    if (!container) {
+      await clean(ctx, { id }, ctx.store.of(id), ctx.store.sandbox(id));
+      continue;
     }
-    await clean(ctx, { id }, endpoints, running ? undefined : sandbox);
+    const found = tornOf(ctx, container);
+    if (found.length === 0) continue;
+    torn.set(id, found);
+    await dropTorn(ctx, container, found);
   }
+  return torn;
 }
 
 /** Bridges of users' are there whenever the daemon is; the default one when it is used. */

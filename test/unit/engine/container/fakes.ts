@@ -244,7 +244,8 @@ export class Rig {
     const { events, shim, images } = this;
     const store = new ContainerStore(db);
     const volumes = new Volumes({ db, folder: paths.volumes, events });
-    this.networks = fakeNetworks({ db, events, shim, containers: () => store, folder: this.folder });
+    const folder = previous?.folder ?? this.folder;
+    this.networks = fakeNetworks({ db, events, shim, containers: () => store, folder });
     this.networks.ensurePredefined("engine");
     this.execs = new Execs({ db, store, shim, images, events, host: HOST });
     this.ctx = {

@@ -6,7 +6,7 @@ import { Rig, refusal } from "./fakes.ts";
 async function three(rig: Rig): Promise<string[]> {
   const ids = [
     await rig.create(
-      { Labels: { k: "v" }, HostConfig: { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } } },
+      { Labels: { k: "v" }, HostConfig: { PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8080" }] } } },
       "one",
     ),
     await rig.create({ HostConfig: { NetworkMode: "none" } }, "two"),

@@ -1,4 +1,6 @@
+import { Database } from "bun:sqlite";
 import { afterAll, describe, expect, test } from "bun:test";
+import { dataPaths } from "../../../../src/engine/store/paths.ts";
 import { Rig, refusal } from "../container/fakes.ts";
 
 const rigs: Rig[] = [];
@@ -246,6 +248,39 @@ describe("a container's networks", () => {
     expect((await create("web", { IPAMConfig: { IPv4Address: "10.98.0.9" } }))[1]).toBe(
       "invalid config for network web: invalid endpoint settings:\nno configured subnet contains IP address 10.98.0.9",
     );
+  });
+
+  test("are what the settings say after a crash amid connecting, or disconnecting", async () => {
+    const one = await rig();
+    await one.networks.create({ Name: "back" });
+    await one.networks.create({ Name: "front" });
+    const id = await one.create({}, "c1");
+    await one.containers.start(id);
+    for (const name of ["back", "front"]) await one.containers.connectNetwork("c1", name, {});
+    // What there is at two moments of it: a row of something that is not whole, and settings without a row.
+    const db = new Database(dataPaths(one.folder).database);
+    const rows = db.query("SELECT id, record FROM endpoints").all() as { id: string; record: string }[];
+    const [, back, front] = rows
+      .map(({ id, record }) => ({ id, ...JSON.parse(record) }))
+      .sort((a, b) => (a.link < b.link ? -1 : 1));
+    const torn = JSON.stringify({ ...back, unfinished: true });
+    db.query("UPDATE endpoints SET record = ? WHERE id = ?").run(torn, back.id);
+    db.query("DELETE FROM endpoints WHERE id = ?").run(front.id);
+    db.close();
+    const two = new Rig(one);
+    rigs.push(two);
+    await two.containers.restore();
+    await two.networks.restore("engine");
+    const { Networks } = (await two.containers.inspect(id, { size: false })).NetworkSettings;
+    expect(Networks).toMatchObject({
+      bridge: { IPAddress: "172.17.0.2" },
+      back: { IPAddress: "172.18.0.2" },
+      front: { IPAddress: "172.19.0.2" },
+    });
+    expect(Networks.back!.EndpointID).not.toBe(back.id);
+    expect(Networks.front!.EndpointID).not.toBe("");
+    await two.containers.disconnectNetwork("c1", "back", false);
+    await two.containers.disconnectNetwork("c1", "front", false);
   });
 
   test("survive a daemon: addresses are kept, and those of the dead are given back", async () => {
