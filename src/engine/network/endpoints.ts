@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import type { NetworkContext } from "./context.ts";
 import { bridgeOptions, ENDPOINT_IFNAME, GATEWAY4_AUX, GATEWAY6_AUX, isInternal } from "./driver-options.ts";
 import { contains, type Family, isLinkLocal, parseAddress, parsePrefix } from "./ipam/address.ts";
+import { randomMac } from "./mac.ts";
 import { isUserDefined, networksOf } from "./settings.ts";
 import { notFound } from "./store.ts";
 import type { EndpointRecord, NetworkRecord } from "./types.ts";
@@ -160,13 +161,6 @@ function linkName(network: NetworkRecord, settings: EndpointSettings, used: read
   for (let n = 0; ; n++) {
     if (!used.includes(`${prefix}${n}`)) return `${prefix}${n}`;
   }
-}
-
-/** Locally administered, of one card. */
-function randomMac(): string {
-  const bytes = randomBytes(6);
-  bytes[0] = (bytes[0]! & 0xfe) | 0x02;
-  return bytes.toString("hex").match(/../g)!.join(":");
 }
 
 /** The router that the network offers this endpoint. */

@@ -1,13 +1,12 @@
 /** The bridge of a network: a link of ours, or one that the user made and that stays the user's. */
-import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { ERRNO } from "../../../ffi/errno.ts";
 import { addAddress, deleteAddress, listAddresses } from "../../../ffi/netlink/addresses.ts";
-import { macText } from "../../../ffi/netlink/ip.ts";
 import { changeLink, findLink, type Link, newLink } from "../../../ffi/netlink/links.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { EngineError } from "../../errors.ts";
 import { bridgeOptions } from "../driver-options.ts";
+import { randomMac } from "../mac.ts";
 import type { NetworkRecord } from "../types.ts";
 
 /** Makes the bridge with its addresses, up; or makes the one that is there so. */
@@ -70,11 +69,4 @@ function setHostSysctl(link: string, name: string, value: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-}
-
-/** Locally administered, of one station. */
-function randomMac(): string {
-  const bytes = randomBytes(6);
-  bytes[0] = (bytes[0]! & 0xfc) | 2;
-  return macText(bytes);
 }
