@@ -4,22 +4,25 @@ import { chooseBridge } from "./default-bridge.ts";
 import { firewallNetwork } from "./firewall-view.ts";
 import type { NetworkRecord } from "./types.ts";
 
-/** Makes what is not there. May be called again; who comes meanwhile waits for the same. */
-export function make(ctx: NetworkContext, network: NetworkRecord): Promise<void> {
+/**
+ * Makes what is not there. May be called again; who comes meanwhile waits for the same. Without `rules`, the firewall
+ * is told of all networks at once later: at the daemon's start.
+ */
+export function make(ctx: NetworkContext, network: NetworkRecord, rules = true): Promise<void> {
   const { id } = network;
   const known = ctx.made.get(id);
   if (known) return known;
-  const making = makeNow(ctx, network);
+  const making = makeNow(ctx, network, rules);
   ctx.made.set(id, making);
   making.catch(() => ctx.made.delete(id));
   return making;
 }
 
-async function makeNow(ctx: NetworkContext, network: NetworkRecord): Promise<void> {
+async function makeNow(ctx: NetworkContext, network: NetworkRecord, rules: boolean): Promise<void> {
   if (network.configOnly || network.driver === "host" || network.driver === "null") return;
   const chosen = network.predefined ? chooseBridge(ctx, network) : network;
   await ctx.wiring.createNetwork(chosen);
-  if (chosen.driver !== "bridge") return;
+  if (chosen.driver !== "bridge" || !rules) return;
   await ctx.firewall.putNetwork(firewallNetwork(chosen));
 }
 

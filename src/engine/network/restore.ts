@@ -29,7 +29,10 @@ export async function restore(ctx: NetworkContext, engineId: string): Promise<vo
   ensurePredefined(ctx, engineId);
   await makeAll(ctx);
   const running = [...ctx.store.endpoints()];
-  for (const endpoint of running) if (endpoint.ports.length > 0) ctx.ports.claim(endpoint);
+  for (const endpoint of running) {
+    if (endpoint.ports.length === 0) continue;
+    await ctx.ports.claim(endpoint).catch((error: Error) => ctx.warn(error.message));
+  }
   await syncFirewall(ctx);
   await syncNames(ctx);
   await sweep(ctx, new Set(running.map(({ id }) => id)));
@@ -72,7 +75,7 @@ async function makeAll(ctx: NetworkContext): Promise<void> {
   for (const network of [...ctx.store.networks()]) {
     if (network.predefined && ctx.store.countOf(network.id) === 0) continue;
     try {
-      await make(ctx, network);
+      await make(ctx, network, false);
     } catch (error) {
       // Its containers say so when they start; the others must not wait for it.
       ctx.warn(`network ${network.name}: ${(error as Error).message}`);
