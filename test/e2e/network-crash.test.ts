@@ -1,0 +1,167 @@
+/**
+ * `kill -9` of the daemon while networks and endpoints come and go: what is on the host afterwards is what the rows
+ * say, to the last rule, and containers that run through it all lose no packet.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { type Daemon, until } from "../support/daemon.ts";
+import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { changes, takePicture } from "../support/network-picture.ts";
+import { UdpStream } from "../support/udp-stream.ts";
+
+let hosts: Hosts<"engine" | "remote">;
+let daemon: Daemon;
+
+beforeAll(async () => {
+  hosts = await makeHosts({ lan: ["engine", "remote"] });
+  daemon = await hosts.host.engine.daemon();
+  const archive = join(daemon.folder, "image.tar");
+  writeBusyboxArchive(archive);
+  await docker("load", "-q", "-i", archive);
+}, 60_000);
+
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+  await hosts[Symbol.asyncDispose]();
+}, 60_000);
+
+/** Its output; throws when it fails. */
+async function docker(...words: string[]): Promise<string> {
+  const { stdout, stderr, status } = await daemon.docker(...words);
+  if (status !== 0) throw new Error(`docker ${words.join(" ")}: ${status}: ${stderr}${daemon.log}`);
+  return stdout.trim();
+}
+
+const sleeper = (name: string, ...flags: string[]) =>
+  docker("run", "-d", "--name", name, ...flags, "busybox", "sleep", "10000");
+
+/** Words that run a program in a container's network. */
+async function inside(name: string): Promise<string[]> {
+  return ["nsenter", `--net=/proc/${await docker("inspect", "-f", "{{.State.Pid}}", name)}/ns/net`];
+}
+
+const addressOf = (name: string, network: string) =>
+  docker("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, name);
+
+/** The links of running containers on the host. */
+const veths = async (): Promise<number> =>
+  (await hosts.host.engine.ip<{ ifname: string }[]>("link")).filter(({ ifname }) => ifname.startsWith("veth"))
+    .length;
+
+/** Everything that may be cut off in the middle; each promise ends whatever becomes of the daemon. */
+function bustle(round: number): Promise<unknown>[] {
+  const run = (...words: string[]) => daemon.docker("run", "-d", "--label", "bustle", ...words);
+  const work = ["busybox", "sleep", "10000"];
+  const inTurn = async (...commands: string[][]) => {
+    for (const words of commands) await daemon.docker(...words);
+  };
+  return [
+    run(...work),
+    run("-p", "80", "-p", "81/udp", ...work),
+    run("--network", "kept", "-p", `127.0.0.1:${7000 + round}:80`, ...work),
+    run("--rm", "--network", "kept", "--network-alias", "short", "busybox", "true"),
+    inTurn(
+      ["network", "connect", "--alias", "moved", "other", "moving"],
+      ["network", "disconnect", "other", "moving"],
+      ["network", "connect", "other", "moving"],
+    ),
+    inTurn(
+      ["network", "create", "--label", "bustle", `n${round}`],
+      ["run", "-d", "--label", "bustle", "--network", `n${round}`, "-p", "90", ...work],
+      ["network", "create", "--label", "bustle", "--ipv6", "--internal", `m${round}`],
+      ["network", "rm", `m${round}`],
+    ),
+    inTurn(["restart", "-t", "0", "restarted"]),
+  ];
+}
+
+test("after kill -9 in the midst of it, nothing is left but what the rows say, and no packet was lost", async () => {
+  const { engine, remote } = hosts.host;
+  await docker("network", "create", "kept");
+  await docker("network", "create", "--ipv6", "other");
+  await sleeper("aa", "--network", "kept");
+  await sleeper("bb", "--network", "kept");
+  await sleeper("pp", "-p", "5000:5000/udp");
+  await sleeper("moving", "--network", "kept");
+  // A bridge that was never used has no link-local address yet.
+  await docker("run", "--rm", "--network", "other", "busybox", "true");
+  const streams = await Promise.all([
+    UdpStream.start(
+      await inside("aa"),
+      { address: await addressOf("bb", "kept"), port: 5000 },
+      await inside("bb"),
+      5000,
+    ),
+    UdpStream.start(remote.under, { address: engine.ipv4, port: 5000 }, await inside("pp"), 5000),
+  ]);
+  await using stack = new AsyncDisposableStack();
+  for (const stream of streams) stack.use(stream);
+  const before = await takePicture(engine, daemon.folder);
+
+  for (let round = 0; round < 8; round++) {
+    await sleeper("restarted", "--label", "bustle", "--network", "other", "-p", "5001:80");
+    const working = bustle(round);
+    // Another moment of the work each time: after the first, the second, … is done, or a little later.
+    await Promise.race(working.slice(round % working.length));
+    await Bun.sleep(round * 15);
+    await daemon.stop("SIGKILL");
+    const ended = Promise.all(working);
+    await daemon.start({ under: engine.under });
+    await ended;
+
+    const running = (await docker("ps", "-q", "--no-trunc")).split("\n").filter(Boolean);
+    const attached = await docker(
+      ...["inspect", "-f", "{{.Name}}{{range $name, $_ := .NetworkSettings.Networks}} {{$name}}{{end}}"],
+      ...running,
+    );
+    const endpoints = attached.split("\n").flatMap((line) => line.split(" ").slice(1));
+    // Of a container that has just ended, the kernel takes the link away behind us.
+    const fit = async () => (await veths()) === endpoints.length;
+    await until(fit, "a link for each endpoint", 10_000).catch(async (error: Error) => {
+      const { links, rows } = await takePicture(engine, daemon.folder);
+      throw new Error(`${error.message}: ${await veths()}\n${[attached, ...links, ...rows].join("\n")}`);
+    });
+    expect(readdirSync(join(daemon.folder, "exec/netns")).sort()).toEqual(
+      running.map((id) => id.slice(0, 12)).sort(),
+    );
+
+    const made = (await docker("ps", "-aq", "--filter", "label=bustle")).split("\n").filter(Boolean);
+    if (made.length > 0) await docker("rm", "-f", ...made);
+    await docker("network", "prune", "-f", "--filter", "label=bustle");
+    const joined = await docker(
+      ...["inspect", "-f", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", "moving"],
+    );
+    if (joined.includes("other")) await docker("network", "disconnect", "other", "moving");
+    const different = async () => changes(before, await takePicture(engine, daemon.folder));
+    const same = async () => (await different()).length === 0;
+    await until(same, "everything to be as before", 5000).catch(async () =>
+      expect(await different()).toEqual([]),
+    );
+  }
+
+  const all = /^\d{4,} sent, 0 lost \(\), 0 twice, 0 late$/;
+  const said = await Promise.all(streams.map((stream) => stream.end()));
+  expect(said).toEqual([expect.stringMatching(all), expect.stringMatching(all)]);
+  await docker("rm", "-f", "aa", "bb", "pp", "moving");
+  await docker("network", "rm", "kept", "other");
+  const { Status } = (await (await daemon.request("/v1.55/networks/bridge")).json()) as {
+    Status: { IPAM: { Subnets: Record<string, { IPsInUse: number }> } };
+  };
+  // The subnet's own address, the broadcast and the gateway.
+  expect(Object.values(Status.IPAM.Subnets)).toMatchObject([{ IPsInUse: 3 }]);
+  await daemon.stop();
+  const after = await takePicture(engine, daemon.folder);
+  expect(after.links.filter((link) => !/"ifname":"(lo|lan)"/.test(link))).toEqual([]);
+  expect({ ...after, links: [], addresses: [], routes: [], rules: [], rows: [] }).toMatchObject({
+    firewall: [],
+    mounts: [],
+    namespaces: [],
+  });
+  expect(
+    existsSync(join(daemon.folder, "exec/netns")) && readdirSync(join(daemon.folder, "exec/netns")),
+  ).toEqual([]);
+  expect(after.rows.filter((row) => !row.startsWith("networks "))).toEqual([]);
+  await daemon.start({ under: engine.under });
+}, 300_000);
