@@ -19,29 +19,40 @@ const METRIC = { 4: undefined, 6: 1024 } as const;
 export class Inside implements Disposable {
   readonly namespace: number;
   readonly socket: NetlinkSocket;
+  /** By name, as far as they were looked up. */
+  readonly #indexes = new Map<string, number>();
+  /** There is no link yet but `lo`, and no default route: not everything need be asked. */
+  #empty: boolean;
+  #routeless: boolean;
 
-  /** By the path that it is pinned at. */
-  constructor(path: string) {
-    this.namespace = openNamespace(path);
+  /** Takes the descriptor over. `fresh`: nobody else knows of the namespace. */
+  constructor(namespace: number, fresh = false) {
+    this.namespace = namespace;
+    this.#empty = fresh;
+    this.#routeless = fresh;
     try {
-      this.socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE, this.namespace);
+      this.socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
     } catch (error) {
-      closeFd(this.namespace);
+      closeFd(namespace);
       throw error;
     }
   }
 
-  /**
-   * Gives a link that is there, and down, what its endpoint has, and brings it up. May be repeated.
-   * @param alone the sandbox is known to have no other
-   */
-  configure(endpoint: EndpointRecord, alone: boolean): Link {
+  /** By the path that it is pinned at. */
+  static at(path: string): Inside {
+    return new Inside(openNamespace(path));
+  }
+
+  /** Gives a link that is there, and down, what its endpoint has, and brings it up. May be repeated. */
+  configure(endpoint: EndpointRecord): Link {
     const link = findLink(this.socket, endpoint.link);
     if (!link) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
+    this.#indexes.set(endpoint.link, link.index);
     const addresses = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal].filter(
       (address) => address !== undefined,
     );
-    if (!alone) this.#refuseConflicts(addresses, link);
+    if (!this.#empty) this.#refuseConflicts(addresses, link);
+    this.#empty = false;
     this.#enableIPv6(endpoint);
     this.#all(
       addresses.map((address) => addAddress(link.index, address)),
@@ -53,12 +64,10 @@ export class Inside implements Disposable {
     return link;
   }
 
-  /**
-   * Replaces the default routes, by family. An endpoint without a gateway has everything on its link.
-   * @param none there are none yet
-   */
-  setDefaultRoutes(of: { four?: EndpointRecord; six?: EndpointRecord }, none: boolean): void {
-    const found = none ? [] : listRoutes(this.socket);
+  /** Replaces the default routes, by family. An endpoint without a gateway has everything on its link. */
+  setDefaultRoutes(of: { four?: EndpointRecord; six?: EndpointRecord }): void {
+    const found = this.#routeless ? [] : listRoutes(this.socket);
+    this.#routeless = false;
     for (const [family, endpoint] of [
       [4, of.four],
       [6, of.six],
@@ -80,10 +89,10 @@ export class Inside implements Disposable {
   }
 
   #defaultRoute(family: 4 | 6, endpoint: EndpointRecord): Route {
-    const link = findLink(this.socket, endpoint.link);
-    if (!link) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
+    const index = this.#indexes.get(endpoint.link) ?? findLink(this.socket, endpoint.link)?.index;
+    if (index === undefined) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
     const gateway = family === 4 ? endpoint.gateway4 : endpoint.gateway6;
-    return { family, index: link.index, ...(gateway && { gateway }) };
+    return { family, index, ...(gateway && { gateway }) };
   }
 
   /** Two links of one subnet would each answer for the other. */

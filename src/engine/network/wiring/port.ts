@@ -18,7 +18,7 @@ export async function attachPort(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
-  { owner, alone }: { owner: string; alone: boolean },
+  owner: string,
 ): Promise<Link> {
   const bridge = findLink(host, network.link);
   if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
@@ -31,9 +31,9 @@ export async function attachPort(
       ...(needsHairpin() && { hairpin: true }),
     }),
   ]);
-  inside.configure(endpoint, alone);
+  inside.configure(endpoint);
   forgetLastHolder(host, bridge, endpoint);
-  await forwards(host, network.link, endpoint.hostLink);
+  await forwards(host, bridge, endpoint.hostLink);
   return bridge;
 }
 
@@ -44,9 +44,11 @@ const FORWARDS_MS = 200;
  * The kernel hears of a link's other end a moment later, and until then the bridge drops what the container sends. Newer
  * ones look at once when they are asked.
  */
-async function forwards(host: NetlinkSocket, bridge: string, port: string): Promise<void> {
+async function forwards(host: NetlinkSocket, bridge: Link, port: string): Promise<void> {
   const end = performance.now() + FORWARDS_MS;
-  while (!(findLink(host, port)?.forwarding && findLink(host, bridge)?.operational)) {
+  // Its first port makes the bridge itself operational.
+  const works = () => bridge.operational || findLink(host, bridge.name)?.operational;
+  while (!(findLink(host, port)?.forwarding && works())) {
     if (performance.now() > end) return;
     await Bun.sleep(1);
   }

@@ -1,31 +1,28 @@
 /** Network namespaces of containers: made by the daemon, pinned below its exec root. */
 import { readdirSync } from "node:fs";
-import { closeFd } from "../../../ffi/libc.ts";
-import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { changeLink } from "../../../ffi/netlink/links.ts";
-import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { isPinned, newNamespace, pinNamespace } from "../../../ffi/netns.ts";
 import type { SandboxRecord } from "../types.ts";
 import { Inside } from "./inside.ts";
 import { redirectNames } from "./redirect.ts";
 
-/** Keeps the one that is there: false then. */
-export function createSandbox({ path, names }: SandboxRecord): boolean {
+/** The new one from within, which the caller disposes of; undefined when there was one, which is kept. */
+export function createSandbox({ path, names }: SandboxRecord): Inside | undefined {
   if (isPinned(path)) {
-    using inside = new Inside(path);
-    if (names) redirectNames(inside.namespace, names);
-    return false;
+    using there = Inside.at(path);
+    if (names) redirectNames(there.namespace, names);
+    return undefined;
   }
-  const namespace = newNamespace();
+  const inside = new Inside(newNamespace(), true);
   try {
-    using socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
-    socket.request(changeLink("lo", { up: true }));
-    if (names) redirectNames(namespace, names);
+    inside.socket.request(changeLink("lo", { up: true }));
+    if (names) redirectNames(inside.namespace, names);
     // Last, so that a failure leaves nothing.
-    pinNamespace(namespace, path);
-    return true;
-  } finally {
-    closeFd(namespace);
+    pinNamespace(inside.namespace, path);
+    return inside;
+  } catch (error) {
+    inside[Symbol.dispose]();
+    throw error;
   }
 }
 

@@ -25,7 +25,6 @@ export function attachSublink(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
-  alone: boolean,
 ): Link {
   const parent = findLink(host, network.link);
   if (!parent) {
@@ -47,5 +46,5 @@ export function attachSublink(
     const known = error instanceof NetlinkError && error.errno === ERRNO.EEXIST && there?.kind === kind.kind;
     if (!known) throw error;
   }
-  return inside.configure(endpoint, alone);
+  return inside.configure(endpoint);
 }

@@ -38,9 +38,8 @@ export class NetlinkWiring implements Wiring {
   #host: NetlinkSocket | undefined;
   #patient: PatientNetlink | undefined;
   #prefixes: HostPrefixes | undefined;
-  /** Sandboxes made here that have no link yet, and those that have no default route: not much need be asked of them. */
-  readonly #empty = new Set<string>();
-  readonly #routeless = new Set<string>();
+  /** Sandboxes that are being wired, from `createSandbox` to the first default routes. */
+  readonly #fresh = new Map<string, Inside>();
   readonly #retired = new RetiredNamespaces(() => this.#expectGone());
   /** Ends of links whose other end is in a retired namespace. */
   #leaving = new Set<string>();
@@ -62,9 +61,8 @@ export class NetlinkWiring implements Wiring {
 
   async createSandbox(sandbox: SandboxRecord): Promise<void> {
     this.#retired.postpone();
-    if (!createSandbox(sandbox)) return;
-    this.#empty.add(sandbox.path);
-    this.#routeless.add(sandbox.path);
+    const inside = createSandbox(sandbox);
+    if (inside) this.#fresh.set(sandbox.path, inside);
   }
 
   async removeSandbox(
@@ -72,8 +70,7 @@ export class NetlinkWiring implements Wiring {
     endpoints: readonly EndpointRecord[] = [],
   ): Promise<void> {
     for (const { id } of endpoints) this.#announcer.stop(id);
-    this.#empty.delete(path);
-    this.#routeless.delete(path);
+    this.#wired(path);
     if (isPinned(path)) {
       const namespace = openNamespace(path);
       this.#cutOff(namespace, endpoints);
@@ -99,17 +96,16 @@ export class NetlinkWiring implements Wiring {
     return listSandboxes(`${this.#options.execRoot}/netns`);
   }
 
-  async attach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
-    using inside = new Inside(sandbox.path);
-    const alone = this.#empty.delete(sandbox.path);
-    if (network.driver === "bridge") {
-      const { owner } = this.#options;
-      const bridge = await attachPort(this.#socket, inside, network, endpoint, { owner, alone });
-      this.#announcer.onBridge(bridge.index, network, endpoint);
-    } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
-      const { index, mac } = attachSublink(this.#socket, inside, network, endpoint, alone);
-      this.#announcer.inside(inside.namespace, index, mac, network, endpoint);
-    }
+  attach({ path }: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
+    return this.#within(path, async (inside) => {
+      if (network.driver === "bridge") {
+        const bridge = await attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
+        this.#announcer.onBridge(bridge.index, network, endpoint);
+      } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
+        const { index, mac } = attachSublink(this.#socket, inside, network, endpoint);
+        this.#announcer.inside(inside.namespace, index, mac, network, endpoint);
+      }
+    });
   }
 
   async detach(sandbox: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
@@ -120,11 +116,11 @@ export class NetlinkWiring implements Wiring {
   }
 
   async setDefaultRoutes(
-    sandbox: SandboxRecord,
+    { path }: SandboxRecord,
     of: { four?: EndpointRecord; six?: EndpointRecord },
   ): Promise<void> {
-    using inside = new Inside(sandbox.path);
-    inside.setDefaultRoutes(of, this.#routeless.delete(sandbox.path));
+    await this.#within(path, (inside) => inside.setDefaultRoutes(of));
+    this.#wired(path);
   }
 
   hostPrefixes(): string[] {
@@ -162,6 +158,18 @@ export class NetlinkWiring implements Wiring {
     return this.#host;
   }
 
+  async #within(path: string, work: (inside: Inside) => Promise<void> | void): Promise<void> {
+    const fresh = this.#fresh.get(path);
+    if (fresh) return work(fresh);
+    using inside = Inside.at(path);
+    await work(inside);
+  }
+
+  #wired(path: string): void {
+    this.#fresh.get(path)?.[Symbol.dispose]();
+    this.#fresh.delete(path);
+  }
+
   #expectGone(): void {
     if (this.#leaving.size > 0) setTimeout(() => void this.#removeLeft(), GONE_MS).unref();
   }
@@ -177,7 +185,7 @@ export class NetlinkWiring implements Wiring {
 }
 
 async function removeInside({ path }: SandboxRecord, link: string): Promise<void> {
-  using inside = new Inside(path);
+  using inside = Inside.at(path);
   const { errors } = await inside.socket.tryBatchLater([deleteLink(link)]);
   for (const { error } of errors) if (error.errno !== ERRNO.ENODEV) throw error;
 }
