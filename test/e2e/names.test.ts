@@ -3,7 +3,7 @@
  * sandbox is a namespace with a link to a "server", which runs what a container's upstream may be.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EndpointNames, SandboxNames } from "../../src/engine/network/types.ts";
@@ -220,6 +220,21 @@ describe("all else is asked of the container's servers", () => {
     child.kill("SIGTERM");
     expect(Buffer.from((await reader.read()).value!).toString()).toBe("1 queries\n");
   }, 15_000);
+  test("a flood of them is bounded, and holds up no name that is known", async () => {
+    await upstream(5310, "silent");
+    await shim.putNames({ sandboxes: [upstreams(5310)] });
+    const files = () => readdirSync(`/proc/${harness.shimPid()}/fd`).length;
+    const before = files();
+    const refused = Number(await box.ok(process.execPath, UPSTREAM, "127.0.0.11", "53", "flood"));
+    expect(refused).toBeGreaterThanOrEqual(1000);
+    expect(files() - before).toBeGreaterThan(900);
+    expect(files() - before).toBeLessThan(1100);
+    expect(await short("web")).toEqual(["172.30.0.2"]);
+    await until(() => files() < before + 10, "all questions to be given up", 30_000);
+    await upstream(5311, "answer");
+    await shim.putNames({ sandboxes: [upstreams(5311)] });
+    expect(await short("example.com")).toEqual(["10.9.9.9"]);
+  }, 60_000);
   test("of an internal network, nothing is asked from the host", async () => {
     await shim.putNames({
       sandboxes: [sandbox({ external: false, upstreams: [{ address: "127.0.0.1", from: "host", port: 1 }] })],

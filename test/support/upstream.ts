@@ -1,6 +1,7 @@
 /**
  * A name server for tests: `upstream.ts ADDRESS PORT BEHAVIOUR`, on UDP and TCP. It says "ready", and how many queries it
- * saw when it is told to end. `rubbish` is a client instead: it sends what no server expects.
+ * saw when it is told to end. `rubbish` and `flood` are clients instead: they send what no server expects, and ever
+ * different questions, until 1,000 of those are refused.
  */
 import type { udp } from "bun";
 import { labels, question } from "./dns.ts";
@@ -112,4 +113,24 @@ async function sendRubbish(): Promise<void> {
   process.exit();
 }
 
-await (behaviour === "rubbish" ? sendRubbish() : serve());
+async function flood(): Promise<void> {
+  let refused = 0;
+  const socket = await Bun.udpSocket({
+    connect: { hostname: address, port },
+    socket: {
+      data: (_, packet) => {
+        if ((packet[3]! & 15) === 5) refused++;
+      },
+      error() {},
+    },
+  });
+  const end = performance.now() + 8000;
+  for (let n = 0; refused < 1000 && performance.now() < end; n++) {
+    socket.send(question({ name: `n${n}.example.com`, type: 1, id: n & 0xffff }));
+    if (n % 50 === 0) await Bun.sleep(1);
+  }
+  console.log(refused);
+  process.exit();
+}
+
+await ({ rubbish: sendRubbish, flood }[behaviour] ?? serve)();

@@ -13,6 +13,8 @@ import { type Query, RCODE, rcodeOf, readdress, replyCode } from "./message.ts";
 /** Docker's: so many servers are tried, and so many questions are on their way at once. */
 const MAX_SERVERS = 3;
 const MAX_EXCHANGES = 1024;
+/** And so long may a question wait until it is on its way. */
+const PATIENCE_MS = 4000;
 /** Who waits for an answer takes memory. */
 const MAX_WAITING = 4096;
 /** Nobody asks that much. */
@@ -32,6 +34,8 @@ interface Flight {
   askers: Asker[];
   servers: Server[];
   exchange?: Exchange;
+  /** When it was asked, in milliseconds. */
+  since: number;
 }
 
 export class Forwarder {
@@ -42,6 +46,7 @@ export class Forwarder {
   #exchanges = 0;
   #waiting = 0;
   #netns = -1;
+  #closed = false;
 
   constructor(watcher: Watcher) {
     this.#watcher = watcher;
@@ -71,12 +76,13 @@ export class Forwarder {
       // Its namespace is gone, and it is about to be.
       servers = [];
     }
-    this.#flights.set(key, { query, transport, askers: [asker], servers });
+    this.#flights.set(key, { query, transport, askers: [asker], servers, since: performance.now() });
     this.#queue.push(key);
     this.#fly();
   }
 
   close(): void {
+    this.#closed = true;
     for (const { exchange } of this.#flights.values()) exchange?.close();
     this.#flights.clear();
     this.#queue.length = 0;
@@ -99,15 +105,20 @@ export class Forwarder {
     while (this.#exchanges < MAX_EXCHANGES) {
       const key = this.#queue.shift();
       if (key === undefined) return;
-      this.#exchanges++;
-      this.#ask(key, this.#flights.get(key)!);
+      const flight = this.#flights.get(key)!;
+      if (performance.now() - flight.since > PATIENCE_MS) this.#answer(key, flight, RCODE.REFUSED);
+      else {
+        this.#exchanges++;
+        this.#ask(key, flight);
+      }
     }
   }
 
   /** The next server, or an end. */
   #ask(key: string, flight: Flight): void {
+    if (this.#closed) return;
     const server = flight.servers.shift();
-    if (server === undefined) return void this.#land(key, flight, undefined);
+    if (server === undefined) return void this.#land(key, flight, RCODE.SERVFAIL);
     const { query: parsed, transport } = flight;
     const query = flight.askers[0]!.packet.slice();
     crypto.getRandomValues(query.subarray(0, 2));
@@ -117,22 +128,27 @@ export class Forwarder {
       (answer) => {
         const code = answer && rcodeOf(answer);
         // Refused may be for a moment, or this server's alone.
-        if (code === undefined || code === RCODE.SERVFAIL || code === RCODE.REFUSED) this.#ask(key, flight);
+        if (answer === undefined || code === RCODE.SERVFAIL || code === RCODE.REFUSED) this.#ask(key, flight);
         else this.#land(key, flight, answer);
       },
     );
   }
 
-  #land(key: string, { askers, query }: Flight, answer: Uint8Array | undefined): void {
-    this.#flights.delete(key);
+  #land(key: string, flight: Flight, answer: Uint8Array | number): void {
     this.#exchanges--;
+    this.#answer(key, flight, answer);
+    this.#fly();
+  }
+
+  /** A code: there is no answer. */
+  #answer(key: string, { askers, query }: Flight, answer: Uint8Array | number): void {
+    this.#flights.delete(key);
     this.#waiting -= askers.length;
     for (const { packet, send } of askers) {
       // The question of each is as long: it is the same but for the case of its letters.
-      if (answer === undefined) send(replyCode(packet, RCODE.SERVFAIL, query));
+      if (typeof answer === "number") send(replyCode(packet, answer, query));
       else send(readdress(answer, packet, query.end));
     }
-    this.#fly();
   }
 }
 
