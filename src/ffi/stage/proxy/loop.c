@@ -4,7 +4,7 @@
 #include "proxy.h"
 
 enum { F_DUPFD_CLOEXEC = 1030, SIGINT = 2, SIGPIPE = 13, SIGTERM = 15, CLOCK_MONOTONIC = 1, EVENTS = 128, LOOK_AGAIN_MS = 2000, PAGES = 65536 };
-enum { IPPROTO_TCP_ = 6, SOL_SCTP = 132, SCTP_INITMSG = 2, SO_KEEPALIVE = 9, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5 };
+enum { IPPROTO_TCP_ = 6, SO_KEEPALIVE = 9, TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5 };
 
 i32 epoll;
 u64 now;
@@ -53,9 +53,15 @@ i64 watch(i32 fd, u32 events, void *what) {
 static void set(i32 fd, int level, int name, i32 value) { sys5(SYS_setsockopt, fd, level, name, &value, sizeof value); }
 
 /* As Go's programs have it, docker-proxy too: a peer that is gone without a word is noticed. */
-static void tune(i32 fd, int protocol) {
+void tune(i32 fd, int protocol) {
+  if (protocol == SCTP) {
+    u16 streams[4] = { 0xffff, 0, 0, 0 };
+    sys5(SYS_setsockopt, fd, SOL_SCTP, SCTP_INITMSG, streams, sizeof streams);
+    set(fd, SOL_SCTP, SCTP_RECVRCVINFO, 1);
+    set(fd, SOL_SCTP, SCTP_NODELAY, 1);
+    return;
+  }
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  if (protocol != TCP) return;
   set(fd, IPPROTO_TCP_, TCP_NODELAY, 1);
   set(fd, IPPROTO_TCP_, TCP_KEEPIDLE, 15);
   set(fd, IPPROTO_TCP_, TCP_KEEPINTVL, 15);
@@ -69,10 +75,6 @@ i32 open_towards(const struct forward *forward, int type) {
   i64 fd = sys3(SYS_socket, told->to.family, type | O_CLOEXEC | O_NONBLOCK, told->protocol);
   if (fd < 0) return (i32)fd;
   if (type == SOCK_STREAM) tune((i32)fd, told->protocol);
-  if (told->protocol == SCTP) {
-    u16 streams[4] = { 0xffff, 0, 0, 0 };
-    sys5(SYS_setsockopt, fd, SOL_SCTP, SCTP_INITMSG, streams, sizeof streams);
-  }
   i64 result = sys3(SYS_connect, fd, &told->to, size_of(&told->to));
   if (result >= 0 || result == -EINPROGRESS) return (i32)fd;
   sys1(SYS_close, fd);

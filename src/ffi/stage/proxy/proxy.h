@@ -21,6 +21,7 @@ struct event { u32 events; void *data; };
 enum { EPOLLIN = 1, EPOLLOUT = 4, EPOLLRDHUP = 0x2000, EPOLL_CTL_ADD = 1 };
 #define EPOLLET 0x80000000u
 enum { EINPROGRESS = 115, ECONNREFUSED = 111, ENFILE = 23, EMFILE = 24 };
+enum { SOL_SCTP = 132, SCTP_INITMSG = 2, SCTP_NODELAY = 3, SCTP_RECVRCVINFO = 32, SCTP_SNDINFO = 2, SCTP_RCVINFO = 3 };
 enum { AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_DGRAM = 2, TCP = 6, UDP = 17, SCTP = 132 };
 
 enum kind { CONTROL = 1, CLIENT, SIGNALS_, LISTENER, DATAGRAMS, END, FLOW };
@@ -39,6 +40,8 @@ extern u64 now; /* milliseconds, when the last events came */
 
 void *memset(void *to, int byte, unsigned long size);
 i64 watch(i32 fd, u32 events, void *what);
+/* What a socket for streams or messages should have. */
+void tune(i32 fd, int protocol);
 i32 open_towards(const struct forward *forward, int type);
 /* Zeroed; what is freed is for the next of the same size. */
 struct pool { u32 size; void *free, *fresh; u64 left; };

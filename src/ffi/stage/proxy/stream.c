@@ -1,14 +1,21 @@
 /*
- * Connections: bytes are spliced from one socket to the other, each direction by itself, so that one may end before the
+ * Connections: of TCP, bytes are spliced from one socket to the other, each direction by itself, so that one may end before the
  * other. A pipe is held only by a direction whose receiver does not take what it has.
+ * Of SCTP, messages are copied, each whole (up to MESSAGE bytes), with its stream, its protocol and whether it is ordered.
  */
 #include "proxy.h"
 
-enum { AT_ONCE = 64, ROUNDS = 16, CHUNK = 1 << 20, PIPE_SIZE = 1 << 18, SPARE_PIPES = 32 };
+enum { AT_ONCE = 64, ROUNDS = 16, CHUNK = 1 << 20, PIPE_SIZE = 1 << 18, SPARE_PIPES = 32, MESSAGE = 1 << 16 };
 enum { F_SETPIPE_SZ = 1031, SPLICE_F_MOVE = 1, SPLICE_F_NONBLOCK = 2, SHUT_WR = 1, SO_ERROR = 4, SO_LINGER = 13, ECONNABORTED = 103 };
 
 struct side { u32 kind; i32 fd; struct connection *of; };
-struct way { i32 in, out; u64 held; u8 ended, done; };
+struct way {
+  i32 in, out;                   /* a pipe's ends */
+  u8 *message;                   /* SCTP: room for one, and on which stream it goes on */
+  struct { u16 stream, flags; u32 protocol, context; i32 association; } info;
+  u64 held;
+  u8 ended, done;
+};
 struct connection {
   struct side sides[2];          /* the client's, the container's */
   struct way ways[2];            /* from sides[n] to the other */
@@ -60,6 +67,7 @@ static void close_connection(struct connection *c, int reset) {
     if (reset) sys5(SYS_setsockopt, c->sides[n].fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     sys1(SYS_close, c->sides[n].fd);
     give_pipe(&c->ways[n]);
+    if (c->ways[n].message) sys2(SYS_munmap, c->ways[n].message, MESSAGE);
   }
   if (c->next) c->next->previous = c->previous;
   if (c->previous) c->previous->next = c->next;
@@ -79,13 +87,40 @@ static i64 splice(i32 from, i32 to, u64 size) {
   return moved;
 }
 
+/* The next message; its size, 0 at the end. */
+static i64 take_message(struct way *way, i32 from) {
+  struct { struct cmsghdr header; u16 stream, sequence, flags; u32 protocol, rest[3]; i32 association; } info = { 0 };
+  if (!way->message) {
+    i64 at = sys(SYS_mmap, 0, MESSAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~0ul, 0);
+    if (at < 0 && at > -4096) return at;
+    way->message = (u8 *)at;
+  }
+  struct iovec iov = { way->message, MESSAGE };
+  struct msghdr message = { .iov = &iov, .iov_count = 1, .control = &info, .control_size = sizeof info };
+  i64 got = sys3(SYS_recvmsg, from, &message, MSG_DONTWAIT);
+  if (message.control_size < sizeof info.header || info.header.type != SCTP_RCVINFO) info.stream = info.flags = info.protocol = 0;
+  way->info.stream = info.stream;
+  way->info.flags = info.flags & 1; /* SCTP_UNORDERED */
+  way->info.protocol = info.protocol;
+  return got;
+}
+
+static i64 send_message(struct way *way, i32 to) {
+  struct { struct cmsghdr header; u8 info[sizeof way->info]; } info = { .header = { sizeof info, SOL_SCTP, SCTP_SNDINFO } };
+  for (u64 i = 0; i < sizeof way->info; i++) info.info[i] = ((const u8 *)&way->info)[i];
+  struct iovec iov = { way->message, way->held };
+  struct msghdr message = { .iov = &iov, .iov_count = 1, .control = &info, .control_size = sizeof info };
+  return sys3(SYS_sendmsg, to, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* 1: there may be more at once. 0: not before an event, or ever. Negative: the connection is broken. */
 static i64 pump(struct connection *c, int n) {
   struct way *way = &c->ways[n];
+  int whole = c->forward->told.protocol == SCTP;
   for (int round = 0; round < ROUNDS && !way->done; round++) {
     if (way->held == 0 && !way->ended) {
-      if (!take_pipe(way)) return -EMFILE;
-      i64 got = splice(c->sides[n].fd, way->in, CHUNK);
+      if (!whole && !take_pipe(way)) return -EMFILE;
+      i64 got = whole ? take_message(way, c->sides[n].fd) : splice(c->sides[n].fd, way->in, CHUNK);
       if (got < 0) {
         give_pipe(way);
         return got == -EAGAIN ? 0 : got;
@@ -94,7 +129,7 @@ static i64 pump(struct connection *c, int n) {
       way->ended = got == 0;
     }
     if (way->held > 0) {
-      i64 sent = splice(way->out, c->sides[!n].fd, way->held);
+      i64 sent = whole ? send_message(way, c->sides[!n].fd) : splice(way->out, c->sides[!n].fd, way->held);
       if (sent < 0) return sent == -EAGAIN ? 0 : sent;
       way->held -= (u64)sent;
     }
@@ -169,6 +204,7 @@ static void begin(struct forward *forward, i32 fd) {
     sys1(SYS_close, fd);
     return;
   }
+  if (forward->told.protocol == SCTP) tune(fd, SCTP);
   c->sides[0] = (struct side){ END, fd, c };
   c->sides[1] = (struct side){ END, to, c };
   c->connecting = 1;
