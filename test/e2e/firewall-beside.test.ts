@@ -203,6 +203,53 @@ test("a foreign chain that drops what is forwarded is told of", async () => {
   await firewall.close(false);
 }, 20_000);
 
+test("so is one of the old iptables, if it drops", async () => {
+  await using firewall = await start();
+  await engine.ok("iptables-legacy", "-P", "FORWARD", "ACCEPT");
+  await engine.ok("ip6tables-legacy", "-A", "FORWARD", "-s", "fd99::1", "-j", "DROP");
+  await publish(firewall);
+  expect(await firewall.ask()).toEqual([]);
+  await engine.ok("iptables-legacy", "-A", "FORWARD", "-s", "10.99.0.1", "-j", "ACCEPT");
+  await engine.ok("iptables-legacy", "-P", "FORWARD", "DROP");
+  await engine.ok("ip6tables-legacy", "-P", "FORWARD", "DROP");
+  await firewall.sync([bridge.network], []);
+  const [four, six] = await firewall.ask();
+  expect(four).toContain('the chain "FORWARD" of iptables-legacy drops what is forwarded');
+  expect(six).toContain('the chain "FORWARD" of ip6tables-legacy drops what is forwarded');
+  for (const program of ["iptables-legacy", "ip6tables-legacy"]) {
+    await engine.ok(program, "-F", "FORWARD");
+    await engine.ok(program, "-P", "FORWARD", "ACCEPT");
+  }
+  await firewall.close(false);
+}, 20_000);
+
+test("no packet of a container's leaves under its own address, not even those of connections that break", async () => {
+  await using firewall = await start();
+  await publish(firewall);
+  await using capture = await hosts.host.remote.capture("lan", "src net 172.30.0.0/16");
+  const inside = stack.use(await Agent.start(web));
+  const answers = await Promise.all([
+    reach(),
+    inside.ask("tcp", SAW, 80),
+    inside.ask("tcp", SAW, 9999),
+    inside.ask("udp", SAW, 9999, 1),
+  ]);
+  expect(answers).toEqual([SAW, "192.0.2.1", "refused", expect.stringMatching(/refused|nothing/)]);
+  // Open, and then nobody's: what the container still sends is not let out as it is.
+  const program = `
+import socket, sys
+s = socket.create_connection((sys.argv[1], 8080)); print(s.recv(100).decode(), flush=True); sys.stdin.read(); s.close()`;
+  const client = hosts.host.remote.spawn(["python3", "-c", program, engine.ipv4]);
+  const reader = client.stdout.getReader();
+  await reader.read();
+  await firewall.putEndpoint({ ...web.endpoint, ports: [] });
+  client.stdin.end();
+  await client.exited;
+  await web.run("ping", "-c", "1", "-W", "2", SAW);
+  expect(capture.lines).toEqual([]);
+  await firewall.close(false);
+}, 30_000);
+
 test("DOCKER-USER lets through what we let through, and nothing else, while we are there", async () => {
   await engine.ok("iptables", "-P", "FORWARD", "DROP");
   await using firewall = await start();

@@ -10,6 +10,7 @@ import type { Change, ListedChain, ListedRule, Nftables } from "../../../../ffi/
 import { accept, counter, type Expression, xtComment } from "../../../../ffi/nftables/expressions.ts";
 import { isMarked } from "../../../../ffi/nftables/fields.ts";
 import { HOOK, META, NFT_MSG, VERDICT } from "../../../../ffi/nftables/flags.ts";
+import { legacyForwardDrops } from "../../../../ffi/xtables.ts";
 import { ACCEPTED_MARK } from "./skeleton.ts";
 
 type IpFamily = "ip" | "ip6";
@@ -57,21 +58,18 @@ export function inspectForeign(nftables: Nftables, ours: string): Foreign {
 const warningOf = ({ family, table, name }: ListedChain): string =>
   `the chain "${name}" of the nftables table "${family} ${table}" drops what is forwarded, containers' packets too: let them through there`;
 
-/** The old iptables is no part of nf_tables; the kernel only says that its table is in use. */
+/** The old iptables is no part of nf_tables, and has no place for our accept. */
 function legacyWarnings(): string[] {
-  return [
-    ["ip_tables_names", "iptables-legacy"],
-    ["ip6_tables_names", "ip6tables-legacy"],
-  ].flatMap(([file, program]) => {
-    let names: string;
+  return (["ip", "ip6"] as const).flatMap((name) => {
+    let tables: string;
     try {
-      names = readFileSync(`/proc/self/net/${file}`, "utf8");
+      tables = readFileSync(`/proc/self/net/${name}_tables_names`, "utf8");
     } catch {
       return [];
     }
-    if (!names.split("\n").includes("filter")) return [];
+    if (!tables.split("\n").includes("filter") || !legacyForwardDrops(name === "ip" ? 4 : 6)) return [];
     return [
-      `${program} has a filter table: if it drops what is forwarded, containers' packets are dropped too (use --firewall-backend=iptables, or let them through there)`,
+      `the chain "FORWARD" of ${name}tables-legacy drops what is forwarded, containers' packets too: let them through there, or use --firewall-backend=iptables`,
     ];
   });
 }
