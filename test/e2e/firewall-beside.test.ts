@@ -123,7 +123,7 @@ test("nothing of ours stays, and sysctls are as they were", async () => {
     expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
     expect(await sysctl("net.ipv4.conf.front.route_localnet")).toBe("0");
     expect(await ruleset()).not.toMatch(/tsd|DOCKER|policy drop/);
-    expect(readdirSync(execRoot)).toEqual([]);
+    expect(readdirSync(execRoot)).toEqual(["firewall"]);
   }
 }, 20_000);
 
@@ -142,6 +142,23 @@ test("what a killed daemon left is taken over, and what it remembered is put bac
     expect(await ruleset()).not.toMatch(/tsd|DOCKER/);
     expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
   }
+}, 30_000);
+
+test("another backend takes the place of the one before", async () => {
+  const first = await start("iptables");
+  await publish(first);
+  await first.kill();
+  const second = await again("nftables");
+  await second.sync([bridge.network], [web.endpoint]);
+  expect(await reach()).toBe(SAW);
+  expect(await ruleset()).not.toMatch(/DOCKER|policy drop/);
+  await second.kill();
+  await using third = await again("iptables");
+  await third.sync([bridge.network], [web.endpoint]);
+  expect(await reach()).toBe(SAW);
+  expect(await ruleset()).not.toContain(`table inet ${TABLE}`);
+  await third.close(false);
+  expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
 }, 30_000);
 
 test("a host that forwards because of us does so for containers alone", async () => {

@@ -1,4 +1,5 @@
-/** The firewall that was chosen. What the other backend left from before goes. */
+/** The firewall that was chosen. What another left, chosen before, goes. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Firewall } from "../types.ts";
 import type { FirewallOptions } from "./options.ts";
 import { WithFirewalld } from "./with-firewalld.ts";
@@ -13,6 +14,11 @@ export const needsProxy = (backend: FirewallBackend, userlandProxy: boolean): bo
   userlandProxy || backend !== "nftables";
 
 export async function openFirewall(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
+  await removeOther(backend, options);
+  return open(backend, options);
+}
+
+async function open(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
   switch (backend) {
     case "nftables": {
       const { openNftables } = await import("./nftables/firewall.ts");
@@ -27,4 +33,25 @@ export async function openFirewall(backend: FirewallBackend, options: FirewallOp
       return new NoFirewall();
     }
   }
+}
+
+/** Which one was here last is remembered on tmpfs, where its rules do not outlive a boot either. */
+async function removeOther(backend: FirewallBackend, options: FirewallOptions): Promise<void> {
+  const file = `${options.execRoot}/firewall`;
+  let before: string | undefined;
+  try {
+    before = readFileSync(file, "utf8");
+  } catch {
+    // The first since the boot.
+  }
+  if (before === backend) return;
+  if (before === "nftables" || before === "iptables") {
+    try {
+      await (await open(before, options)).close(false);
+    } catch (error) {
+      options.warn(`remove the rules of ${before}: ${(error as Error).message}`);
+    }
+  }
+  mkdirSync(options.execRoot, { recursive: true, mode: 0o700 });
+  writeFileSync(file, backend);
 }
