@@ -127,6 +127,19 @@ test("old connections on a removed port end; those on others stay", async () => 
   expect(stays.ended()).toBe(false);
 }, 60_000);
 
+test("a flush is repaired within a second, and a reload of the daemon changes nothing", async () => {
+  await engine().ok("nft", "flush", "ruleset");
+  await until(async () => (await ask(8080, "tcp", 1)) === address(), "the port", 1500);
+  process.kill(stack.daemon.pid, "SIGHUP");
+  expect(await ask(8080)).toBe(address());
+}, 30_000);
+
+test("a daemon that ends with nothing running leaves no rule and no setting", async () => {
+  await stack.ok("rm", "-f", "web", "second");
+  await stack.daemon.stop("SIGTERM");
+  expect(await engine().ok("nft", "list", "ruleset")).toBe("");
+}, 30_000);
+
 /** A connection from the remote host that is open, and says when it ended. */
 async function talk(port: number): Promise<{ ended(): boolean }> {
   const program = `
