@@ -1,6 +1,6 @@
 /** The daemon's life: roots, lock, listeners, engine, ready; then signals until the end. */
 import { existsSync, mkdirSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { createApi } from "../api/app.ts";
 import { type Api, ApiServer } from "../api/server.ts";
 import { Rest } from "../rest.ts";
@@ -19,7 +19,15 @@ import { notify, takeInheritedSockets } from "./systemd.ts";
 /** As many interrupts as dockerd takes before it gives up on an orderly end. */
 const FORCE_AFTER = 3;
 
-export async function runDaemon(line: CommandLine, config: DaemonConfig): Promise<void> {
+/** The shim and the mounts of namespaces are named by these, whatever folder a process of ours is in. */
+const withAbsoluteRoots = (config: DaemonConfig): DaemonConfig => ({
+  ...config,
+  "data-root": resolve(config["data-root"]),
+  "exec-root": resolve(config["exec-root"]),
+});
+
+export async function runDaemon(line: CommandLine, options: DaemonConfig): Promise<void> {
+  const config = withAbsoluteRoots(options);
   const log = new Log(levelOf(config));
   if (process.getuid?.() !== 0) throw new Error("the daemon needs to be started with root privileges");
   const inherited = takeInheritedSockets();

@@ -107,6 +107,9 @@ function size(container: ContainerSummary): string {
     : own;
 }
 
+/** A locale's order would pass over colons and dots. */
+const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 /** Ports in a row are shown as a range, unless they are published under other numbers. */
 export function showPorts(ports: readonly Port[]): string {
   const groups = new Map<string, [number, number]>();
@@ -122,9 +125,9 @@ export function showPorts(ports: readonly Port[]): string {
   const order = ports.toSorted(
     (a, b) =>
       a.PrivatePort - b.PrivatePort ||
-      (a.IP ?? "").localeCompare(b.IP ?? "") ||
+      byBytes(a.IP ?? "", b.IP ?? "") ||
       (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
-      a.Type.localeCompare(b.Type),
+      byBytes(a.Type, b.Type),
   );
   for (const { IP, PrivatePort, PublicPort, Type } of order) {
     if (IP && PublicPort !== PrivatePort) {
