@@ -538,6 +538,21 @@ describe("after a crash", () => {
     await next.removeSandbox(sandbox, [endpoint]);
   });
 
+  test("many that end one after the other leave neither links nor descriptors", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const descriptors = (): number => readdirSync("/proc/self/fd").length;
+    // What is kept open for as long as the daemon runs is open after the first.
+    const start = (n: number) => container(`many${n}`, network, endpointRecord(network, 2));
+    await (await start(0))[Symbol.asyncDispose]();
+    await until(() => wiring.links().length === 1, "the first to go");
+    const before = descriptors();
+    for (let n = 1; n <= 40; n++) await (await start(n))[Symbol.asyncDispose]();
+    expect(wiring.sandboxes()).toEqual([]);
+    await until(() => wiring.links().length === 1, "all of them to go");
+    expect(wiring.links()).toEqual([network.link]);
+    await until(() => descriptors() <= before, "their namespaces to be let go");
+  });
+
   test("a file in a sandbox's place, left before it was pinned, does not hinder it", async () => {
     const sandbox = sandboxRecord(folder, "one");
     writeFileSync(sandbox.path, "");
