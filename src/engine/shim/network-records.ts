@@ -38,6 +38,10 @@ export class NetworkRecords {
   constructor(execRoot: string) {
     this.folder = join(execRoot, "n");
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    // What a predecessor was killed in the midst of.
+    for (const name of readdirSync(this.folder)) {
+      if (name.endsWith(".new")) rmSync(join(this.folder, name), { force: true });
+    }
   }
 
   /** @throws RangeError for an id that cannot be a file's name */

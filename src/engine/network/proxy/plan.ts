@@ -19,15 +19,13 @@ const DESCRIPTORS = 1_048_576;
 
 function begin(plan: PlanBuilder): void {
   plan.call("prctl", [named("PR_SET_NAME", PR.PR_SET_NAME), plan.string(NAME)], { label: `name ${NAME}` });
-  // As many as it may; what the machine refuses, it has not.
-  for (const count of [65_536, DESCRIPTORS]) {
-    const limit = plan.struct(16, `{${count}, ${count}}`, [
-      [0, "u64", count],
-      [8, "u64", count],
-    ]);
-    const which = named("RLIMIT_NOFILE", RLIMIT.RLIMIT_NOFILE);
-    plan.call("prlimit64", [0, which, limit, 0], { label: "raise RLIMIT_NOFILE", tolerate: "all" });
-  }
+  const limit = plan.struct(16, `{${DESCRIPTORS}, ${DESCRIPTORS}}`, [
+    [0, "u64", DESCRIPTORS],
+    [8, "u64", DESCRIPTORS],
+  ]);
+  const which = named("RLIMIT_NOFILE", RLIMIT.RLIMIT_NOFILE);
+  // Where the machine refuses so many, it has what it was started with.
+  plan.call("prlimit64", [0, which, limit, 0], { label: "raise RLIMIT_NOFILE", tolerate: "all" });
 }
 
 /** One that is told of its ports at a socket of this path, which it makes. */
