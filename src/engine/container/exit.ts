@@ -1,4 +1,5 @@
 /** A container ended. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Exit } from "../shim/types.ts";
 import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
@@ -33,6 +34,8 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
   } catch (error) {
     ctx.warn(`removing ${container.id}, which was to be removed at its end: ${(error as Error).message}`);
   }
+  // As late as the files go, and for the same reason.
+  await nextTurn();
   await release(ctx, container);
 }
 

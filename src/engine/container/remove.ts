@@ -1,9 +1,10 @@
 /** DELETE /containers/NAME. */
 import { rm } from "node:fs/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
 import { parseLink } from "../network/settings.ts";
 import type { Container } from "./container.ts";
-import { type ContainerContext, emit, filesOf } from "./context.ts";
+import { type ContainerContext, emit, filesOf, later } from "./context.ts";
 import { killAndWait } from "./kill.ts";
 import { isRunning } from "./state.ts";
 
@@ -97,10 +98,11 @@ async function erase(ctx: ContainerContext, container: Container, volumes: boole
   container.removed = true;
   emit(ctx, container, "destroy");
   container.changed();
-  const files = Promise.all([
-    ctx.images.discard(container.id),
-    rm(filesOf(ctx, container.id).folder, { recursive: true, force: true }),
-  ]);
-  const sweeping = files.then(() => {}, failed).finally(() => ctx.afterwards.delete(sweeping));
-  ctx.afterwards.add(sweeping);
+  later(ctx, sweep(ctx, container.id).catch(failed));
+}
+
+async function sweep(ctx: ContainerContext, id: string): Promise<void> {
+  // When those who waited for the removal have their answers.
+  await nextTurn();
+  await Promise.all([ctx.images.discard(id), rm(filesOf(ctx, id).folder, { recursive: true, force: true })]);
 }
