@@ -38,7 +38,7 @@ export const command: Command = {
     list(
       "publish-rm",
       undefined,
-      "Publish a port no more; connections through it end: as --publish-add has it",
+      "Publish a port no more; connections through it end: as --publish-add has it, or a port of the host alone",
     ),
     string("restart", undefined, "What to do when the container exits"),
   ],

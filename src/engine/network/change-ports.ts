@@ -17,7 +17,10 @@ type Asked = { HostIp?: string; HostPort?: string };
 
 export interface PortChanges {
   add: PortMap;
-  /** By the container's ports; with nothing said, all of a port's bindings go. */
+  /**
+   * By the container's ports; with nothing said, all of a port's bindings go. A port that is not one of the container's
+   * is taken for one of the host: `9090` undoes `-p 9090:80`, too.
+   */
   remove: PortMap;
 }
 
@@ -67,6 +70,35 @@ export function plan(
   return Object.fromEntries(next);
 }
 
+/** Lone ports that only the host has, by the container's. */
+export function byContainerPort(
+  { add, remove }: PortChanges,
+  current: PortMap,
+  published: readonly PortBinding[],
+): PortChanges {
+  const own = new Set(Object.keys(current).map(keyOf));
+  const meant = Object.entries(remove).flatMap(([text, list]): [string, PortMap[string]][] => {
+    const key = keyOf(text);
+    const alone = !list?.some(({ HostIp, HostPort }) => HostIp || HostPort);
+    const of = published.find(({ hostPort, protocol }) => `${hostPort}/${protocol}` === key);
+    const asked = Object.entries(current).find(
+      ([port, bindings]) =>
+        keyOf(port).split("/")[1] === key.split("/")[1] &&
+        bindings?.some(({ HostPort }) => HostPort === key.split("/")[0]),
+    );
+    const target = of ? bindingKey(of) : asked && keyOf(asked[0]);
+    if (own.has(key) || !alone || target === undefined) return [[text, list]];
+    return [[target, [{ HostIp: "", HostPort: key.split("/")[0]! }]]];
+  });
+  const merged: PortMap = {};
+  for (const [key, list] of meant) {
+    const before = merged[key];
+    // None named means all of them.
+    merged[key] = !list?.length || before?.length === 0 ? [] : [...(before ?? []), ...list];
+  }
+  return { add, remove: merged };
+}
+
 function without(
   list: NonNullable<PortMap[string]> | undefined,
   key: string,
@@ -101,12 +133,14 @@ const goes = ({ remove }: PortChanges, binding: PortBinding): boolean =>
 export async function changePorts(
   ctx: NetworkContext,
   container: Container,
-  changes: PortChanges,
+  asked: PortChanges,
 ): Promise<ChangedPorts> {
   refuseOthers(container);
   const before = ctx.store.of(container.id);
   const published = before.flatMap(({ ports }) => ports);
-  const bindings = plan(container.record.hostConfig.PortBindings, changes, published);
+  const current = container.record.hostConfig.PortBindings;
+  const changes = byContainerPort(asked, current, published);
+  const bindings = plan(current, changes, published);
   if (!isRunning(container.state)) return { bindings, undo: async () => {} };
   const requests = requestsOfBindings(changes.add);
   const after: EndpointRecord[] = [];

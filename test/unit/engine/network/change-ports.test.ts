@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { plan } from "../../../../src/engine/network/change-ports.ts";
+import { byContainerPort, plan } from "../../../../src/engine/network/change-ports.ts";
 
 const one = (HostPort: string, HostIp = "") => ({ HostIp, HostPort });
 const published = (containerPort: number, hostPort: number, hostIp = "0.0.0.0") => ({
@@ -57,4 +57,24 @@ test("what is not published cannot go, and what is cannot come", () => {
 test("a port may go and come again in one change", () => {
   const changes = { add: { "81/tcp": [one("8080")] }, remove: { "80/tcp": [one("8080")] } };
   expect(plan({ "80/tcp": [one("8080")] }, changes, [])).toEqual({ "81/tcp": [one("8080")] });
+});
+
+test("a lone port that is the host's alone means what is published there", () => {
+  const current = { "80/tcp": [one("9090"), one("8080")], "81/tcp": [one("")] };
+  const there = [published(80, 9090), published(80, 8080), published(81, 32_768)];
+  const meant = (remove: Record<string, null>) => byContainerPort({ add: {}, remove }, current, there).remove;
+  expect(meant({ "9090/tcp": null })).toEqual({ "80/tcp": [one("9090")] });
+  expect(meant({ "32768/tcp": null })).toEqual({ "81/tcp": [one("32768")] });
+  expect(meant({ "9090/tcp": null, "8080/tcp": null })).toEqual({ "80/tcp": [one("9090"), one("8080")] });
+  expect(meant({ "80/tcp": null, "9090/tcp": null })).toEqual({ "80/tcp": [] });
+  // The container's own numbers come first, and protocols differ.
+  expect(meant({ "81/tcp": null })).toEqual({ "81/tcp": [] });
+  expect(meant({ "9090/udp": null })).toEqual({ "9090/udp": [] });
+});
+
+test("a container that does not run is asked by what it will publish", () => {
+  const changes = { add: {}, remove: { "9090/tcp": null } };
+  expect(byContainerPort(changes, { "80/tcp": [one("9090")] }, []).remove).toEqual({
+    "80/tcp": [one("9090")],
+  });
 });
