@@ -4,6 +4,7 @@ import { now, timeOf } from "../container/state.ts";
 import { EngineError } from "../errors.ts";
 import { emit, isPredefined, type NetworkContext } from "./context.ts";
 import {
+  advertising,
   type BridgeOptions,
   bridgeOptions,
   checkVlanOptions,
@@ -173,7 +174,10 @@ function checkConfiguration(
       );
     }
   }
-  if (record.configFrom === "") return;
+  if (record.configFrom === "") {
+    advertising(record.options);
+    return;
+  }
   if (record.configOnly) {
     throw forbidden("a configuration network cannot depend on another configuration network");
   }

@@ -134,6 +134,28 @@ export function bridgeOptions(sent: Readonly<Record<string, string>>): BridgeOpt
   return options;
 }
 
+const ADVERTISE_COUNT = "com.docker.network.advertise_addr_nmsgs";
+const ADVERTISE_MS = "com.docker.network.advertise_addr_ms";
+
+/** How often a new endpoint's addresses are announced to their neighbours, and how far apart. @throws EngineError internal */
+export function advertising(sent: Readonly<Record<string, string>>): { count: number; ms: number } {
+  const problems: string[] = [];
+  const read = (label: string, standard: number, range: [number, number], kind: string): number => {
+    const value = sent[label];
+    if (value === undefined) return standard;
+    const number = /^[+-]?\d+$/.test(value) ? Number(value) : undefined;
+    if (number === undefined)
+      problems.push(`value for option ${label} ${JSON.stringify(value)} must be ${kind}`);
+    else if (number < range[0] || number > range[1])
+      problems.push(`${label} must be in the range ${range[0]} to ${range[1]}`);
+    return number ?? standard;
+  };
+  const count = read(ADVERTISE_COUNT, 3, [0, 3], "an integer");
+  const ms = read(ADVERTISE_MS, 1000, [100, 2000], "integer milliseconds");
+  if (problems.length > 0) throw new EngineError("internal", problems.join("\n"));
+  return { count, ms };
+}
+
 /** Checks what a macvlan or ipvlan network is asked for. @throws EngineError internal */
 export function checkVlanOptions(driver: "macvlan" | "ipvlan", sent: Readonly<Record<string, string>>): void {
   const check = (key: string, allowed: string[], problem: (value: string) => string): void => {

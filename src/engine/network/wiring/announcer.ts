@@ -1,26 +1,8 @@
 /** Announces addresses when they come, and again a while later, for those who were not listening. */
 import { PacketSocket } from "../../../ffi/packet.ts";
-import { EngineError } from "../../errors.ts";
+import { advertising } from "../driver-options.ts";
 import type { EndpointRecord, NetworkRecord } from "../types.ts";
 import { announcement } from "./announcement.ts";
-
-const COUNT = "com.docker.network.advertise_addr_nmsgs";
-const INTERVAL = "com.docker.network.advertise_addr_ms";
-
-/** How often, and how far apart in milliseconds. @throws EngineError in Docker's words */
-function timing({ options }: NetworkRecord): { count: number; interval: number } {
-  const read = (key: string, least: number, most: number, standard: number): number => {
-    const value = options[key];
-    if (value === undefined) return standard;
-    if (!/^[+-]?\d+$/.test(value))
-      throw new EngineError("invalid", `value for option ${key} ${JSON.stringify(value)} must be an integer`);
-    const number = Number(value);
-    if (number < least || number > most)
-      throw new EngineError("invalid", `${key} must be in the range ${least} to ${most}`);
-    return number;
-  };
-  return { count: read(COUNT, 0, 3, 3), interval: read(INTERVAL, 100, 2000, 1000) };
-}
 
 export class Announcer {
   /** For bridges: frames go out of the bridge, as if from the host, so that nothing of it is in a container's namespace. */
@@ -59,7 +41,7 @@ export class Announcer {
     end: () => void,
   ): void {
     this.stop(endpoint.id);
-    const { count, interval } = timing(network);
+    const { count, ms } = advertising(network.options);
     const frames = [endpoint.ipv4, endpoint.ipv6]
       .filter((address) => address !== undefined)
       .map((address) => announcement(address.split("/")[0]!, mac));
@@ -86,7 +68,7 @@ export class Announcer {
     const timer = setInterval(() => {
       send();
       if (left <= 0) stop();
-    }, interval);
+    }, ms);
     timer.unref();
     this.#stops.set(endpoint.id, stop);
   }

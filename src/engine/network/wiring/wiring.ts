@@ -6,9 +6,8 @@
 import { ERRNO } from "../../../ffi/errno.ts";
 import { listAddresses } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
+import { LinkRemover } from "../../../ffi/netlink/link-remover.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
-import { NetlinkError } from "../../../ffi/netlink/message.ts";
-import { PatientNetlink } from "../../../ffi/netlink/patient.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { isPinned, openNamespace, unpinNamespace } from "../../../ffi/netns.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
@@ -36,7 +35,7 @@ export class NetlinkWiring implements Wiring {
   readonly #options: WiringOptions;
   readonly #announcer = new Announcer();
   #host: NetlinkSocket | undefined;
-  #patient: PatientNetlink | undefined;
+  #remover: LinkRemover | undefined;
   #prefixes: HostPrefixes | undefined;
   /** Sandboxes that are being wired, from `createSandbox` to the first default routes. */
   readonly #fresh = new Map<string, Inside>();
@@ -145,12 +144,8 @@ export class NetlinkWiring implements Wiring {
   }
 
   async removeLink(name: string): Promise<void> {
-    this.#patient ??= new PatientNetlink(NETLINK.NETLINK_ROUTE);
-    try {
-      await this.#patient.request(deleteLink(name));
-    } catch (error) {
-      if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
-    }
+    this.#remover ??= new LinkRemover();
+    await this.#remover.remove(name);
   }
 
   get #socket(): NetlinkSocket {
