@@ -7,6 +7,8 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HeldPort } from "../../src/engine/network/types.ts";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
+import { bindPort } from "../../src/ffi/inet.ts";
+import { closeFd, pipe } from "../../src/ffi/libc.ts";
 import { writeBusyboxArchive } from "../support/busybox.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
@@ -358,6 +360,44 @@ describe("as docker-proxy", () => {
     );
     expect(await child.exited).toBe(1);
     expect((await run("-proto", "icmp")).said).toBe("1\nunsupported protocol icmp");
+  });
+  test("takes a socket that listens already, as newer dockerds give it", async () => {
+    using backend = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => void socket.end("hello"), data() {} },
+    });
+    // Of the machine's loopback: a port that nobody has.
+    const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    free.stop();
+    const at = { protocol: "tcp", ip: "127.0.0.1", port: free.port } as const;
+    const [socket, said] = [bindPort(at), pipe()];
+    const words = `-proto tcp -host-ip 127.0.0.1 -host-port ${free.port} -container-ip 127.0.0.1`;
+    const child = Bun.spawn(
+      [
+        process.execPath,
+        MAIN,
+        "ts-proxy",
+        ...words.split(" "),
+        "-container-port",
+        `${backend.port}`,
+        "-use-listen-fd",
+      ],
+      { stdio: ["ignore", "ignore", "inherit", said.write, socket] },
+    );
+    children.push(child);
+    closeFd(said.write);
+    closeFd(socket);
+    expect(await new Response(Bun.file(said.read).stream()).text()).toBe("0\n");
+    const answer = Promise.withResolvers<string>();
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: free.port,
+      socket: { data: (_, bytes) => answer.resolve(bytes.toString()) },
+    });
+    expect(await answer.promise).toBe("hello");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
   });
   test("serves Debian's dockerd", async () => {
     await using dockerd = new Dockerd(host.under);

@@ -23,11 +23,13 @@ export class Networks implements ShimNetworks {
   readonly #directory = new Directory();
   readonly #resolver: Resolver;
   readonly #proxy: PortProxy;
+  readonly #warn: (message: string) => void;
   readonly #ports: PortHolder;
   /** What a predecessor held is held again. */
   #held: Promise<void> = Promise.resolve();
 
   constructor(execRoot: string, poller: Poller, warn: (message: string) => void) {
+    this.#warn = warn;
     this.#records = new NetworkRecords(execRoot);
     this.#proxy = new PortProxy(join(this.#records.folder, "proxy.sock"), poller, warn);
     this.#ports = new PortHolder(this.#records, this.#proxy, warn);
@@ -37,7 +39,14 @@ export class Networks implements ShimNetworks {
   /** Goes on with what a predecessor was told. */
   start(): void {
     for (const sandbox of this.#records.readAll("sandbox")) this.#directory.putSandbox(sandbox);
-    for (const endpoint of this.#records.readAll("endpoint")) this.#directory.putEndpoint(endpoint);
+    for (const endpoint of this.#records.readAll("endpoint")) {
+      try {
+        this.#directory.putEndpoint(endpoint);
+      } catch (error) {
+        // Of a build that knows more: the daemon will say it again.
+        this.#warn(`names of ${endpoint.id}: ${(error as Error).message}`);
+      }
+    }
     // A proxy that is stopped holds up nobody but its ports.
     this.#held = this.#ports.start();
     this.#held.catch(() => {});
