@@ -17,6 +17,10 @@ const MASKS: readonly [RegExp, string][] = [
   [/^\/sys\/fs\/cgroup (tmpfs|cgroup2)\n(\/sys\/fs\/cgroup\/\S+ cgroup\n)*/gm, "/sys/fs/cgroup <HOST>\n"],
   // Said on a host that does not forward, alone.
   [/^WARNING: IPv4 forwarding is disabled. Networking will not work.\n/gm, ""],
+  // Of an endpoint in a failed `docker run`: the container's name is made up.
+  [/(on endpoint )[a-z]+_[a-z]+ /g, "$1<NAME> "],
+  [/(link\/ether )[0-9a-f:]{17}/g, "$1<MAC>"],
+  [/(@if)\d+/g, "$1<INDEX>"],
   [/(reclaimed space: )\S+/gi, "$1<SIZE>"],
 ];
 

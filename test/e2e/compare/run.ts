@@ -1,10 +1,10 @@
-/** `bun test/e2e/compare/run.ts [OUTPUT]`: compares both daemons and prints every difference. */
+/** `bun test/e2e/compare/run.ts commands|networks [OUTPUT]`: compares both daemons and prints every difference. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../../support/busybox.ts";
-import { Daemon } from "../../support/daemon.ts";
 import { Dockerd } from "../../support/dockerd.ts";
-import { type Answer, COMMANDS, runScript } from "./script.ts";
+import { makeHosts } from "../../support/hosts.ts";
+import { type Answer, readScript, runScript } from "./script.ts";
 
 export interface Pair {
   command: string;
@@ -12,32 +12,38 @@ export interface Pair {
   theirs: Answer;
 }
 
-/** Both daemons answer the whole script, one after the other. */
-export async function comparePeers(): Promise<Pair[]> {
-  const answersOf = async (daemon: { folder: string; socket: string }) => {
+/**
+ * Both daemons answer a whole script, one after the other, each with a host of its own: bridges, rules and published
+ * ports are not the machine's, and both have the same free addresses.
+ */
+export async function comparePeers(script: string): Promise<Pair[]> {
+  const commands = readScript(script);
+  const answersOf = async (daemon: { folder: string; socket: string }, under: readonly string[]) => {
     const archive = join(daemon.folder, "busybox.tar");
     writeBusyboxArchive(archive);
     const load = Bun.spawnSync(["docker", "-H", `unix://${daemon.socket}`, "load", "-q", "-i", archive]);
     if (!load.success) throw new Error(`docker load: ${load.stderr}`);
-    const answers = await runScript(daemon.socket);
+    const answers = await runScript(commands, daemon.socket, under);
     // Two daemons that are both gone answer alike.
     const lost = answers.findIndex(({ stderr }) => stderr.includes("Cannot connect to the Docker daemon"));
-    if (lost >= 0) throw new Error(`the daemon is gone at: ${COMMANDS[lost]}`);
+    if (lost >= 0) throw new Error(`the daemon is gone at: ${commands[lost]}`);
     return answers;
   };
   const theirs = await (async () => {
-    await using peer = await new Dockerd().start();
-    return await answersOf(peer);
+    await using hosts = await makeHosts({ lan: ["engine"] });
+    await using peer = await new Dockerd(hosts.host.engine.under).start();
+    return await answersOf(peer, hosts.host.engine.under);
   })();
   const ours = await (async () => {
-    await using daemon = await new Daemon().start();
-    return await answersOf(daemon);
+    await using hosts = await makeHosts({ lan: ["engine"] });
+    await using daemon = await hosts.host.engine.daemon();
+    return await answersOf(daemon, hosts.host.engine.under);
   })();
-  return COMMANDS.map((command, at) => ({ command, ours: ours[at]!, theirs: theirs[at]! }));
+  return commands.map((command, at) => ({ command, ours: ours[at]!, theirs: theirs[at]! }));
 }
 
 if (import.meta.main) {
-  const pairs = await comparePeers();
+  const pairs = await comparePeers(process.argv[2] ?? "commands");
   const different = pairs.filter(({ ours, theirs }) => !Bun.deepEquals(ours, theirs));
   for (const { command, ours, theirs } of different) {
     console.log(`$ ${command}`);
@@ -49,5 +55,5 @@ if (import.meta.main) {
     }
   }
   console.log(`${pairs.length - different.length} of ${pairs.length} equal`);
-  if (process.argv[2]) writeFileSync(process.argv[2], JSON.stringify(pairs, null, 1));
+  if (process.argv[3]) writeFileSync(process.argv[3], JSON.stringify(pairs, null, 1));
 }

@@ -10,14 +10,20 @@ export interface Answer {
   stderr: string;
 }
 
-export const COMMANDS: readonly string[] = readFileSync(join(import.meta.dir, "commands.txt"), "utf8")
-  .split("\n")
-  .filter((line) => line !== "" && !line.startsWith("#"));
+/** The commands of `commands.txt` or `networks.txt`. */
+export const readScript = (name: string): string[] =>
+  readFileSync(join(import.meta.dir, `${name}.txt`), "utf8")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"));
 
-/** @returns one masked answer for each command, in order. */
+/**
+ * `under`: words in front of each command's shell, which is to be in the daemon's network.
+ * @returns one masked answer for each command, in order.
+ */
 export async function runScript(
+  commands: readonly string[],
   socket: string,
-  onAnswer: (index: number, ms: number) => void = () => {},
+  under: readonly string[],
 ): Promise<Answer[]> {
   const folder = mkdtempSync(join(tmpdir(), "compare-"));
   try {
@@ -25,19 +31,20 @@ export async function runScript(
     writeFileSync(join(folder, "shared/file"), "shared\n");
     writeFileSync(join(folder, "env.list"), "# comment\nFROM=file\nB\n");
     const answers: Answer[] = [];
-    for (const command of COMMANDS) {
-      const begun = performance.now();
-      answers.push(await runOne(command, folder, socket));
-      onAnswer(answers.length - 1, performance.now() - begun);
-    }
+    for (const command of commands) answers.push(await runOne(command, folder, socket, under));
     return answers;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function runOne(command: string, folder: string, socket: string): Promise<Answer> {
-  const child = Bun.spawn(["timeout", "-k", "2", "20", "bash", "-c", command], {
+async function runOne(
+  command: string,
+  folder: string,
+  socket: string,
+  under: readonly string[],
+): Promise<Answer> {
+  const child = Bun.spawn([...under, "timeout", "-k", "2", "20", "bash", "-c", command], {
     cwd: folder,
     env: {
       PATH: process.env.PATH ?? "",
