@@ -144,6 +144,37 @@ test("what a killed daemon left is taken over, and what it remembered is put bac
   }
 }, 30_000);
 
+test("two of ours live side by side, and the first to end leaves the other what it needs", async () => {
+  for (const backend of ["nftables", "iptables"] as const) {
+    await using one = await start(backend);
+    await publish(one);
+    const second = await new Bridge(engine, 2, "second", {}).create();
+    await using far = await second.container(2);
+    await using inside = await Agent.start(far, "tcp/80");
+    const folder = mkdtempSync(join(tmpdir(), "firewall-"));
+    stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const proxyLoopback = backend === "iptables";
+    await using other = await driveFirewall(engine, backend, {
+      execRoot: folder,
+      engineId: "0a0b0c0d",
+      proxyLoopback,
+    });
+    await other.putNetwork(second.network);
+    await other.putEndpoint({ ...far.endpoint, ports: [tcp(8090)] });
+    expect([await reach(), await reach(8090)]).toEqual([SAW, SAW]);
+    expect(await inside.ask("tcp", web.ipv4, 80, 1)).toBe("nothing");
+    expect(await inside.ask("tcp", engine.ipv4, 8080)).toBe("172.30.1.1");
+    await one.close(false);
+    expect(await reach(8090)).toBe(SAW);
+    expect(await inside.ask("tcp", SAW, 80)).toBe("192.0.2.1");
+    await other.close(false);
+    expect(await ruleset()).not.toMatch(/tsd-|DOCKER/);
+    await engine.ok("sysctl", "-qw", "net.ipv4.ip_forward=0");
+    await engine.ok("nft", "flush", "ruleset");
+    await engine.ok("ip", "link", "del", "second");
+  }
+}, 40_000);
+
 test("another backend takes the place of the one before", async () => {
   const first = await start("iptables");
   await publish(first);

@@ -3,6 +3,9 @@
  * there already, nothing is forwarded because of us.
  */
 import { readFileSync } from "node:fs";
+import { NETLINK } from "../../../ffi/netlink/flags.ts";
+import { listLinks } from "../../../ffi/netlink/links.ts";
+import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import type { FirewallNetwork } from "../types.ts";
 import { reachedByLoopback, routeLocalnet } from "./state.ts";
 import type { Sysctls } from "./sysctl.ts";
@@ -15,8 +18,8 @@ const PATHS = { four: [FORWARD4], six: [FORWARD6, DEFAULT6] } as const;
 
 /** By family. */
 export interface ClosedLinks {
-  four: string[];
-  six: string[];
+  four: readonly string[];
+  six: readonly string[];
 }
 
 const needs = (networks: Iterable<FirewallNetwork>, family: keyof ClosedLinks): boolean =>
@@ -28,14 +31,15 @@ function linkNames(): string[] {
   return lines.map((line) => line.slice(0, line.indexOf(":")).trim()).filter((name) => name !== "");
 }
 
-/** The links that nothing is to be forwarded between: those from before we change that, or have changed it. */
-export function closedLinks(sysctls: Sysctls, networks: ReadonlyMap<string, FirewallNetwork>): ClosedLinks {
-  const bridges = new Set([...networks.values()].map(({ bridge }) => bridge));
-  const of = (family: keyof ClosedLinks): string[] => {
+/**
+ * The links that were there before we changed that, or are there now that we will: between those, nothing is to be
+ * forwarded, unless they are bridges of ours.
+ */
+export function closedLinks(sysctls: Sysctls, networks: Iterable<FirewallNetwork>): ClosedLinks {
+  const all = [...networks];
+  const of = (family: keyof ClosedLinks): readonly string[] => {
     const [path] = PATHS[family];
-    const willChange = needs(networks.values(), family) && sysctls.read(path) === "0";
-    const links = willChange ? linkNames() : sysctls.note(path);
-    return links.filter((link) => link !== "lo" && !bridges.has(link));
+    return needs(all, family) && sysctls.read(path) === "0" ? linkNames() : sysctls.note(path);
   };
   return { four: of("four"), six: of("six") };
 }
@@ -55,6 +59,18 @@ export function enableForwarding(
     // `all` sets `default` too, but only when it changes.
     if (needs(all, family)) for (const path of PATHS[family]) sysctls.set(path, "1", closed[family]);
   }
+}
+
+/**
+ * Puts back what we changed of the host. Forwarding stays where others have come to need it: where there are bridges of
+ * theirs that were not there when we began. What was is remembered then, for our next end.
+ */
+export function restoreSettings(sysctls: Sysctls, networks: ReadonlyMap<string, FirewallNetwork>): void {
+  const known = new Set([...networks.values()].map(({ bridge }) => bridge));
+  for (const path of [...PATHS.four, ...PATHS.six]) for (const link of sysctls.note(path)) known.add(link);
+  using socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
+  const others = listLinks(socket).some(({ kind, name }) => kind === "bridge" && !known.has(name));
+  sysctls.restoreAll((path) => others && !path.endsWith("/route_localnet"));
 }
 
 /** Lets this host's 127.0.0.1 reach containers: after the rule that keeps others away from 127/8, never before. */

@@ -69,9 +69,9 @@ export class Sysctls {
     this.#save();
   }
 
-  restoreAll(): void {
+  restoreAll(but: (path: string) => boolean = () => false): void {
     // In the opposite order: `all` before `default`, say, since writing the one changes the other.
-    for (const path of Object.keys(this.#remembered).reverse()) this.restore(path);
+    for (const path of Object.keys(this.#remembered).reverse()) if (!but(path)) this.restore(path);
   }
 
   #save(): void {

@@ -6,7 +6,7 @@ import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts
 import { EngineError } from "../../../errors.ts";
 import type { FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
-import { closedLinks, enableForwarding, forwardsForUs } from "../forwarding.ts";
+import { closedLinks, enableForwarding, forwardsForUs, restoreSettings } from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
 import { FirewallState } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
@@ -127,19 +127,22 @@ class IptablesFirewall implements Repairable {
     clearTimeout(this.#look);
     await this.#turn.catch(() => {});
     if (!keep) {
+      const networks = new Map(this.#state.networks);
       this.#state.replace([], []);
       await this.#inTurn(() => this.#reconcile());
-      for (const version of VERSIONS) {
-        if (forwardsForUs(this.#sysctls, FAMILIES[version])) await this.#policy(version, "ACCEPT");
+      const ours = VERSIONS.filter((version) => forwardsForUs(this.#sysctls, FAMILIES[version]));
+      restoreSettings(this.#sysctls, networks);
+      for (const version of ours) {
+        // Where forwarding stays, for others, what they do not let through is still not forwarded.
+        if (!forwardsForUs(this.#sysctls, FAMILIES[version])) await this.#policy(version, "ACCEPT");
       }
-      this.#sysctls.restoreAll();
     }
     this.#conntrack[Symbol.dispose]();
   }
 
   async #settings(network: FirewallNetwork): Promise<void> {
     if (this.#options.ipForward) {
-      const closed = closedLinks(this.#sysctls, this.#state.networks);
+      const closed = closedLinks(this.#sysctls, this.#state.networks.values());
       for (const version of VERSIONS) {
         const family = FAMILIES[version];
         if (closed[family].length > 0 && !forwardsForUs(this.#sysctls, family)) {

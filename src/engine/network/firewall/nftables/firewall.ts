@@ -8,7 +8,13 @@ import { NFT_MSG } from "../../../../ffi/nftables/flags.ts";
 import { type Monitor, watchNftables } from "../../../../ffi/nftables/monitor.ts";
 import type { FirewallEndpoint, FirewallNetwork } from "../../types.ts";
 import { Conntrack, changedConnections } from "../connections.ts";
-import { type ClosedLinks, closedLinks, enableForwarding, enableLoopback } from "../forwarding.ts";
+import {
+  type ClosedLinks,
+  closedLinks,
+  enableForwarding,
+  enableLoopback,
+  restoreSettings,
+} from "../forwarding.ts";
 import type { FirewallOptions } from "../options.ts";
 import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
@@ -16,9 +22,9 @@ import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
 import { type Elements, endpointElements } from "./elements.ts";
 import { addAccepts, concernsUs, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
-import { FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
+import { networkChains, USER_CHAIN } from "./names.ts";
 import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
-import { addElements, addLinks, deleteElements, rebuild, remove } from "./table.ts";
+import { addElements, deleteElements, rebuild, remove } from "./table.ts";
 
 /** Changes of others come in bursts: iptables-restore, a reload of firewalld. */
 const SETTLE_MS = 100;
@@ -44,6 +50,8 @@ export class NftablesFirewall implements Repairable {
   /** The tables are there. */
   #made = false;
   #closed = false;
+  /** What the sets of closed links were made from. */
+  #closedBefore = "";
   #monitor: Monitor | undefined;
   #repair: ReturnType<typeof setTimeout> | undefined;
   #look: ReturnType<typeof setTimeout> | undefined;
@@ -66,9 +74,9 @@ export class NftablesFirewall implements Repairable {
   async putNetwork(network: FirewallNetwork): Promise<void> {
     const known = this.#state.networks.has(network.id);
     this.#state.networks.set(network.id, network);
-    const first = !this.#made || !network.icc || known;
     const closed = this.#closedLinks();
-    if (first || closed.four.length + closed.six.length > 0) this.#rebuild();
+    const alone = this.#made && network.icc && !known;
+    if (!alone || JSON.stringify(closed) !== this.#closedBefore) this.#rebuild();
     else this.#commit(this.#networkBatch(network));
     this.#settings(network, closed);
   }
@@ -139,7 +147,7 @@ export class NftablesFirewall implements Repairable {
     clearTimeout(this.#look);
     if (!keep) {
       this.#takeAway();
-      this.#sysctls.restoreAll();
+      restoreSettings(this.#sysctls, this.#state.networks);
     }
     this.#conntrack[Symbol.dispose]();
     this.#nftables[Symbol.dispose]();
@@ -187,9 +195,10 @@ export class NftablesFirewall implements Repairable {
 
   #rebuild(): void {
     if (!this.#made) this.#inspect();
+    const closed = this.#closedLinks();
     const wanted = {
       state: this.#state,
-      closedLinks: this.#closedLinks(),
+      closedLinks: closed,
       foreignBridges: this.#foreign.bridges,
       proxyLoopback: this.#options.proxyLoopback,
       mark: this.#foreign.userChains.length > 0,
@@ -202,6 +211,7 @@ export class NftablesFirewall implements Repairable {
       this.#nftables.commit(...rebuild(this.#nftables, this.#table, wanted));
     }
     this.#made = true;
+    this.#closedBefore = JSON.stringify(closed);
     this.#accept();
   }
 
@@ -213,7 +223,7 @@ export class NftablesFirewall implements Repairable {
 
   #closedLinks(): ClosedLinks {
     const { ipForward } = this.#options;
-    return ipForward ? closedLinks(this.#sysctls, this.#state.networks) : { four: [], six: [] };
+    return ipForward ? closedLinks(this.#sysctls, this.#state.networks.values()) : { four: [], six: [] };
   }
 
   #settings(network: FirewallNetwork, closed: ClosedLinks): void {
@@ -272,16 +282,9 @@ export class NftablesFirewall implements Repairable {
     const before = this.#foreign;
     this.#inspect();
     const { bridges, userChains } = this.#foreign;
-    if (before.userChains.length > 0 !== userChains.length > 0) {
-      this.#rebuild();
-      return;
-    }
-    if (before.bridges.join() !== bridges.join()) {
-      const batch = new Batch("inet", this.#table).flushSet(FOREIGN_BRIDGES);
-      addLinks(batch, FOREIGN_BRIDGES, bridges);
-      this.#commit({ ...this.#batches(), inet: batch });
-    }
-    this.#accept();
+    const marks = before.userChains.length > 0;
+    if (marks !== userChains.length > 0 || before.bridges.join() !== bridges.join()) this.#rebuild();
+    else this.#accept();
   }
 
   #attempt(what: string, action: () => void): void {

@@ -57,13 +57,11 @@ export function rebuild(nftables: Nftables, table: string, wanted: Wanted): Batc
     addNetworkRules(inet, network);
     for (const [map, element] of jumpElements(network)) inet.addElements(map, [element]);
   }
+  const apart = new Set(["lo", ...wanted.foreignBridges, ...networks.map(({ bridge }) => bridge)]);
   for (const { ip, closed } of FAMILIES) {
     const links = ip.family === 2 ? wanted.closedLinks.four : wanted.closedLinks.six;
-    addLinks(
-      inet,
-      closed,
-      links.filter((link) => !wanted.foreignBridges.includes(link)),
-    );
+    const some = links.filter((link) => !apart.has(link));
+    addLinks(inet, closed, some);
   }
   addLinks(inet, FOREIGN_BRIDGES, wanted.foreignBridges);
   const bridge = bridgeTable(nftables, table, state);
@@ -83,7 +81,7 @@ function bridgeTable(nftables: Nftables, table: string, state: FirewallState): B
   return batch;
 }
 
-export function addLinks(batch: Batch, set: string, links: readonly string[]): void {
+function addLinks(batch: Batch, set: string, links: readonly string[]): void {
   batch.addElements(
     set,
     links.map((link) => ({ key: ifnameValue(link) })),
