@@ -16,6 +16,7 @@ export type PersonalityName =
   | "ts-registry"
   | "ts-ctr"
   | "ts-unpack"
+  | "ts-copy"
   | "unknown";
 
 export interface Personality {
@@ -61,6 +62,12 @@ export const PERSONALITIES: Record<PersonalityName, Personality> = {
     dropIns: [],
     ready: false,
     load: async () => (await import("../engine/image/unpack-worker.ts")).main,
+  },
+  // And for one look into a container.
+  "ts-copy": {
+    dropIns: [],
+    ready: false,
+    load: async () => (await import("../engine/container/copy-worker.ts")).main,
   },
   unknown: {
     dropIns: [],

@@ -61,17 +61,22 @@ export interface ContainerService {
   stats(name: string, options: StatsOptions): AsyncIterable<ContainerStats>;
   /** Gives it other limits. `limits` are those of a host configuration; zero, empty and absent ones stay as they are. */
   update(name: string, limits: NonNullable<CreateBody["HostConfig"]>): Promise<{ Warnings: string[] | null }>;
-  top(name: string, psArgs: string[]): Promise<{ Titles: string[]; Processes: string[][] }>;
-  changes(name: string): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null>;
-  export(name: string): Promise<ByteStream>;
-  statPath(name: string, path: string): Promise<PathStat>;
-  archive(name: string, path: string): Promise<{ stat: PathStat; content: ByteStream }>;
+  /** What a container has mounted may take for ever: `signal` ends this and the following. */
+  top(
+    name: string,
+    psArgs: string[],
+    signal?: AbortSignal,
+  ): Promise<{ Titles: string[]; Processes: string[][] }>;
+  changes(name: string, signal?: AbortSignal): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null>;
+  export(name: string, signal?: AbortSignal): Promise<ByteStream>;
+  statPath(name: string, path: string, signal?: AbortSignal): Promise<PathStat>;
+  archive(name: string, path: string, signal?: AbortSignal): Promise<{ stat: PathStat; content: ByteStream }>;
   /** Unpacks a tar archive (plain, gzip, …) into a folder of the container. */
   extract(
     name: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean; signal?: AbortSignal },
   ): Promise<void>;
   /** One more network, at once if it runs. `network` need not be there (yet) for one that does not. */
   connectNetwork(name: string, network: string, settings: EndpointConfig | null | undefined): Promise<void>;

@@ -3,7 +3,6 @@ import { lstatSync, readdirSync } from "node:fs";
 import { xattrOf } from "../../ffi/detached.ts";
 import { close, FsError, O, openAt, openInRoot } from "../../ffi/fs.ts";
 import type { Rootfs } from "../shim/types.ts";
-import type { ContainerContext } from "./context.ts";
 import { openDirectory } from "./rootfs.ts";
 
 export interface Change {
@@ -75,21 +74,17 @@ function visible(changes: readonly Change[]): Change[] {
   return touched ? others.filter(({ Path }) => Path !== "/etc") : others;
 }
 
-function changesOf(rootfs: Rootfs & { kind: "overlay" }): Change[] {
+/** Looks at the layers as they lie on the host: nothing that the container has mounted is touched. */
+export function changesOf(rootfs: Rootfs): Change[] | null {
+  if (rootfs.kind !== "overlay") return null;
   const lowers = rootfs.lower.map(openDirectory);
   const upper = openDirectory(rootfs.upper);
   try {
     const found: Change[] = [];
     walk(upper, "", lowers, found);
-    return found;
+    const shown = visible(found);
+    return shown.length > 0 ? shown : null;
   } finally {
     for (const fd of [upper, ...lowers]) close(fd);
   }
-}
-
-export function changes(ctx: ContainerContext, name: string): Change[] | null {
-  const rootfs = ctx.images.rootfs(ctx.store.find(name).id);
-  if (rootfs.kind !== "overlay") return null;
-  const found = visible(changesOf(rootfs));
-  return found.length > 0 ? found : null;
 }

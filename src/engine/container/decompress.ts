@@ -5,12 +5,12 @@ const MAGIC: readonly [format: "gzip" | "zstd", bytes: readonly number[]][] = [
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
 ];
 
-export async function* decompressed(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const source = body[Symbol.asyncIterator]();
+export async function* decompressed(body: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const source = body[Symbol.iterator]();
   const head: Uint8Array[] = [];
   let size = 0;
   while (size < 4) {
-    const { done, value } = await source.next();
+    const { done, value } = source.next();
     if (done) break;
     head.push(value);
     size += value.length;
@@ -33,10 +33,10 @@ export async function* decompressed(body: ReadableStream<Uint8Array>): AsyncGene
   }
 }
 
-async function* rejoin(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* rejoin(start: Uint8Array, rest: Iterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (start.length > 0) yield start;
   for (;;) {
-    const { done, value } = await rest.next();
+    const { done, value } = rest.next();
     if (done) return;
     yield value;
   }

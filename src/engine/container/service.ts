@@ -15,9 +15,8 @@ import type {
   WaitCondition,
   WaitResult,
 } from "../services.ts";
-import { archive, exportRoot, extract, statPath } from "./archive.ts";
+import { archive, changes, exportRoot, extract, statPath } from "./archive.ts";
 import { attach, resize } from "./attach.ts";
-import { changes } from "./changes.ts";
 import type { CreateBody, EndpointConfig } from "./config.ts";
 import { connectNetwork, disconnectNetwork } from "./connect.ts";
 import type { ContainerContext } from "./context.ts";
@@ -132,31 +131,39 @@ export class Containers implements ContainerService {
     return update(this.#ctx, name, limits);
   }
 
-  top(name: string, psArgs: string[]): Promise<{ Titles: string[]; Processes: string[][] }> {
-    return top(this.#ctx, name, psArgs);
+  top(
+    name: string,
+    psArgs: string[],
+    signal?: AbortSignal,
+  ): Promise<{ Titles: string[]; Processes: string[][] }> {
+    return top(this.#ctx, name, psArgs, signal);
   }
 
-  async changes(name: string) {
-    return changes(this.#ctx, name);
+  changes(name: string, signal?: AbortSignal) {
+    return changes(this.#ctx, name, signal);
   }
 
-  export(name: string): Promise<ByteStream> {
-    return exportRoot(this.#ctx, name);
+  export(name: string, signal?: AbortSignal): Promise<ByteStream> {
+    return exportRoot(this.#ctx, name, signal);
   }
 
-  statPath(name: string, path: string): Promise<PathStat> {
-    return statPath(this.#ctx, name, path);
+  statPath(name: string, path: string, signal?: AbortSignal): Promise<PathStat> {
+    return statPath(this.#ctx, name, path, signal);
   }
 
-  archive(name: string, path: string): Promise<{ stat: PathStat; content: ByteStream }> {
-    return archive(this.#ctx, name, path);
+  archive(
+    name: string,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<{ stat: PathStat; content: ByteStream }> {
+    return archive(this.#ctx, name, path, signal);
   }
 
   extract(
     name: string,
     path: string,
     body: ReadableStream<Uint8Array>,
-    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean; signal?: AbortSignal },
   ): Promise<void> {
     return extract(this.#ctx, name, path, body, options);
   }

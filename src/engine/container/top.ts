@@ -74,10 +74,19 @@ export function parsePs(output: string, pids: ReadonlySet<number>): Top {
   return { Titles, Processes };
 }
 
-async function ps(args: readonly string[]): Promise<{ ok: boolean; output: string; error: string }> {
+/** It reads the memory of processes, which may be a file whose server never answers. */
+async function ps(
+  args: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ ok: boolean; output: string; error: string }> {
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
-    child = Bun.spawn(["ps", ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    child = Bun.spawn(["ps", ...args], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      ...(signal && { signal, killSignal: "SIGKILL" }),
+    });
   } catch (cause) {
     throw new EngineError("internal", `ps: exec: "ps": executable file not found in $PATH`, { cause });
   }
@@ -85,7 +94,12 @@ async function ps(args: readonly string[]): Promise<{ ok: boolean; output: strin
   return { ok: status === 0, output, error };
 }
 
-export async function top(ctx: ContainerContext, name: string, psArgs: readonly string[]): Promise<Top> {
+export async function top(
+  ctx: ContainerContext,
+  name: string,
+  psArgs: readonly string[],
+  signal?: AbortSignal,
+): Promise<Top> {
   const args = psArgs.length > 0 ? psArgs : ["-ef"];
   checkArgs(args);
   const container = ctx.store.find(name);
@@ -95,8 +109,8 @@ export async function top(ctx: ContainerContext, name: string, psArgs: readonly 
   // It may have ended just now, and its number be another's.
   if (!isProcessOf(pid, container.id)) throw notRunning(container);
   // -q makes it quick, but some columns and other ps do not go with it.
-  let result = await ps([...args, `-q${pids.join(",")}`]);
-  if (!result.ok) result = await ps(args);
+  let result = await ps([...args, `-q${pids.join(",")}`], signal);
+  if (!result.ok) result = await ps(args, signal);
   if (!result.ok) throw new EngineError("internal", `ps: ${result.error.split("\n", 1)[0] || "failed"}`);
   const processes = parsePs(result.output, new Set(pids));
   emit(ctx, container, "top");

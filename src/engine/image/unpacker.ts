@@ -1,6 +1,7 @@
 /** Runs unpack processes, a few at a time. */
 import { rm } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
+import { ownProgram } from "../own-program.ts";
 import type { UnpackJob, UnpackReport } from "./unpack-job.ts";
 
 export type Done = Extract<UnpackReport, { kind: "done" }>;
@@ -55,7 +56,7 @@ export class Unpacker {
     onReport: (report: UnpackReport) => void,
   ): Promise<Done> {
     if (signal?.aborted) throw new EngineError("cancelled", "context canceled");
-    const child = Bun.spawn(unpackCommand(), {
+    const child = Bun.spawn(ownProgram("ts-unpack"), {
       stdin: Buffer.from(JSON.stringify(job)),
       stdout: "pipe",
       stderr: "pipe",
@@ -83,16 +84,6 @@ export class Unpacker {
       await child.exited;
     }
   }
-}
-
-/** Ourselves again: also when the file we were started from has been replaced meanwhile. */
-export function unpackCommand(): string[] {
-  const compiled = import.meta.path.startsWith("/$bunfs/");
-  return [
-    "/proc/self/exe",
-    ...(compiled ? [] : [new URL("../../main.ts", import.meta.url).pathname]),
-    "ts-unpack",
-  ];
 }
 
 async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -2,20 +2,12 @@
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { tryLock } from "../../ffi/poll.ts";
+import { ownProgram } from "../own-program.ts";
 
 export interface StartOptions {
   execRoot: string;
   program?: readonly string[];
 }
-
-/**
- * This program, under its long name: from source it is Bun with our main file. By way of /proc, since the file may
- * have been replaced or removed under us, and a shim of another build would not do.
- */
-const self = (): string[] =>
-  Bun.main.startsWith("/$bunfs/")
-    ? ["/proc/self/exe", "ts-shim"]
-    : ["/proc/self/exe", new URL("../../main.ts", import.meta.url).pathname, "ts-shim"];
 
 /** Is a shim there already, though it may not answer yet? Whoever holds the lock is one. */
 export function shimExists(execRoot: string): boolean {
@@ -38,7 +30,7 @@ export function startShim({ execRoot, program }: StartOptions): { exited(): stri
   const logPath = join(execRoot, "shim.log");
   const log = openSync(logPath, "w", 0o600);
   try {
-    const shim = Bun.spawn([...(program ?? self()), "--exec-root", execRoot], {
+    const shim = Bun.spawn([...(program ?? ownProgram("ts-shim")), "--exec-root", execRoot], {
       // Its own session: no terminal's signals, no process group of ours.
       detached: true,
       ...(program === undefined ? { argv0: process.execPath } : {}),

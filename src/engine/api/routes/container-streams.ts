@@ -56,12 +56,12 @@ function statHeader(stat: PathStat): Record<string, string> {
 }
 
 async function statPath(call: Call, engine: Engine): Promise<Response> {
-  const stat = await engine.containers.statPath(call.name, archivePath(call));
+  const stat = await engine.containers.statPath(call.name, archivePath(call), call.signal);
   return new Response(null, { headers: statHeader(stat) });
 }
 
 async function archive(call: Call, engine: Engine): Promise<Response> {
-  const { stat, content } = await engine.containers.archive(call.name, archivePath(call));
+  const { stat, content } = await engine.containers.archive(call.name, archivePath(call), call.signal);
   return streaming(content, { ...statHeader(stat), "content-type": "application/x-tar" });
 }
 
@@ -69,13 +69,15 @@ async function extract(call: Call, engine: Engine): Promise<Response> {
   const options = {
     noOverwriteDirNonDir: call.query.flag("noOverwriteDirNonDir"),
     copyUidGid: call.query.flag("copyUIDGID"),
+    signal: call.signal,
   };
   await engine.containers.extract(call.name, archivePath(call), call.body, options);
   return empty(200);
 }
 
 async function exportAll(call: Call, engine: Engine): Promise<Response> {
-  return streaming(await engine.containers.export(call.name), { "content-type": "application/octet-stream" });
+  const content = await engine.containers.export(call.name, call.signal);
+  return streaming(content, { "content-type": "application/octet-stream" });
 }
 
 async function attach(call: Call, engine: Engine): Promise<Response> {

@@ -184,7 +184,7 @@ async function* waitedWithoutError(result: Promise<WaitResult>): AsyncGenerator<
 
 async function top(call: Call, engine: Engine): Promise<Response> {
   const words = call.query.text("ps_args").split(/\s+/).filter(Boolean);
-  const { Processes, Titles } = await engine.containers.top(call.name, words);
+  const { Processes, Titles } = await engine.containers.top(call.name, words, call.signal);
   return json({ Processes, Titles });
 }
 
@@ -205,7 +205,7 @@ const DEVICE_LIMITS = [
 ] as const;
 
 async function changes(call: Call, engine: Engine): Promise<Response> {
-  return json(await engine.containers.changes(call.name));
+  return json(await engine.containers.changes(call.name, call.signal));
 }
 
 async function prune(call: Call, engine: Engine): Promise<Response> {
