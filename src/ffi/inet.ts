@@ -38,6 +38,23 @@ export function socketAddress(ip: string, port: number): Uint8Array {
   return address;
 }
 
+const SIOCGIFINDEX = 0x8933;
+
+/**
+ * Puts the zone of a link-local address (`eth0`, or a number) into a struct sockaddr_in6, as the socket's network
+ * namespace numbers its links.
+ * @throws SystemError for a link that is not there
+ */
+export function setZone(address: Uint8Array, zone: string, socket: number): void {
+  const view = new DataView(address.buffer, address.byteOffset, address.length);
+  // struct ifreq: a name of 16 bytes, then the number.
+  const request = new Uint8Array(40);
+  request.set(new TextEncoder().encode(zone).subarray(0, 15));
+  if (!/^\d+$/.test(zone)) check(sys("ioctl", socket, SIOCGIFINDEX, request), `find the link ${zone}`);
+  const index = /^\d+$/.test(zone) ? Number(zone) : new DataView(request.buffer).getInt32(16, true);
+  view.setUint32(24, index, true);
+}
+
 /** What {@link socketAddress} made. */
 export function fromSocketAddress(address: Uint8Array): { ip: string; port: number } {
   const bytes = address[0] === SOCK.AF_INET ? address.subarray(4, 8) : address.subarray(8, 24);

@@ -39,13 +39,10 @@ function sandbox(more: Partial<SandboxNames> = {}): SandboxNames {
 }
 
 /** A server in the other namespace; see test/support/upstream.ts for what it can do. */
-async function upstream(port: number, behaviour: string): Promise<void> {
-  const child = Bun.spawn(
-    [...server.under, process.execPath, UPSTREAM, server.ipv4, String(port), behaviour],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+async function upstream(port: number, behaviour: string, address = server.ipv4): Promise<void> {
+  const child = Bun.spawn([...server.under, process.execPath, UPSTREAM, address, String(port), behaviour], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   children.push(child);
   const reader = child.stdout.getReader();
   await reader.read();
@@ -174,6 +171,19 @@ describe("all else is asked of the container's servers", () => {
     expect(await short("+tcp", "example.com")).toEqual(["10.9.9.9"]);
     expect(await short("_x._tcp.example.com", "SRV")).toEqual(["1 2 53 srv.example."]);
     expect(await short("web")).toEqual(["172.30.0.2"]);
+  });
+  test("by a link-local address, whose zone is a link of the namespace", async () => {
+    const own = (await server.ok("ip", "-6", "-o", "addr", "show", "dev", "lan", "scope", "link")).split(
+      /\s+/,
+    )[3]!;
+    const address = own.split("/")[0]!;
+    await upstream(5312, "answer", `${address}%lan`);
+    const asked = { address: `${address}%lan`, from: "sandbox" as const, port: 5312 };
+    await shim.putNames({ sandboxes: [sandbox({ upstreams: [asked] })] });
+    expect(await short("example.com")).toEqual(["10.9.9.9"]);
+    expect(await short("+tcp", "example.com")).toEqual(["10.9.9.9"]);
+    await shim.putNames({ sandboxes: [sandbox({ upstreams: [{ ...asked, address: "fe80::1%none" }] })] });
+    expect(await dig("example.com")).toContain("status: SERVFAIL");
   });
   test("the next one when one refuses, fails, or is not there", async () => {
     await upstream(5302, "refuse");

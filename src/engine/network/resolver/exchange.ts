@@ -3,7 +3,7 @@
  * query's number.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
-import { INET, socketAddress } from "../../../ffi/inet.ts";
+import { INET, setZone, socketAddress } from "../../../ffi/inet.ts";
 import { check, closeFd, sys } from "../../../ffi/libc.ts";
 import { socketIn } from "../../../ffi/netns.ts";
 import { EPOLL, readInto, writeFrom } from "../../../ffi/poll.ts";
@@ -19,6 +19,7 @@ export interface Watcher {
 }
 
 export interface Server {
+  /** May have a zone: `fe80::1%eth0`. */
   address: string;
   port: number;
   /** An fd of the network namespace that it is asked from; undefined: ours. */
@@ -64,12 +65,14 @@ export class Exchange {
   }
 
   #open({ address, port, netns }: Server, transport: Transport): void {
-    const to = socketAddress(address, port);
+    const [ip = "", zone] = address.split("%");
+    const to = socketAddress(ip, port);
     const type = (transport === "udp" ? SOCK.SOCK_DGRAM : SOCK.SOCK_STREAM) | SOCK.SOCK_NONBLOCK;
     this.#fd =
       netns === undefined
         ? check(sys("socket", to[0]!, type | SOCK.SOCK_CLOEXEC, 0), "socket")
         : socketIn(netns, to[0]!, type, 0);
+    if (zone !== undefined) setZone(to, zone, this.#fd);
     const connected = sys("connect", this.#fd, to, to.length);
     if (connected !== -ERRNO.EINPROGRESS) check(connected, "connect");
     if (transport === "udp") {
