@@ -94,6 +94,17 @@ async function made(network: NetworkRecord): Promise<NetworkRecord & AsyncDispos
   return { ...network, [Symbol.asyncDispose]: () => wiring.removeNetwork(network) };
 }
 
+test("links are removed together, whatever they are, and no others", async () => {
+  const before = Object.keys(await links());
+  await using other = await made(networkRecord("other", 99));
+  for (let n = 1; n <= 20; n++) await wiring.createNetwork(networkRecord(`many${n}`, n));
+  await run(["ip", "link", "add", "many-a", "type", "veth", "peer", "name", "many-b"]);
+  const names = Object.keys(await links()).filter((name) => !before.includes(name) && name !== other.link);
+  expect(names).toHaveLength(22);
+  await Promise.all([...names, names[0]!, "absent"].map((name) => wiring.removeLink(name)));
+  expect(Object.keys(await links())).toEqual([...before, other.link]);
+});
+
 describe("a bridge network", () => {
   test("has a bridge with the gateways' addresses, a MAC of its own and our mark, and leaves nothing", async () => {
     const before = Object.keys(await links());

@@ -68,6 +68,8 @@ export interface NewLink {
   master?: number;
   /** A free text that says whose it is. */
   alias?: string;
+  /** Links that may be removed together. */
+  group?: number;
   /** The namespace that it is made in: a descriptor. Absent: the socket's. */
   namespace?: number;
 }
@@ -79,6 +81,7 @@ function attributesOf(link: NewLink): Attribute[] {
   if (link.parent !== undefined) attributes.push(u32(IFLA.IFLA_LINK, link.parent));
   if (link.master !== undefined) attributes.push(u32(IFLA.IFLA_MASTER, link.master));
   if (link.alias !== undefined) attributes.push(text(IFLA.IFLA_IFALIAS, link.alias));
+  if (link.group !== undefined) attributes.push(u32(IFLA.IFLA_GROUP, link.group));
   if (link.namespace !== undefined) attributes.push(u32(IFLA.IFLA_NET_NS_FD, link.namespace));
   return attributes;
 }
@@ -131,6 +134,7 @@ export interface LinkChange {
   mac?: string;
   mtu?: number;
   alias?: string;
+  group?: number;
   /** 0: of none any more. */
   master?: number;
   namespace?: number;
@@ -162,6 +166,14 @@ export const deleteLink = (link: number | string): Message => ({
   flags: NLM_F.NLM_F_ACK,
   body: typeof link === "string" ? [info(0), text(IFLA.IFLA_IFNAME, link)] : [info(link)],
   what: `delete link ${link}`,
+});
+
+/** All links of the group. ENODEV when there is none. */
+export const deleteGroup = (group: number): Message => ({
+  type: RTM.RTM_DELLINK,
+  flags: NLM_F.NLM_F_ACK,
+  body: [info(0), u32(IFLA.IFLA_GROUP, group)],
+  what: `delete the links of group ${group}`,
 });
 
 export interface Link {

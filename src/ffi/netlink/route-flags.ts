@@ -48,6 +48,7 @@ export const IFLA = {
   IFLA_LINKINFO: 18,
   IFLA_IFALIAS: 20,
   IFLA_AF_SPEC: 26,
+  IFLA_GROUP: 27,
   IFLA_NET_NS_FD: 28,
   IFLA_EXT_MASK: 29,
 } as const;
