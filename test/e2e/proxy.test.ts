@@ -3,9 +3,12 @@
  * container's.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PortProxy } from "../../src/engine/network/proxy/client.ts";
 import type { HeldPort } from "../../src/engine/network/types.ts";
+import { Poller } from "../../src/engine/shim/poller.ts";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { bindPort } from "../../src/ffi/inet.ts";
 import { closeFd, pipe } from "../../src/ffi/libc.ts";
@@ -315,6 +318,38 @@ describe("the proxy", () => {
     await until(() => harness.shimPid() === 0, "the end of the shim");
     shim = await harness.connect();
     expect(await shim.heldPorts()).toEqual([]);
+  }, 15_000);
+  test("ends when its exec root is gone and nobody can come any more", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "proxy-"));
+    const poller = new Poller();
+    await poller.start();
+    const client = new PortProxy(join(folder, "proxy.sock"), poller, (message) => {
+      throw new Error(message);
+    });
+    const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    free.stop();
+    const fd = bindPort({ protocol: "tcp", ip: "127.0.0.1", port: free.port });
+    const children = () => readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
+    const mine = () => children().filter((pid) => comm(Number(pid)) === "ts-proxy" && alive(Number(pid)));
+    try {
+      const to = { ip: "127.0.0.1", port: 1 };
+      client.add({ port: port({ hostIp: "127.0.0.1", hostPort: free.port, to }), fd });
+      await until(() => existsSync(join(folder, "proxy.sock")) && mine().length === 1, "a proxy");
+      // It has been told of its port when it takes a connection, and ends it: nobody is where it goes.
+      await new Promise<void>((resolve) => {
+        const socket = { data() {}, close: () => resolve() };
+        void Bun.connect({ hostname: "127.0.0.1", port: free.port, socket });
+      });
+      client.close();
+      await Bun.sleep(2500);
+      expect(mine()).toHaveLength(1);
+    } finally {
+      client.close();
+      poller.close();
+      rmSync(folder, { recursive: true });
+      closeFd(fd);
+    }
+    await until(() => mine().length === 0, "its end");
   }, 15_000);
   test("is started again by the shim while the daemon is down", async () => {
     await server("serve");
