@@ -4,39 +4,80 @@
  * @source Documentation/admin-guide/cgroup-v2.rst (cgroup.kill, cgroup.freeze), cgroup-v1/freezer-subsystem.rst
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 const KILL_TIMEOUT_MS = 10_000;
 const FREEZE_TIMEOUT_MS = 10_000;
 
-/** Where the kernel has mounted which hierarchy: controllers (or the name) → mount point; v2 is "". */
-function hierarchies(): Map<string, string> {
-  const found = new Map<string, string>();
+interface CgroupMount {
+  /** Of the hierarchy, what is seen there. */
+  root: string;
+  mountPoint: string;
+  /** Controllers or a name; of v2, "" alone. */
+  keys: string[];
+}
+
+function cgroupMounts(): CgroupMount[] {
+  const found: CgroupMount[] = [];
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     const [before, after] = line.split(" - ");
     if (after === undefined || !after.startsWith("cgroup")) continue;
     const [, , , root, mountPoint] = before!.split(" ");
-    if (root !== "/") continue;
     const [type, , options] = after.split(" ");
-    if (type === "cgroup2") found.set("", mountPoint!);
-    else for (const option of options!.split(",")) found.set(option, mountPoint!);
+    found.push({
+      root: root!,
+      mountPoint: mountPoint!,
+      keys: type === "cgroup2" ? [""] : options!.split(","),
+    });
   }
   return found;
 }
 
-/** The folders of all cgroups of a process that belong to this container: those that bear its id. */
-export function ownCgroups(pid: number, container: string): string[] {
+/** Where the kernel has mounted which whole hierarchy: controllers (or the name) → mount point; v2 is "". */
+function hierarchies(): Map<string, string> {
+  const whole = cgroupMounts().filter(({ root }) => root === "/");
+  return new Map(whole.flatMap(({ keys, mountPoint }) => keys.map((key) => [key, mountPoint] as const)));
+}
+
+/** `ID`, or as systemd has it `docker-ID.scope`. No id is in every name. */
+const bears = (name: string, id: string): boolean =>
+  id !== "" && (name === id || name === `${id}.scope` || name.endsWith(`-${id}.scope`));
+
+/**
+ * The folders of all cgroups of a process that belong to this container: those that bear its id, never a hierarchy's
+ * root.
+ */
+export function ownCgroups(
+  pid: number,
+  container: string,
+  cgroups = readFileSync(`/proc/${pid}/cgroup`, "utf8"),
+): string[] {
   const mounted = hierarchies();
   const folders = new Set<string>();
-  for (const line of readFileSync(`/proc/${pid}/cgroup`, "utf8").split("\n")) {
+  for (const line of cgroups.split("\n")) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (path === undefined) continue;
     // What the container made below its own cgroup belongs to it as well.
-    const own = path.split("/").findIndex((part) => part.includes(container));
+    const own = path.split("/").findIndex((part) => bears(part, container));
     const mount = mounted.get(controllers === "" ? "" : controllers!.split(",")[0]!);
     if (own >= 0 && mount !== undefined) folders.add(join(mount, ...path.split("/").slice(0, own + 1)));
   }
   return [...folders];
+}
+
+/**
+ * Everything in a folder is about to be killed, and the folders come from a file: that of another, a hierarchy's root or
+ * one that we are in ourselves is none of the container's.
+ * @throws Error
+ */
+function requireOwn(folders: readonly string[], container: string | undefined): void {
+  const roots = new Set(cgroupMounts().map(({ mountPoint }) => mountPoint));
+  for (const folder of folders) {
+    const named = container === undefined || bears(basename(folder), container);
+    const below = [...roots].some((root) => folder.startsWith(`${root}/`));
+    if (!named || !below || roots.has(folder) || folder !== resolve(folder))
+      throw new Error(`${folder} is no cgroup of ${container ?? "a container"}`);
+  }
 }
 
 const isV2 = (folder: string): boolean => existsSync(join(folder, "cgroup.controllers"));
@@ -94,12 +135,15 @@ function trySignal(pid: number, signal: number): void {
 /**
  * Kills all that is in the container's cgroups, whatever user or namespace it is in, until nothing is. v1 has no
  * `cgroup.kill`: frozen processes cannot fork away from being killed one by one, and die when thawed.
+ * @param container its id, which all of the folders have to bear; without, they may have any name
  */
-export async function killCgroups(folders: string[]): Promise<void> {
+export async function killCgroups(folders: string[], container?: string): Promise<void> {
   const deadline = performance.now() + KILL_TIMEOUT_MS;
+  requireOwn(folders, container);
   for (;;) {
     const left = allPids(folders);
     if (left.size === 0) return;
+    if (left.has(process.pid)) throw new Error(`this process is in ${folders.join(", ")} itself`);
     if (performance.now() > deadline) throw new Error(`${left.size} processes do not die`);
     const v2 = folders.find((folder) => isV2(folder) && existsSync(join(folder, "cgroup.kill")));
     if (v2 === undefined || !write(v2, "cgroup.kill", "1")) {
@@ -146,12 +190,13 @@ function removed(folder: string): boolean {
 /**
  * Removes the container's cgroups after its end. What still runs there is killed: in the host's pid namespace,
  * processes outlive the first one.
+ * @param container as with `killCgroups`
  */
-export async function removeCgroups(folders: string[]): Promise<void> {
+export async function removeCgroups(folders: string[], container?: string): Promise<void> {
   // Nearly always they are empty, and this is all.
   let left = folders.filter((folder) => !removed(folder));
   for (let attempt = 0; left.length > 0; attempt++) {
-    await killCgroups(left);
+    await killCgroups(left, container);
     left = left.filter((folder) => tree(folder).filter((each) => !removed(each)).length > 0);
     if (left.length === 0) return;
     if (attempt === 100) throw new Error(`${left.join(", ")} cannot be removed`);

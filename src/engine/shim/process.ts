@@ -234,7 +234,7 @@ export class SupervisedProcess {
       // An exec of a predecessor's: only when its number still belongs to something in the container.
       else if (ownCgroups(this.record.pid, this.record.container).length > 0)
         process.kill(this.record.pid, 9);
-      await killCgroups(this.record.cgroups);
+      await killCgroups(this.record.cgroups, this.record.container);
     } catch (error) {
       this.#context.warn(`kill what is left of ${this.id}: ${(error as Error).message}`);
     }

@@ -324,7 +324,9 @@ export class Supervisor {
   async #undoLaunch(record: LaunchRecord): Promise<void> {
     this.#processes.delete(record.id);
     if (record.id === record.container) {
-      await removeCgroups(record.cgroups).catch((error) => this.#events.warning((error as Error).message));
+      await removeCgroups(record.cgroups, record.container).catch((error) =>
+        this.#events.warning((error as Error).message),
+      );
     }
     this.#records.remove(record.id);
   }
@@ -354,7 +356,7 @@ export class Supervisor {
   async signal(id: string, signal: number, all: boolean): Promise<void> {
     const process = this.#running(id);
     if (!all) process.signal(signal);
-    else if (signal === 9) await killCgroups(process.record.cgroups);
+    else if (signal === 9) await killCgroups(process.record.cgroups, process.record.container);
     else signalCgroups(process.record.cgroups, signal);
   }
 
@@ -429,7 +431,7 @@ export class Supervisor {
 
   async #removeCgroups(process: SupervisedProcess): Promise<void> {
     try {
-      await removeCgroups(process.record.cgroups);
+      await removeCgroups(process.record.cgroups, process.record.container);
     } catch (error) {
       this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
     }
