@@ -5,7 +5,6 @@
  * @source moby's cmd/docker-proxy/main_linux.go
  */
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
-import { isIP } from "node:net";
 import { singleProxyPlan } from "../engine/network/proxy/plan.ts";
 import type { HeldPort } from "../engine/network/types.ts";
 import { encodePlan } from "../engine/runtime/encode.ts";
@@ -17,6 +16,7 @@ import { aboveInherited, check, closeFd, SystemError, sys } from "../ffi/libc.ts
 import { sealedData } from "../ffi/memfd.ts";
 import { setNonblocking } from "../ffi/poll.ts";
 import { executeStage } from "../ffi/stage/execute.ts";
+import { isIP } from "./support/builtin.ts";
 
 const USAGE = `Usage of ts-proxy:
   -container-ip value
