@@ -144,6 +144,17 @@ test("what a killed daemon left is taken over, and what it remembered is put bac
   }
 }, 30_000);
 
+test("where packets may not be filtered, bridge networks say so, and nothing else fails", async () => {
+  execRoot = mkdtempSync(join(tmpdir(), "firewall-"));
+  stack.defer(() => rmSync(execRoot, { recursive: true, force: true }));
+  const under = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
+  await using firewall = await driveFirewall(engine, "nftables", { execRoot, under });
+  await firewall.sync([], []);
+  await expect(firewall.putNetwork(bridge.network)).rejects.toThrow("nftables is not to be had: ");
+  expect(firewall.warnings.join()).toContain("operation not permitted");
+  await firewall.close(false);
+}, 20_000);
+
 test("two of ours live side by side, and the first to end leaves the other what it needs", async () => {
   for (const backend of ["nftables", "iptables"] as const) {
     await using one = await start(backend);

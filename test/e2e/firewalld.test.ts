@@ -103,6 +103,16 @@ describe.each(["nftables", "iptables"] as const)("firewalld by %s, and we too", 
     await check();
   }, 60_000);
 
+  test("a bridge that an administrator has put elsewhere stays there, and is told of", async () => {
+    const own = await new Bridge(engine, 4, "own", {}).create();
+    await firewalld.ask("--zone=trusted", "--add-interface=own");
+    await firewall.putNetwork(own.network);
+    expect(await firewalld.ask("--get-zone-of-interface=own")).toBe("trusted");
+    expect(firewall.warnings.splice(0).join()).toContain("add own to firewalld's zone docker: ZONE_CONFLICT");
+    await firewall.removeNetwork(own.network.id);
+    expect(await firewalld.ask("--get-zone-of-interface=own")).toBe("trusted");
+  }, 30_000);
+
   test("its zone is as it was when we are gone", async () => {
     await firewall.close(false);
     expect(await zone()).toEqual([""]);

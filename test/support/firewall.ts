@@ -25,15 +25,17 @@ export interface DriveOptions {
   ipForward?: boolean;
   proxyLoopback?: boolean;
   env?: Record<string, string>;
+  /** Words in front of the program. */
+  under?: readonly string[];
 }
 
 export async function driveFirewall(
   host: Host,
   backend: "nftables" | "iptables",
-  { env, ...options }: DriveOptions,
+  { env, under = [], ...options }: DriveOptions,
 ): Promise<Driven> {
   const child = Bun.spawn(
-    [...host.under, process.execPath, import.meta.path, backend, JSON.stringify(options)],
+    [...host.under, ...under, process.execPath, import.meta.path, backend, JSON.stringify(options)],
     {
       stdio: ["pipe", "pipe", "inherit"],
       env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, ...env },

@@ -61,11 +61,10 @@ export class Firewalld {
   async addBridge(link: string): Promise<void> {
     if (!this.#running) return;
     try {
-      const [list] = await this.#call(PATH, `${NAME}.zone`, "getInterfaces", "s", ZONE);
-      if ((list as string[]).includes(link)) return;
-      // Also when it is in another zone: that is where nobody has put it.
-      await this.#call(PATH, `${NAME}.zone`, "changeZoneOfInterface", "ss", ZONE, link);
+      await this.#call(PATH, `${NAME}.zone`, "addInterface", "ss", ZONE, link);
     } catch (error) {
+      // Somebody has put it into another zone: that is an administrator's to say, and to hear of.
+      if (error instanceof DbusError && error.message.startsWith("ALREADY_ENABLED")) return;
       this.#events.warn(`add ${link} to firewalld's zone ${ZONE}: ${(error as Error).message}`);
     }
   }
@@ -75,7 +74,9 @@ export class Firewalld {
     try {
       await this.#call(PATH, `${NAME}.zone`, "removeInterface", "ss", ZONE, link);
     } catch (error) {
-      if (error instanceof DbusError && error.message.startsWith("UNKNOWN_INTERFACE")) return;
+      // Not in it: nobody's, or in another zone.
+      const elsewhere = /^(UNKNOWN_INTERFACE|NOT_ENABLED|ZONE_CONFLICT)/;
+      if (error instanceof DbusError && elsewhere.test(error.message)) return;
       this.#events.warn(`remove ${link} from firewalld's zone ${ZONE}: ${(error as Error).message}`);
     }
   }

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Firewall } from "../types.ts";
 import type { FirewallOptions } from "./options.ts";
+import { UnavailableFirewall } from "./unavailable.ts";
 import { WithFirewalld } from "./with-firewalld.ts";
 
 export type FirewallBackend = Firewall["backend"];
@@ -15,7 +16,13 @@ export const needsProxy = (backend: FirewallBackend, userlandProxy: boolean): bo
 
 export async function openFirewall(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
   await removeOther(backend, options);
-  return open(backend, options);
+  try {
+    return await open(backend, options);
+  } catch (error) {
+    const reason = `${backend} is not to be had: ${(error as Error).message}`;
+    options.warn(reason);
+    return new UnavailableFirewall(backend, reason);
+  }
 }
 
 async function open(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {

@@ -80,7 +80,7 @@ export class Sysctls {
       return;
     }
     mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#remembered));
+    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#remembered), { mode: 0o600 });
     renameSync(`${this.#file}.new`, this.#file);
   }
 }
