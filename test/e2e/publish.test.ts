@@ -74,6 +74,17 @@ test("a port is published and another no more, while the container runs", async 
   );
 }, 60_000);
 
+test("a lone port that only the host has is no more published", async () => {
+  await run("lone", "-p", "9190:80", "-p", "9191:81");
+  expect(await ask(9190)).toBe(address());
+  const { stdout, stderr } = await tsd("update", "--publish-rm", "9190", "lone");
+  expect([stdout, stderr]).toEqual(["lone\n", ""]);
+  expect(await ask(9190)).toBe("refused");
+  expect(await ask(9191)).toBe(address());
+  expect((await tsd("port", "lone")).stdout).toBe("81/tcp -> 0.0.0.0:9191\n81/tcp -> [::]:9191\n");
+  await stack.ok("rm", "-f", "lone");
+}, 60_000);
+
 test("what cannot be had changes nothing", async () => {
   await run("second", "-p", "7000:80");
   const failed = await tsd(
