@@ -1,10 +1,22 @@
 /** The daemon as a process: its sockets, its locks, its signals. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { groupId } from "../../src/engine/daemon/listen.ts";
 import { Daemon, until } from "../support/daemon.ts";
+import { Stack } from "../support/stack.ts";
 
 const scratch: string[] = [];
 afterEach(() => {
@@ -296,3 +308,47 @@ function busyboxArchive(dir: string): string {
   if (!made.success) throw new Error(made.stderr.toString());
   return path;
 }
+
+describe("the roots", () => {
+  test("where others could plant a link are refused", async () => {
+    for (const name of ["data", "exec"]) {
+      const daemon = new Daemon(folder());
+      const root = join(daemon.folder, name);
+      mkdirSync(root);
+      chmodSync(root, 0o777);
+      expect(await refusal(daemon)).toContain(
+        `the ${name} root ${root} is writable by others than root (mode 777)`,
+      );
+      chmodSync(root, 0o700);
+      chownSync(root, 65534, 0);
+      expect(await refusal(daemon)).toContain(
+        `the ${name} root ${root} belongs to user 65534, and must be root's`,
+      );
+      chmodSync(root, 0o770);
+      chownSync(root, 0, 65534);
+      expect(await refusal(daemon)).toContain("(mode 770)");
+    }
+  }, 30_000);
+
+  test("hold nothing that others can read, whatever the umask", async () => {
+    await using stack = await Stack.start({
+      args: ["--bridge", "none"],
+      under: ["sh", "-c", 'umask 0; exec "$@"', "sh"],
+    });
+    await stack.run(["--network", "none", "--name", "one"], "sleep 1000");
+    await stack.run(["--network", "none", "--name", "two", "-it"], "sleep 1000");
+    await stack.ok("exec", "-d", "one", "sleep", "1000");
+    const exec = join(stack.folder, "exec");
+    const modeOf = (path: string): number => statSync(path).mode & 0o777;
+    expect(modeOf(exec)).toBe(0o711);
+    expect(modeOf(join(stack.folder, "data")).toString(8)).toBe("710");
+    const found = readdirSync(exec, { recursive: true, encoding: "utf8" });
+    // A record, an exit and a socket of each.
+    expect(found.filter((name) => name.endsWith(".sock")).length).toBeGreaterThanOrEqual(4);
+    expect(found.filter((name) => name.endsWith(".exit")).length).toBe(3);
+    const open = [...found.map((name) => join(exec, name)), join(stack.folder, "data/tsd.db-wal")].filter(
+      (path) => modeOf(path) & 0o077,
+    );
+    expect(open).toEqual([]);
+  }, 60_000);
+});

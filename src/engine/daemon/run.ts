@@ -1,5 +1,5 @@
 /** The daemon's life: roots, lock, listeners, engine, ready; then signals until the end. */
-import { existsSync, mkdirSync, unlinkSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createApi } from "../api/app.ts";
 import { type Api, ApiServer } from "../api/server.ts";
@@ -14,6 +14,7 @@ import { Lock } from "./lock.ts";
 import { type Level, Log } from "./log.ts";
 import { type DaemonConfig, OPTIONS } from "./options.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
+import { makeRootFolder } from "./root-folder.ts";
 import { notify, takeInheritedSockets } from "./systemd.ts";
 
 /** As many interrupts as dockerd takes before it gives up on an orderly end. */
@@ -35,8 +36,8 @@ export async function runDaemon(line: CommandLine, options: DaemonConfig): Promi
   log.info("Starting up");
   const paths = dataPaths(config["data-root"]);
   // Images hold set-user-id programs: nobody but root may reach them through the data root.
-  mkdirSync(paths.root, { recursive: true, mode: 0o710 });
-  mkdirSync(config["exec-root"], { recursive: true, mode: 0o711 });
+  makeRootFolder(paths.root, 0o710, "data root");
+  makeRootFolder(config["exec-root"], 0o711, "exec root");
   using _data = Lock.acquire(paths.lock, `the data root ${paths.root}`);
   // Two daemons would take each other's containers from the one shim there.
   using _exec = Lock.acquire(

@@ -3,6 +3,7 @@
  * `schema.ts` as a list of statements that is only ever appended to; their count is the schema's version.
  */
 import { Database } from "bun:sqlite";
+import { chmodSync, closeSync, openSync } from "node:fs";
 
 export interface Schema {
   /** The noun that owns these tables. */
@@ -16,6 +17,9 @@ export interface Schema {
  * @throws when the file was written by a newer build than this one.
  */
 export function openDatabase(path: string, schemas: readonly Schema[]): Database {
+  // Containers' environments are in it. SQLite gives its other files the mode of this one.
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
   const db = new Database(path, { create: true, strict: true, safeIntegers: false });
   // WAL keeps what was acknowledged over a crash of ours; NORMAL syncs at checkpoints, not at every commit.
   db.run("PRAGMA journal_mode = WAL");

@@ -60,5 +60,5 @@ async function removeOther(backend: FirewallBackend, options: FirewallOptions): 
     }
   }
   mkdirSync(options.execRoot, { recursive: true, mode: 0o700 });
-  writeFileSync(file, backend);
+  writeFileSync(file, backend, { mode: 0o600 });
 }
