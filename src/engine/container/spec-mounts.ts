@@ -42,29 +42,56 @@ const DEFAULT_MOUNTS: readonly Required<Pick<Mount, "destination" | "type" | "so
   },
 ];
 
-/** Which options of a tmpfs cancel which: the last one said wins. */
-const OPPOSITES: Record<string, string> = {
-  ro: "rw",
-  rw: "ro",
-  exec: "noexec",
-  noexec: "exec",
-  suid: "nosuid",
-  nosuid: "suid",
-  dev: "nodev",
-  nodev: "dev",
-};
+/** Words that are a flag of the mount: of those for the same flag, or the same kind of propagation, the last wins. */
+const FLAG_OF: Record<string, string> = Object.fromEntries(
+  [
+    ["ro", "rw"],
+    ["suid", "nosuid"],
+    ["dev", "nodev"],
+    ["exec", "noexec"],
+    ["sync", "async"],
+    ["dirsync"],
+    ["remount"],
+    ["mand", "nomand"],
+    ["atime", "noatime"],
+    ["diratime", "nodiratime"],
+    ["relatime", "norelatime"],
+    ["strictatime", "nostrictatime"],
+    [
+      "bind",
+      "rbind",
+      "unbindable",
+      "runbindable",
+      "private",
+      "rprivate",
+      "shared",
+      "rshared",
+      "slave",
+      "rslave",
+    ],
+  ].flatMap((words) => words.map((word) => [word, words[0]!])),
+);
+const TMPFS_DATA = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
 
-/** Docker's defaults for a tmpfs, overridden by what the user says. */
+/**
+ * Docker's defaults for a tmpfs, overridden by what the user says.
+ * @source moby/sys/mount, MergeTmpfsOptions
+ * @throws EngineError internal `invalid tmpfs option "nosuch"`
+ */
 export function mergeTmpfsOptions(data: string): string[] {
-  let options = ["noexec", "nosuid", "nodev", "rprivate"];
-  for (const word of data.split(",").filter((option) => option !== "")) {
-    const key = word.split("=", 1)[0]!;
-    options = options.filter(
-      (o) => o !== word && o !== OPPOSITES[word] && (!word.includes("=") || o.split("=", 1)[0] !== key),
-    );
-    options.push(word);
+  const merged = new Map<string, string>();
+  const said = data === "" ? [] : data.split(",");
+  for (const word of ["noexec", "nosuid", "nodev", "rprivate", ...said]) {
+    if (word === "defaults") continue;
+    const [key = ""] = word.split("=", 1);
+    const flag = Object.hasOwn(FLAG_OF, word) ? FLAG_OF[word]! : undefined;
+    if (flag === undefined && (!word.includes("=") || !(key === "" || TMPFS_DATA.includes(key))))
+      throw new EngineError("internal", `invalid tmpfs option ${JSON.stringify(key)}`);
+    // In the order of the last ones.
+    merged.delete(flag ?? `${key}=`);
+    merged.set(flag ?? `${key}=`, word);
   }
-  return options;
+  return [...merged.values()];
 }
 
 /** The mount that a path lies on, and its optional fields (shared:N, master:N). */

@@ -163,6 +163,11 @@ describe("mounts", () => {
 
   test("tmpfs options add to the defaults and override them", () => {
     expect(mergeTmpfsOptions("")).toEqual(["noexec", "nosuid", "nodev", "rprivate"]);
+    expect(() => mergeTmpfsOptions("size=1m,nosuch")).toThrow('invalid tmpfs option "nosuch"');
+    expect(() => mergeTmpfsOptions("nosuch=1")).toThrow('invalid tmpfs option "nosuch"');
+    expect(() => mergeTmpfsOptions("size")).toThrow('invalid tmpfs option "size"');
+    expect(() => mergeTmpfsOptions("rw,")).toThrow('invalid tmpfs option ""');
+    expect(mergeTmpfsOptions("defaults,shared,ro,rw")).toEqual(["noexec", "nosuid", "nodev", "shared", "rw"]);
     expect(mergeTmpfsOptions("exec,size=1m,size=2m")).toEqual([
       "nosuid",
       "nodev",
