@@ -1,98 +1,25 @@
-/** Wiring without a daemon: in hosts of the test's own, whose links `ip` and `ping` look at. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** Bridges, and containers in them. */
+import { beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { EndpointRecord, NetworkRecord, SandboxRecord } from "../../src/engine/network/types.ts";
-import { NetlinkWiring } from "../../src/engine/network/wiring/wiring.ts";
-import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { until } from "../support/daemon.ts";
-import { type Hosts, makeHosts } from "../support/hosts.ts";
 import { endpointRecord, networkRecord, sandboxRecord } from "../support/wiring.ts";
+import {
+  addresses,
+  container,
+  folder,
+  fresh,
+  inside,
+  links,
+  made,
+  OWNER,
+  ping,
+  run,
+  useWiring,
+  wiring,
+} from "./wiring-harness.ts";
 
-const OWNER = "tsd 01234567";
-let hosts: Hosts<"engine" | "remote">;
-let folder: string;
-let home: Disposable;
-let wiring: NetlinkWiring;
-
-beforeAll(async () => {
-  hosts = await makeHosts({ lan: ["engine", "remote"] });
-  folder = mkdtempSync(join(tmpdir(), "wiring-"));
-  home = hosts.host.engine.enter();
-  wiring = fresh();
-});
-
-afterAll(async () => {
-  for (const path of wiring.sandboxes()) unpinNamespace(path);
-  await Promise.all(wiring.links().map((link) => wiring.removeLink(link)));
-  home[Symbol.dispose]();
-  await hosts[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** Of a daemon that has just started, and knows nothing. */
-const fresh = (): NetlinkWiring =>
-  new NetlinkWiring({
-    execRoot: folder,
-    owner: OWNER,
-    warn: (message) => {
-      throw new Error(message);
-    },
-  });
-
-const run = async (words: string[]): Promise<{ output: string; status: number }> => {
-  const child = Bun.spawn(words, { stdio: ["ignore", "pipe", "pipe"] });
-  const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
-  return { output: output.trim(), status: await child.exited };
-};
-const inside = (sandbox: SandboxRecord, ...words: string[]) =>
-  run(["nsenter", `--net=${sandbox.path}`, ...words]);
-
-interface IpLink {
-  ifname: string;
-  mtu: number;
-  address: string;
-  master?: string;
-  ifalias?: string;
-  flags: string[];
-  operstate: string;
-  linkinfo?: { info_kind: string; info_data?: Record<string, unknown> };
-  addr_info: { local: string; prefixlen: number; broadcast?: string; scope: string; nodad?: boolean }[];
-}
-
-const links = async (sandbox?: SandboxRecord): Promise<Record<string, IpLink>> => {
-  const words = ["ip", "-j", "-d", "addr"];
-  const { output } = await (sandbox ? inside(sandbox, ...words) : run(words));
-  return Object.fromEntries((JSON.parse(output) as IpLink[]).map((link) => [link.ifname, link]));
-};
-const addresses = (link: IpLink | undefined): string[] =>
-  (link?.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
-const PING = ["busybox", "ping", "-c1", "-W1"];
-/** With the first packet, unless `tries` says. */
-const ping = async (sandbox: SandboxRecord, address: string, tries = 1): Promise<boolean> =>
-  (await inside(sandbox, ...PING, address)).status === 0 || (tries > 1 && ping(sandbox, address, tries - 1));
-
-/** A sandbox with one endpoint, and what takes it away. */
-async function container(
-  name: string,
-  network: NetworkRecord,
-  endpoint: EndpointRecord,
-): Promise<SandboxRecord & AsyncDisposable> {
-  const sandbox = sandboxRecord(folder, name);
-  await wiring.createSandbox(sandbox);
-  await wiring.attach(sandbox, network, endpoint);
-  await wiring.setDefaultRoutes(sandbox, {
-    ...(endpoint.default4 && { four: endpoint }),
-    ...(endpoint.default6 && { six: endpoint }),
-  });
-  return { ...sandbox, [Symbol.asyncDispose]: () => wiring.removeSandbox(sandbox, [endpoint]) };
-}
-
-async function made(network: NetworkRecord): Promise<NetworkRecord & AsyncDisposable> {
-  await wiring.createNetwork(network);
-  return { ...network, [Symbol.asyncDispose]: () => wiring.removeNetwork(network) };
-}
+useWiring();
 
 test("links are removed together, whatever they are, and no others", async () => {
   const before = Object.keys(await links());
@@ -386,152 +313,9 @@ describe("a container in a bridge network", () => {
   });
 });
 
-describe("macvlan and ipvlan", () => {
-  const macvlan = (more: Partial<NetworkRecord> = {}): NetworkRecord => ({
-    ...networkRecord("mac", 0, { driver: "macvlan", link: "lan", ...more }),
-    ipam: {
-      driver: "default",
-      options: null,
-      pools: [
-        { subnet: "192.0.2.0/24", gateway: "192.0.2.2" },
-        { subnet: "2001:db8::/64", gateway: "2001:db8::2" },
-      ],
-    },
-    enableIPv6: true,
-  });
-
-  test("macvlan puts containers on the parent's own lan, where other hosts reach them", async () => {
-    for (const mode of ["bridge", "private", "vepa"]) {
-      await using network = await made(macvlan({ options: { parent: "lan", macvlan_mode: mode } }));
-      const [one, two] = [endpointRecord(network, 50), endpointRecord(network, 51)];
-      await using sandbox = await container("one", network, one);
-      await using _ = await container("two", network, two);
-      const { eth0 } = await links(sandbox);
-      expect(eth0).toMatchObject({
-        address: one.mac,
-        linkinfo: { info_kind: "macvlan", info_data: { mode } },
-      });
-      const { remote } = hosts.host;
-      expect(await ping(sandbox, remote.ipv4, 3)).toBe(true);
-      expect(await ping(sandbox, remote.ipv6, 3)).toBe(true);
-      expect((await remote.run(...PING, "192.0.2.50")).status).toBe(0);
-      expect(await ping(sandbox, "192.0.2.51")).toBe(mode === "bridge");
-      expect((await inside(sandbox, "ip", "route")).output).toContain("default via 192.0.2.2 dev eth0");
-    }
-    expect(wiring.ownerOf("lan")).toBe("other");
-  });
-
-  test("macvlan is announced on the parent's lan", async () => {
-    await using network = await made(macvlan());
-    await using capture = await hosts.host.remote.capture("lan", "arp or icmp6");
-    const endpoint = endpointRecord(network, 52);
-    await using _ = await container("one", network, endpoint);
-    await capture.saw(/Request who-has 192\.0\.2\.52 .*tell 192\.0\.2\.52/);
-    await capture.saw(/2001:db8::34 > ff02::1: ICMP6, neighbor advertisement, tgt is 2001:db8::34/);
-  });
-
-  test("a parent that is down stays so, and what is on it works when it comes up", async () => {
-    const { remote } = hosts.host;
-    await using network = await made(macvlan());
-    await run(["ip", "link", "set", "lan", "down"]);
-    try {
-      await using sandbox = await container("one", network, endpointRecord(network, 55));
-      expect((await links()).lan!.flags).not.toContain("UP");
-      expect((await links(sandbox)).eth0!.flags).toContain("UP");
-      await run(["ip", "link", "set", "lan", "up"]);
-      await until(() => ping(sandbox, remote.ipv4), "the parent to carry packets");
-    } finally {
-      await run(["ip", "link", "set", "lan", "up"]);
-      // The kernel took it away with the link.
-      const { ipv6 } = hosts.host.engine;
-      await run(["ip", "addr", "replace", `${ipv6}/64`, "dev", "lan", "nodad"]);
-    }
-  });
-
-  test("macvlan leaves a running sandbox when it is told to", async () => {
-    await using network = await made(macvlan());
-    const endpoint = endpointRecord(network, 53);
-    await using sandbox = await container("one", network, endpoint);
-    await wiring.detach(sandbox, network, endpoint);
-    await wiring.detach(sandbox, network, endpoint);
-    expect(Object.keys(await links(sandbox))).toEqual(["lo"]);
-  });
-
-  test.each([
-    ["nowhere", "invalid subinterface vlan name nowhere, example formatting is eth0.10"],
-    ["lan.5000", "vlan id must be between 1-4094, received: 5000"],
-    ["lan.x", "unable to parse a valid vlan id from: x (ex. eth0.10 for vlan 10)"],
-    ["nowhere.5", "-o parent interface was not found on the host: nowhere"],
-    [
-      "a.b.c",
-      "required interface name format is: name.vlan_id, ex. eth0.10 for vlan 10, instead received a.b.c",
-    ],
-  ])("a parent %s is refused in Docker's words", async (link, message) => {
-    await expect(wiring.createNetwork(macvlan({ link }))).rejects.toThrow(message);
-  });
-
-  const has = async (...words: string[]): Promise<boolean> => {
-    const { status } = await run(["ip", "link", "add", ...words]);
-    await run(["ip", "link", "del", "probe"]);
-    return status === 0;
-  };
-  const dummy = (network: NetworkRecord): NetworkRecord => ({
-    ...network,
-    link: `dm-${network.id.slice(0, 12)}`,
-    ownsLink: true,
-  });
-
-  test("a VLAN of the parent is made, is ours and goes with the network; or the kernel has none and we say so", async () => {
-    const network = macvlan({ link: "lan.50", ownsLink: true });
-    if (await has("link", "lan", "name", "probe", "type", "vlan", "id", "7")) {
-      await wiring.createNetwork(network);
-      expect((await links())["lan.50"]).toMatchObject({
-        ifalias: OWNER,
-        linkinfo: { info_kind: "vlan", info_data: { id: 50 } },
-      });
-      await wiring.removeNetwork(network);
-      expect((await links())["lan.50"]).toBeUndefined();
-    } else {
-      await expect(wiring.createNetwork(network)).rejects.toThrow(
-        "the kernel has no vlan: create vlan lan.50",
-      );
-    }
-  });
-
-  test("a network without parent gets a dummy of its own; or the kernel has none and we say so", async () => {
-    const network = dummy(macvlan());
-    if (await has("probe", "type", "dummy")) {
-      await using _ = await made(network);
-      expect((await links())[network.link]).toMatchObject({
-        ifalias: OWNER,
-        linkinfo: { info_kind: "dummy" },
-      });
-    } else {
-      await expect(wiring.createNetwork(network)).rejects.toThrow(
-        "the kernel has no dummy: create dummy dm-",
-      );
-    }
-    expect((await links())[network.link]).toBeUndefined();
-  });
-
-  test("ipvlan has its parent's MAC and an address of its own; or the kernel has none and we say so", async () => {
-    const network = macvlan({ driver: "ipvlan", options: { ipvlan_mode: "l2" } });
-    await wiring.createNetwork(network);
-    const endpoint = endpointRecord(network, 54, { mac: "" });
-    if (await has("link", "lan", "name", "probe", "type", "ipvlan")) {
-      await using sandbox = await container("one", network, endpoint);
-      expect((await links(sandbox)).eth0!.address).toBe((await links()).lan!.address);
-      expect(await ping(sandbox, hosts.host.remote.ipv4, 3)).toBe(true);
-    } else {
-      await expect(container("one", network, endpoint)).rejects.toThrow(
-        "the kernel has no ipvlan: create ipvlan eth0",
-      );
-      await wiring.removeSandbox(sandboxRecord(folder, "one"), [endpoint]);
-    }
-  });
-});
-
 describe("after a crash", () => {
+  beforeEach(() => until(() => wiring.links().length === 0, "what ended before to go"));
+
   test("what is ours is found by its mark and its folder, and nothing else is", async () => {
     const network = networkRecord("a", 1);
     await wiring.createNetwork(network);

@@ -55,9 +55,6 @@ export const be16 = (type: number, value: number): Attribute =>
 export const be32 = (type: number, value: number): Attribute =>
   number(type, 4, (view) => view.setUint32(HEADER, value));
 
-export const be64 = (type: number, value: bigint): Attribute =>
-  number(type, 8, (view) => view.setBigUint64(HEADER, value));
-
 /** With its NUL. */
 export const text = (type: number, value: string): Attribute =>
   attribute(type, new TextEncoder().encode(`${value}\0`));
@@ -106,9 +103,6 @@ const view = (value: Uint8Array): DataView => new DataView(value.buffer, value.b
 /** 0 for a value that is absent or too short, as for all of these. */
 export const asU8 = (value: Uint8Array | undefined): number => value?.[0] ?? 0;
 
-export const asU16 = (value: Uint8Array | undefined): number =>
-  value && value.length >= 2 ? view(value).getUint16(0, true) : 0;
-
 export const asU32 = (value: Uint8Array | undefined): number =>
   value && value.length >= 4 ? view(value).getUint32(0, true) : 0;
 
@@ -117,9 +111,6 @@ export const asBe16 = (value: Uint8Array | undefined): number =>
 
 export const asBe32 = (value: Uint8Array | undefined): number =>
   value && value.length >= 4 ? view(value).getUint32(0) : 0;
-
-export const asBe64 = (value: Uint8Array | undefined): bigint =>
-  value && value.length >= 8 ? view(value).getBigUint64(0) : 0n;
 
 /** Up to its NUL; empty when absent. */
 export function asText(value: Uint8Array | undefined): string {

@@ -34,7 +34,6 @@ export const AF = {
 /** struct ifinfomsg, flags. */
 export const IFF = {
   IFF_UP: 1,
-  IFF_PROMISC: 0x100,
 } as const;
 
 /** Attributes of a link. */
