@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Conntrack } from "../../src/engine/network/firewall/connections.ts";
 import { makeHosts } from "../support/hosts.ts";
 
-test.each(["at once", "one by one, as older kernels want it"])(
+test.each(["at once", "one by one, as older kernels want it", "with many others"])(
   "connections are forgotten by what they look like, %s",
   async (how) => {
     await using hosts = await makeHosts({ lan: ["engine", "remote"] });
@@ -28,7 +28,14 @@ test.each(["at once", "one by one, as older kernels want it"])(
       } as const;
       const warnings: string[] = [];
       if (how === "at once") conntrack.forget([some], (message) => warnings.push(message));
-      else conntrack.forgetOneByOne(some);
+      else if (how === "with many others") {
+        const others = Array.from({ length: 50 }, (_, n) => ({
+          family: 4 as const,
+          original: { protocol: "udp" as const, destinationPort: 2000 + n },
+        }));
+        const gone = [{ family: 4 as const, reply: { source: "198.51.100.9" } }];
+        conntrack.forget([...others, some, ...gone], (message) => warnings.push(message));
+      } else conntrack.forgetOneByOne(some);
       expect(warnings).toEqual([]);
     }
     expect(await tracked()).toEqual(["1002"]);

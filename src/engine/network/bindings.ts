@@ -9,8 +9,6 @@ export const isAny = (ip: string): boolean => ip === "0.0.0.0" || ip === "::";
 /** Without its prefix length. */
 export const addressOf = (cidr: string | undefined): string | undefined => cidr?.split("/", 1)[0];
 
-export const sameBinding = (a: PortBinding, b: PortBinding): boolean =>
-  a.protocol === b.protocol &&
-  a.containerPort === b.containerPort &&
-  a.hostIp === b.hostIp &&
-  a.hostPort === b.hostPort;
+/** The same for the same binding. */
+export const bindingKey = ({ protocol, containerPort, hostIp, hostPort }: PortBinding): string =>
+  `${hostIp} ${hostPort} ${containerPort}/${protocol}`;

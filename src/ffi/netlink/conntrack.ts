@@ -6,7 +6,17 @@
 import { addressBytes, INET, type TransportProtocol } from "../inet.ts";
 import { NFNL } from "../nftables/flags.ts";
 import { SOCK } from "../socket-flags.ts";
-import { type Attribute, attribute, attributeMap, be16, nested, u8, u32 } from "./attributes.ts";
+import {
+  type Attribute,
+  asBe16,
+  asU8,
+  attribute,
+  attributeMap,
+  be16,
+  nested,
+  u8,
+  u32,
+} from "./attributes.ts";
 import { NLA, NLM_F } from "./flags.ts";
 import type { Message, Reply } from "./message.ts";
 
@@ -69,6 +79,74 @@ export const forgetConnections = (connections: Connections): Message =>
 export const listConnections = (connections: Connections): Message =>
   filtered(IPCTNL_MSG_CT_GET, "list tracked connections", connections);
 
+/** All of a family, for those who look for many at once. To be dumped. */
+export const listAllConnections = (family: 4 | 6): Message => ({
+  type: NFNL.NFNL_SUBSYS_CTNETLINK | IPCTNL_MSG_CT_GET,
+  flags: 0,
+  body: [familyHeader(family)],
+  what: "list tracked connections",
+});
+
+/** One connection that was listed, to be compared with what is looked for. */
+export class ListedConnection {
+  readonly #original: Listed;
+  readonly #reply: Listed;
+
+  constructor({ body }: Reply) {
+    const attributes = attributeMap(body.subarray(FAMILY_HEADER));
+    this.#original = readTuple(attributes.get(CTA.TUPLE_ORIG));
+    this.#reply = readTuple(attributes.get(CTA.TUPLE_REPLY));
+  }
+
+  /** The port that was asked for. */
+  get destinationPort(): number {
+    return this.#original.destinationPort;
+  }
+
+  /** Of the family that was listed. */
+  matches({ original = {}, reply = {} }: Connections): boolean {
+    return tupleMatches(this.#original, original) && tupleMatches(this.#reply, reply);
+  }
+}
+
+/** Addresses as hexadecimal digits. */
+interface Listed extends Record<"sourcePort" | "destinationPort" | "protocol", number> {
+  source: string;
+  destination: string;
+}
+
+const NOTHING = new Uint8Array(0);
+const hex = (bytes: Uint8Array = NOTHING): string => Buffer.from(bytes).toString("hex");
+
+function readTuple(bytes = NOTHING as Uint8Array): Listed {
+  const parts = attributeMap(bytes);
+  const ip = attributeMap(parts.get(CTA_TUPLE.IP) ?? NOTHING);
+  const proto = attributeMap(parts.get(CTA_TUPLE.PROTO) ?? NOTHING);
+  return {
+    source: hex(ip.get(1) ?? ip.get(3)),
+    destination: hex(ip.get(2) ?? ip.get(4)),
+    protocol: asU8(proto.get(CTA_PROTO.NUM)),
+    sourcePort: asBe16(proto.get(CTA_PROTO.SRC_PORT)),
+    destinationPort: asBe16(proto.get(CTA_PROTO.DST_PORT)),
+  };
+}
+
+function tupleMatches(
+  has: Listed,
+  { source, destination, protocol, sourcePort, destinationPort }: Tuple,
+): boolean {
+  return (
+    (sourcePort === undefined || sourcePort === has.sourcePort) &&
+    (destinationPort === undefined || destinationPort === has.destinationPort) &&
+    (protocol === undefined || NUMBERS[protocol] === has.protocol) &&
+    (source === undefined || hex(addressBytes(source)) === has.source) &&
+    (destination === undefined || hex(addressBytes(destination)) === has.destination)
+  );
+}
+
+const familyHeader = (family: 4 | 6): Uint8Array =>
+  new Uint8Array([family === 4 ? SOCK.AF_INET : INET.AF_INET6, 0, 0, 0]);
+
 /** One connection that was listed. ENOENT when it has ended meanwhile. */
 export function forgetListed({ body }: Reply): Message {
   const attributes = attributeMap(body.subarray(FAMILY_HEADER));
@@ -95,11 +173,7 @@ function filtered(type: number, what: string, { family, original = {}, reply = {
   return {
     type: NFNL.NFNL_SUBSYS_CTNETLINK | type,
     flags: 0,
-    body: [
-      new Uint8Array([family === 4 ? SOCK.AF_INET : INET.AF_INET6, 0, 0, 0]),
-      ...tuples,
-      nested(CTA.FILTER, ...flags),
-    ],
+    body: [familyHeader(family), ...tuples, nested(CTA.FILTER, ...flags)],
     what,
   };
 }

@@ -4,12 +4,14 @@ import {
   type Connections,
   forgetConnections,
   forgetListed,
+  ListedConnection,
+  listAllConnections,
   listConnections,
 } from "../../../ffi/netlink/conntrack.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
-import { NetlinkError } from "../../../ffi/netlink/message.ts";
+import { NetlinkError, type Reply } from "../../../ffi/netlink/message.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
-import { isAny, isSix, sameBinding } from "../bindings.ts";
+import { bindingKey, isAny, isSix } from "../bindings.ts";
 import type { FirewallEndpoint, PortBinding } from "../types.ts";
 
 const familyOf = (address: string): 4 | 6 => (isSix(address) ? 6 : 4);
@@ -36,16 +38,16 @@ export function changedConnections(
 ): Connections[] {
   const had = before?.ports ?? [];
   const has = after?.ports ?? [];
+  const [hadKeys, hasKeys] = [had, has].map((ports) => new Set(ports.map(bindingKey)));
   const changed: Connections[] = [];
   for (const port of has) {
-    if (port.hostPort === 0 || port.protocol === "tcp" || had.some((other) => sameBinding(port, other)))
-      continue;
+    if (port.hostPort === 0 || port.protocol === "tcp" || hadKeys!.has(bindingKey(port))) continue;
     changed.push(toNewPort(port));
   }
-  for (const port of had) {
+  // With a container's address, all of its connections go.
+  for (const port of after === undefined ? [] : had) {
     const address = isSix(port.hostIp) ? before?.ipv6 : before?.ipv4;
-    if (port.hostPort === 0 || address === undefined || has.some((other) => sameBinding(port, other)))
-      continue;
+    if (port.hostPort === 0 || address === undefined || hasKeys!.has(bindingKey(port))) continue;
     changed.push(throughOldPort(port, address));
   }
   for (const name of ["ipv4", "ipv6"] as const) {
@@ -58,6 +60,9 @@ export function changedConnections(
   return changed;
 }
 
+/** The kernel walks all of its table for each question, some 0.4 ms: for more than this, it is read once. */
+const FEW = 16;
+
 export class Conntrack implements Disposable {
   readonly #socket = new NetlinkSocket(NETLINK.NETLINK_NETFILTER);
   /** The kernel looks for them by itself. */
@@ -65,6 +70,14 @@ export class Conntrack implements Disposable {
 
   /** As far as the kernel tracks connections at all. */
   forget(connections: readonly Connections[], warn: (message: string) => void): void {
+    if (connections.length > FEW) {
+      try {
+        for (const family of [4, 6] as const) this.#forgetMany(connections, family);
+      } catch (error) {
+        warn((error as Error).message);
+      }
+      return;
+    }
     for (const some of connections) {
       try {
         this.#forget(some);
@@ -89,7 +102,23 @@ export class Conntrack implements Disposable {
 
   /** As older kernels want it (before Linux 6.8). */
   forgetOneByOne(some: Connections): void {
-    const found = this.#socket.dump(listConnections(some)).map(forgetListed);
+    this.#forgetFound(this.#socket.dump(listConnections(some)));
+  }
+
+  #forgetMany(connections: readonly Connections[], family: 4 | 6): void {
+    const some = connections.filter((one) => one.family === family);
+    if (some.length === 0) return;
+    const byPort = Map.groupBy(some, ({ original }) => original?.destinationPort);
+    const isMeant = (listed: ListedConnection): boolean =>
+      [listed.destinationPort, undefined].some((port) =>
+        byPort.get(port)?.some((one) => listed.matches(one)),
+      );
+    const all = this.#socket.dump(listAllConnections(family));
+    this.#forgetFound(all.filter((reply) => isMeant(new ListedConnection(reply))));
+  }
+
+  #forgetFound(replies: readonly Reply[]): void {
+    const found = replies.map(forgetListed);
     if (found.length === 0) return;
     for (const { error } of this.#socket.tryBatch(found).errors)
       if (error.errno !== ERRNO.ENOENT) throw error;

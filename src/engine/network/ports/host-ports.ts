@@ -1,6 +1,6 @@
 /** Gives out host ports, and has them held by sockets in the shim: by those that only hold, and by ts-proxy's. */
 import { EngineError } from "../../errors.ts";
-import { addressOf, isSix, sameBinding } from "../bindings.ts";
+import { addressOf, bindingKey, isSix } from "../bindings.ts";
 import type { EndpointRecord, HeldPort, PortBinding, PortRequest, Ports, ShimNetworks } from "../types.ts";
 import type { PortAllocator } from "./allocator.ts";
 import { type Families, type Group, groupsOf } from "./requests.ts";
@@ -35,7 +35,8 @@ export class HostPorts implements Ports {
     const groups = groupsOf(endpoint, requests, family, this.#options.listens6);
     const had = this.#bindings.get(endpoint.id) ?? [];
     // What goes may be had again at once, by the same endpoint alone.
-    const going = had.filter((binding) => !kept.some((other) => sameBinding(binding, other)));
+    const staying = new Set(kept.map(bindingKey));
+    const going = had.filter((binding) => !staying.has(bindingKey(binding)));
     for (const binding of going) this.#give(endpoint, binding);
     // After a change that is undone, they may be nobody's.
     for (const binding of kept) this.#claim(endpoint, binding);

@@ -29,7 +29,7 @@ import { addElements, deleteElements, rebuild, remove } from "./table.ts";
 /** Changes of others come in bursts: iptables-restore, a reload of firewalld. */
 const SETTLE_MS = 100;
 /** Somebody may flush again and again; not for every time is there a rebuild. */
-const LOST_AGAIN_MS = 1000;
+const LOST_AGAIN_MS = 300;
 
 export async function openNftables(options: FirewallOptions): Promise<NftablesFirewall> {
   const firewall = new NftablesFirewall(options);
