@@ -24,8 +24,9 @@ export function candidates(name: string, env: readonly string[]): string[] {
 }
 
 export interface Command {
-  /** Address of the path that will be executed. */
+  /** Address of the path that will be executed, and its length in bytes. */
   readonly path: Slot;
+  readonly length: Slot;
   readonly argv: Data;
   readonly envp: Data;
   readonly name: string;
@@ -38,26 +39,27 @@ export function lookUpCommand(plan: PlanBuilder, process: Process): Command {
   if (name === undefined) throw new EngineError("invalid", "process.args must not be empty");
   const env = process.env ?? [];
   const path = plan.slot("path of the command");
+  const length = plan.slot("length of that path");
   const found = plan.label("the command is found");
   const paths = candidates(name, env);
   const allowed = plan.slot("may be executed");
-  for (const candidate of paths) tryCandidate(plan, candidate, { path, allowed, found });
+  for (const candidate of paths) tryCandidate(plan, candidate, { path, length, allowed, found });
   if (name.includes("/")) failForPath(plan, name);
   else {
     const label = `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
     plan.add({ op: "fail", errno: ERRNO.ENOENT, label });
   }
   plan.place(found);
-  return { path, argv: plan.strings(args), envp: plan.strings(env), name };
+  return { path, length, argv: plan.strings(args), envp: plan.strings(env), name };
 }
 
 /** Executable by this user and no folder. */
 function tryCandidate(
   plan: PlanBuilder,
   candidate: string,
-  to: { path: Slot; allowed: Slot; found: Label },
+  to: { path: Slot; length: Slot; allowed: Slot; found: Label },
 ): void {
-  const { path, allowed, found } = to;
+  const { path, length, allowed, found } = to;
   const text = plan.string(candidate);
   const label = `look for ${candidate}`;
   const next = plan.label(`not ${candidate}`);
@@ -67,6 +69,8 @@ function tryCandidate(
   plan.call("faccessat", [CWD, plan.string(`${candidate}/.`), 0], { label, slot: allowed, tolerate: "all" });
   plan.jumpWhen(allowed, "zero", next);
   plan.get(plan.pointers([text], `&${text.show}`), "u64", { slot: path }, label);
+  const size = text.size - 1;
+  plan.get(plan.struct(8, String(size), [[0, "u64", size]]), "u64", { slot: length }, label);
   plan.jump(found);
   plan.place(next);
 }
@@ -105,12 +109,14 @@ const REASONS = [
 
 /**
  * The last step. The container counts as started here, so a failure is told on its own stderr and ends it with 255,
- * as docker users know it (`exec /app: exec format error`).
+ * as docker users know it (`exec /bin/app: exec format error`): with the path that was found.
  */
 export function execute(plan: PlanBuilder, command: Command): void {
   const result = plan.slot("execve");
-  const { path, argv, envp, name } = command;
+  const { path, length, argv, envp, name } = command;
   plan.call("execve", [path, argv, envp], { label: `exec ${name}`, slot: result, tolerate: "all" });
+  tell(plan, "exec ");
+  plan.call("write", [2, path, length], { label: "tell why", tolerate: "all" });
   const ended = plan.label("told");
   for (const errno of REASONS) {
     const next = plan.label(`not ${errno}`);
@@ -118,11 +124,11 @@ export function execute(plan: PlanBuilder, command: Command): void {
     plan.jumpWhen(result, { equals: -errno }, matches);
     plan.jump(next);
     plan.place(matches);
-    tell(plan, `exec ${name}: ${errnoMessage(errno)}\n`);
+    tell(plan, `: ${errnoMessage(errno)}\n`);
     plan.jump(ended);
     plan.place(next);
   }
-  tell(plan, `exec ${name}: cannot be executed\n`);
+  tell(plan, ": cannot be executed\n");
   plan.place(ended);
   plan.call("exit_group", [255]);
 }
