@@ -447,6 +447,6 @@ describe("mounts of containers and of the host", () => {
     const see = ["--pid", "container:joined"];
     expect((await shell(see, "ps")).out).toContain("sleep 1000");
     await engine.run("kill", "joined");
-    expect((await shell(see, "true")).err).toContain("non running container");
+    expect((await shell(see, "true")).err).toContain("is not running");
   });
 });

@@ -128,7 +128,7 @@ export class Daemon implements AsyncDisposable {
     // The shim ends by itself when it has neither containers nor a daemon.
     const shim = join(this.folder, "exec/shim.sock");
     await until(async () => !existsSync(shim) || !(await answers(shim)), "the shim to end");
-    removeNetworks(join(this.folder, "data"));
+    removeNetworks(join(this.folder, "data"), join(this.folder, "exec"));
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -168,7 +168,7 @@ export class Stack implements AsyncDisposable {
     }
     for (const cgroup of cgroupsOf([...ids])) rmdirSync(cgroup);
     for (const path of listSandboxes(join(this.folder, "exec/netns"))) unpinNamespace(path);
-    removeNetworks(join(this.folder, "data"));
+    removeNetworks(join(this.folder, "data"), join(this.folder, "exec"));
   }
 
   #left(ids: Set<string>): number[] {

@@ -11,8 +11,11 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeNetworks } from "../../support/networks.ts";
 
 const MAIN = resolve(import.meta.dir, "../../../src/main.ts");
+/** `TSD` names a built file to test instead of the sources. */
+const PROGRAM = process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN];
 const COMMANDS =
   "sh ls cat echo true false sleep id env ps mount hostname pwd mkdir touch stty tty df head grep ln rm dd mknod";
 
@@ -39,7 +42,7 @@ export class TestEngine {
   async start(): Promise<void> {
     this.#daemon = Bun.spawn(
       [
-        ...[process.execPath, MAIN, "daemon", "-H", `unix://${this.socket}`],
+        ...[...PROGRAM, "daemon", "-H", `unix://${this.socket}`],
         ...[
           "--data-root",
           this.dataRoot,
@@ -71,6 +74,7 @@ export class TestEngine {
     await this.stop();
     // The shim ends by itself; its socket is the last that it removes.
     for (let i = 0; i < 200 && readdirSync(this.execRoot).includes("shim.sock"); i++) await sleep(20);
+    removeNetworks(this.dataRoot, this.execRoot);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
