@@ -23,6 +23,12 @@ import { statusLine } from "./http/status.ts";
 /** How long a client may take to close after the end of output was sent. */
 const LINGER_MS = 10_000;
 
+/**
+ * docker-py reads the head through a buffer and all else past it: what comes with the head is lost to it. A log is
+ * there at once, where other output takes its time.
+ */
+const HEAD_FIRST_MS = 10;
+
 export async function upgradeAttach(call: Call, engine: Engine, client: Duplex): Promise<void> {
   let opened: Opened;
   try {
@@ -35,6 +41,7 @@ export async function upgradeAttach(call: Call, engine: Engine, client: Duplex):
     return;
   }
   client.write(switching(streamType(opened, call)));
+  if (opened.past) await Bun.sleep(HEAD_FIRST_MS);
   await join(client, opened);
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Duplex } from "node:stream";
 import type { Call } from "../../../../src/engine/api/call.ts";
-import { upgradeExec } from "../../../../src/engine/api/upgrade.ts";
+import { upgradeAttach, upgradeExec } from "../../../../src/engine/api/upgrade.ts";
 import type { Engine } from "../../../../src/engine/services.ts";
 
 /** A connection: what was written to it, and when it was ended. */
@@ -45,4 +45,23 @@ test("an exec whose output ended before anybody listened ends the client's conne
   client.push(null);
   await joined;
   expect(output.destroyed).toBe(true);
+});
+
+test("a log comes after the head, not with it: docker-py would lose it", async () => {
+  async function* past() {
+    yield Buffer.from("line\n");
+  }
+  const call = {
+    name: "c",
+    query: { text: () => "", flag: (name: string) => name === "logs" },
+    before: () => false,
+  } as unknown as Call;
+  const attach = async () => ({ tty: true, past: past(), socket: undefined, detached: () => {} });
+  const engine = { containers: { attach } } as unknown as Engine;
+  const client = new Wire({ allowHalfOpen: true });
+  const begun = performance.now();
+  await upgradeAttach(call, engine, client);
+  expect(performance.now() - begun).toBeGreaterThan(8);
+  expect(client.written[0]!.toString()).toEndWith("\r\n\r\n");
+  expect(client.written[1]!.toString()).toBe("line\n");
 });
