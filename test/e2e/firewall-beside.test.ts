@@ -48,9 +48,14 @@ beforeEach(async () => {
   await engine.ok("sysctl", "-qw", "net.ipv4.ip_forward=0", "net.ipv4.conf.front.route_localnet=0");
 });
 
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "firewall-"));
+  stack.defer(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
 async function start(backend: "nftables" | "iptables" = "nftables", ipForward = true): Promise<Driven> {
-  execRoot = mkdtempSync(join(tmpdir(), "firewall-"));
-  stack.defer(() => rmSync(execRoot, { recursive: true, force: true }));
+  execRoot = folder();
   return again(backend, ipForward);
 }
 
@@ -145,8 +150,7 @@ test("what a killed daemon left is taken over, and what it remembered is put bac
 }, 30_000);
 
 test("where packets may not be filtered, bridge networks say so, and nothing else fails", async () => {
-  execRoot = mkdtempSync(join(tmpdir(), "firewall-"));
-  stack.defer(() => rmSync(execRoot, { recursive: true, force: true }));
+  execRoot = folder();
   const under = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
   await using firewall = await driveFirewall(engine, "nftables", { execRoot, under });
   await firewall.sync([], []);
@@ -162,11 +166,9 @@ test("two of ours live side by side, and the first to end leaves the other what 
     const second = await new Bridge(engine, 2, "second", {}).create();
     await using far = await second.container(2);
     await using inside = await Agent.start(far, "tcp/80");
-    const folder = mkdtempSync(join(tmpdir(), "firewall-"));
-    stack.defer(() => rmSync(folder, { recursive: true, force: true }));
     const proxyLoopback = backend === "iptables";
     await using other = await driveFirewall(engine, backend, {
-      execRoot: folder,
+      execRoot: folder(),
       engineId: "0a0b0c0d",
       proxyLoopback,
     });
