@@ -1,22 +1,4 @@
 /** `pause`: freezes all processes of containers. */
-import type { Command } from "./support/command.ts";
-import { forEach } from "./support/each.ts";
-import { pathWord } from "./support/path-word.ts";
+import { eachContainer } from "./support/container/each.ts";
 
-export const command: Command = {
-  use: "CONTAINER [CONTAINER...]",
-  short: "Pause all processes of one or more containers",
-  arity: { min: 1 },
-  flags: [],
-  async run({ args, client }) {
-    const api = await client();
-    await forEach(
-      args,
-      async (name) => {
-        await api.send("POST", `/containers/${pathWord(name)}/pause`);
-        return name;
-      },
-      { parallel: true },
-    );
-  },
-};
+export const command = eachContainer("pause", "Pause all processes of one or more containers");

@@ -7,7 +7,7 @@ import { FFIType, type Pointer, ptr, read } from "bun:ffi";
 import { close, FsError, O } from "./fs.ts";
 import { openLibc } from "./libc.ts";
 import { FSCONFIG, FSOPEN } from "./mount.ts";
-import { overlayTakesLayers } from "./overlay.ts";
+import { overlayTakesLayers, splitOption } from "./overlay.ts";
 import { SYSCALLS } from "./syscalls.ts";
 
 const { i32, i64 } = FFIType;
@@ -79,11 +79,7 @@ export function mountOverlay(layers: OverlayLayers): number {
     }
     set(context, "upperdir", short(layers.upper));
     set(context, "workdir", short(layers.work));
-    for (const option of layers.options ?? []) {
-      const equals = option.indexOf("=");
-      if (equals < 0) set(context, option);
-      else set(context, option.slice(0, equals), option.slice(equals + 1));
-    }
+    for (const { key, value } of (layers.options ?? []).map(splitOption)) set(context, key, value);
     check(
       c.syscall(number("fsconfig"), context, FSCONFIG.FSCONFIG_CMD_CREATE, null, null, 0),
       "mount",

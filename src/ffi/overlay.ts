@@ -10,3 +10,9 @@ export function overlayTakesLayers(kernel = readText("/proc/sys/kernel/osrelease
   const [major = 0, minor = 0] = kernel.split(".", 2).map((part) => Number.parseInt(part, 10));
   return major > 6 || (major === 6 && minor >= 5);
 }
+
+/** An option of a mount as fsconfig takes it: a flag has no value. */
+export function splitOption(option: string): { key: string; value?: string } {
+  const equals = option.indexOf("=");
+  return equals < 0 ? { key: option } : { key: option.slice(0, equals), value: option.slice(equals + 1) };
+}

@@ -4,7 +4,7 @@
  */
 import { AT } from "../../ffi/file.ts";
 import { MNT } from "../../ffi/mount.ts";
-import { overlayTakesLayers } from "../../ffi/overlay.ts";
+import { overlayTakesLayers, splitOption } from "../../ffi/overlay.ts";
 import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 import { cloneTree, newMount } from "./mounts.ts";
@@ -31,12 +31,7 @@ export function makeOverlay(
 function overlayFileSystem(rootfs: Overlay) {
   const data: { key: string; value?: string }[] = rootfs.lower.map((value) => ({ key: "lowerdir+", value }));
   data.push({ key: "upperdir", value: rootfs.upper }, { key: "workdir", value: rootfs.work });
-  for (const option of rootfs.options ?? []) {
-    const equals = option.indexOf("=");
-    data.push(
-      equals < 0 ? { key: option } : { key: option.slice(0, equals), value: option.slice(equals + 1) },
-    );
-  }
+  data.push(...(rootfs.options ?? []).map(splitOption));
   return { type: "overlay", source: "overlay", data, attributes: 0 };
 }
 

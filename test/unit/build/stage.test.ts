@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ARCHES, compileStage } from "../../../build/stage.ts";
+import { ARCHES } from "../../../build/freestanding.ts";
+import { compileStage } from "../../../build/stage.ts";
 import { STAGE } from "../../../src/ffi/stage/generated.js";
 
 const SOURCES = join(import.meta.dir, "../../../src/ffi/stage");
