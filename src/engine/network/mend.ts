@@ -56,6 +56,8 @@ export async function mend(
     });
   }
   if (container.record.hostConfig.NetworkMode.startsWith("container:")) return;
+  // It was started by a daemon without a default network, and goes on without.
+  if (whole.length === 0 && torn.length === 0) return;
   for (const [key, settings] of askedOf(ctx, container)) {
     await attempt(`network ${key}`, async () => {
       const network = networkOf(ctx, key, settings);
