@@ -1,10 +1,11 @@
 /** Containers by the real docker client: what run's flags do inside, how they end, and what is left behind. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestEngine } from "./container/engine.ts";
 
+setDefaultTimeout(60_000);
 let engine: TestEngine;
 let shared: string;
 

@@ -2,7 +2,7 @@
  * The field's known ways out of a container, tried on a real kernel: each test fails where the hole is open. Needs
  * root, docker.io (the client) and busybox-static.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   closeSync,
@@ -21,6 +21,7 @@ import { join } from "node:path";
 import { type Answer, TestEngine } from "./container/engine.ts";
 
 const MINUTE = 60_000;
+setDefaultTimeout(MINUTE);
 let engine: TestEngine;
 let base: string;
 

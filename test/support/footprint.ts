@@ -20,6 +20,10 @@ const text = (path: string): string => attempt(() => readFileSync(path, "utf8"),
 const list = (path: string): string[] => attempt(() => readdirSync(path), []);
 const link = (path: string): string => attempt(() => readlinkSync(path), "");
 
+/** Of this process's network namespace: /sys/class/net shows that of whoever mounted it. */
+export const linkNames = (): string[] =>
+  [...text("/proc/self/net/dev").matchAll(/^ *([^\s:]+):/gm)].map(([, name]) => name!);
+
 export const pids = (): number[] =>
   list("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -123,7 +127,7 @@ export function footprint(folder: string, ids: readonly string[]): Footprint {
       .filter((line) => marks.some((mark) => line.includes(mark))),
     cgroups: cgroupsOf(ids),
     // A data root's default bridge is made with its first container and stays, as docker0 does.
-    links: list("/sys/class/net")
+    links: linkNames()
       .filter((name) => !/^tsd\d+$/.test(name))
       .sort(),
     files: ["data", "exec"].flatMap((root) => filesBelow(join(folder, root))),

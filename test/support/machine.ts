@@ -6,6 +6,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { linkNames } from "./footprint.ts";
 
 /** Everything is a name, so that two moments can be compared. */
 export interface Machine {
@@ -63,7 +64,7 @@ export function lookAround(): Machine {
   return {
     mounts: mounts(),
     cgroups: cgroupsBelow("/sys/fs/cgroup"),
-    links: list("/sys/class/net"),
+    links: linkNames(),
     namespaces: ["/run/netns", "/run/docker/netns"].flatMap((at) => list(at).map((name) => join(at, name))),
     tables: tables(),
     files: [
