@@ -24,7 +24,7 @@ const RULES: [who: string, from: RegExp, allowed: RegExp][] = [
   ["the engine knows no command", /^engine\//, /^(?!commands\/)/],
   [
     "a command knows the API's client and archives, no service",
-    /^commands\/(?!personality\.ts|(daemon|shim|init|tsrunc|proxy)(\.ts|\/))/,
+    /^commands\/(?!programs\.ts|(daemon|shim|init|tsrunc|proxy)(\.ts|\/))/,
     /^(?!engine\/)|^engine\/(api|archive)\/|^engine\/version\.ts$/,
   ],
 ];
