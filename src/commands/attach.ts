@@ -38,7 +38,7 @@ export const command: Command = {
     if (!flags.bool("no-stdin") && config.Tty && !isatty(0))
       throw new Failure("the input device is not a TTY");
     const exit = await waitFor(api, id, "not-running");
-    const { rawFor, stream } = await import("./support/stream.ts");
+    const { converse } = await import("./support/container/session.ts");
     const forwarding =
       flags.bool("sig-proxy") && !config.Tty
         ? (await import("./support/signals.ts")).forwardSignals(api, id)
@@ -49,22 +49,18 @@ export const command: Command = {
     });
     // It may have ended between the look and the attaching, and then nothing would ever come.
     checkState(await api.json<Inspected>("GET", `${path}/json`));
-    const streaming = stream(connection, {
-      ...(await rawFor({ tty: config.Tty, stdin: stdin })),
+    const ended = await converse(connection, {
       tty: config.Tty,
       stdin,
-      stdout: true,
-      stderr: true,
       detachKeys: keys,
+      begin: async () => {
+        if (config.Tty && isatty(1)) await redraw(api, id);
+      },
+      status: exit.status,
+      forwarding,
     });
-    try {
-      if (config.Tty && isatty(1)) await redraw(api, id);
-      if ((await streaming.ended) === "detached") throw new Failure("read escape sequence");
-      return await exit.status;
-    } finally {
-      streaming.restore();
-      forwarding?.();
-    }
+    if (ended === "detached") throw new Failure("read escape sequence");
+    return ended;
   },
 };
 

@@ -48,7 +48,7 @@ async function attached({ args, flags, client, global }: Context): Promise<numbe
     HostConfig: { AutoRemove: boolean };
   }>("GET", `/containers/${pathWord(args[0] as string)}/json`);
   const { Id: id, Config: config } = container;
-  const { rawFor, stream } = await import("./support/stream.ts");
+  const { converse } = await import("./support/container/session.ts");
   const forwarding = config.Tty ? undefined : (await import("./support/signals.ts")).forwardSignals(api, id);
   const stdin = flags.bool("interactive") && config.OpenStdin;
   const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
@@ -56,21 +56,17 @@ async function attached({ args, flags, client, global }: Context): Promise<numbe
     query: { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: keys },
   });
   const exit = await waitFor(api, id, container.HostConfig.AutoRemove ? "removed" : "next-exit");
-  const streaming = stream(connection, {
-    ...(await rawFor({ tty: config.Tty, stdin: stdin })),
+  const ended = await converse(connection, {
     tty: config.Tty,
     stdin,
-    stdout: true,
-    stderr: true,
     detachKeys: keys,
+    begin: async () => {
+      await api.send("POST", `/containers/${id}/start`);
+      if (config.Tty && isatty(1))
+        (await import("./support/terminal.ts")).followSize(api, `/containers/${id}`);
+    },
+    status: exit.status,
+    forwarding,
   });
-  try {
-    await api.send("POST", `/containers/${id}/start`);
-    if (config.Tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/containers/${id}`);
-    if ((await streaming.ended) === "detached") return 0;
-    return await exit.status;
-  } finally {
-    streaming.restore();
-    forwarding?.();
-  }
+  return ended === "detached" ? 0 : ended;
 }
