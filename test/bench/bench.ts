@@ -1,26 +1,20 @@
 /**
  * Measures pairs, alternating, and holds each ratio of medians against its budget. Words name the parts to measure
  * (`npm run bench -- run rest`): start, tsrunc, run, ps, rest, exec, many, lines, networks,
- * proxy, names. Only a measurement of all is kept.
+ * proxy, names, ports, ports-many, networks-many. Only a measurement of all is kept.
  */
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import { writeBusyboxArchive } from "../support/busybox.ts";
-import { Daemon, proportionalMemory } from "../support/daemon.ts";
+import { Daemon } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { compare, median, report, rounds, rows, startTwenty, time } from "./measure.ts";
+import { stackMemory } from "./memory.ts";
 import { networks } from "./networks.ts";
+import { manyNetworks } from "./networks-many.ts";
+import { manyPorts, ports } from "./ports.ts";
 import { names, proxies } from "./proxy.ts";
 
 const TSD = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
@@ -28,46 +22,6 @@ process.env.TSD = TSD;
 
 const wanted = process.argv.slice(2);
 const wants = (...parts: string[]) => wanted.length === 0 || parts.some((part) => wanted.includes(part));
-
-/** Every process whose command line or executable lies below, or names, the folder; and their children. */
-function family(root: number, folder: string): number[] {
-  const parents = new Map<number, number>();
-  const named: number[] = [];
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (!pid) continue;
-    try {
-      parents.set(
-        pid,
-        Number(
-          readFileSync(`/proc/${pid}/stat`, "utf8")
-            .replace(/^.*\) /, "")
-            .split(" ")[1],
-        ),
-      );
-      if (readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(folder)) named.push(pid);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const all = new Set([root, ...named]);
-  for (let grown = true; grown; ) {
-    grown = false;
-    for (const [pid, parent] of parents) {
-      if (!all.has(pid) && all.has(parent)) {
-        all.add(pid);
-        grown = true;
-      }
-    }
-  }
-  return [...all].filter((pid) => pid !== process.pid);
-}
-
-const isWorkload = (pid: number) => /^sleep\0/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
-const stackMemory = (root: number, folder: string) =>
-  family(root, folder)
-    .filter((pid) => !isWorkload(pid))
-    .reduce((sum, pid) => sum + (proportionalMemory(pid) || 0), 0);
 
 const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
 const bin = join(folder, "bin");
@@ -269,6 +223,9 @@ try {
   if (wants("networks")) await networks(join(bin, "tsd"));
   if (wants("proxy")) await proxies(join(bin, "tsd"));
   if (wants("names")) await names();
+  if (wants("ports")) await ports();
+  if (wants("ports-many")) await manyPorts();
+  if (wants("networks-many")) await manyNetworks();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,0 +1,116 @@
+/** Whether the 1,000th network, and the 1,000th endpoint, cost what the 10th did. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import type { Daemon } from "../support/daemon.ts";
+import { makeHosts } from "../support/hosts.ts";
+import { median, rows } from "./measure.ts";
+
+const MANY = 1000;
+/** One alone tells little: so many before the 10th, and the 1,000th, are asked with it. */
+const AROUND = 9;
+/** What is made at once, where nothing is measured. */
+const AT_ONCE = 8;
+const POOL = ["--default-address-pool", "base=10.0.0.0/8,size=24"];
+
+async function post(daemon: Daemon, path: string, body: unknown = {}): Promise<void> {
+  const init = {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json" },
+  };
+  const answer = await daemon.request(path, init);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}: ${text}`);
+}
+
+async function timed(action: () => Promise<void>): Promise<number> {
+  const begin = performance.now();
+  await action();
+  return performance.now() - begin;
+}
+
+/** Makes 1,000, the first ten and the last nine alone; the medians of those around the 10th and the 1,000th. */
+async function make(one: (n: number) => Promise<void>): Promise<{ peer: number; ours: number }> {
+  const alone = async (last: number) => {
+    const times: number[] = [];
+    for (let n = last - AROUND + 1; n <= last; n++) times.push(await timed(() => one(n)));
+    return median(times);
+  };
+  await one(1);
+  const peer = await alone(AROUND + 1);
+  let next = AROUND + 2;
+  const row = async () => {
+    while (next <= MANY - AROUND) await one(next++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, row));
+  return { peer, ours: await alone(MANY) };
+}
+
+export async function manyNetworks(): Promise<void> {
+  await networksMade();
+  await endpointsMade();
+}
+
+async function networksMade(): Promise<void> {
+  await using hosts = await makeHosts({ lan: ["ours"] });
+  await using daemon = await hosts.host.ours.daemon({ args: POOL });
+  // What the daemon compiles with the first ones is not what is measured.
+  for (let n = 0; n < 10; n++) {
+    await post(daemon, "/networks/create", { Name: `warm${n}` });
+    await daemon.request(`/networks/warm${n}`, { method: "DELETE" });
+  }
+  const made = await make((n) => post(daemon, "/networks/create", { Name: `net${n}` }));
+  rows.push({ what: `a network, the ${MANY}th / the 10th`, unit: "ms", budget: 1.5, ...made });
+}
+
+async function endpointsMade(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
+  try {
+    await using hosts = await makeHosts({ lan: ["ours"] });
+    await using daemon = await hosts.host.ours.daemon({ args: POOL });
+    const archive = join(folder, "busybox.tar");
+    writeBusyboxArchive(archive);
+    await daemon.docker("load", "-q", "-i", archive);
+    // A bridge has at most 1,024 ports.
+    await post(daemon, "/networks/create", { Name: "wide", IPAM: { Config: [{ Subnet: "172.30.0.0/16" }] } });
+    const create = (name: string) =>
+      post(daemon, `/containers/create?name=${name}`, {
+        Image: "busybox",
+        Cmd: ["sleep", "3600"],
+        HostConfig: { NetworkMode: "wide" },
+      });
+    const connections: Record<number, number> = {};
+    await create("probe");
+    await post(daemon, "/containers/probe/start");
+    await post(daemon, "/networks/create", { Name: "other" });
+    await post(daemon, "/networks/other/connect", { Container: "probe" });
+    await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
+    const connect = async (beside: number) => {
+      const times: number[] = [];
+      for (let n = 0; n <= AROUND; n++) {
+        times.push(await timed(() => post(daemon, "/networks/wide/connect", { Container: "probe" })));
+        await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
+      }
+      connections[beside] = median(times.slice(1));
+    };
+    const one = async (n: number) => {
+      if (n === 10 || n === MANY) await connect(n);
+      await create(`box${n}`);
+      await post(daemon, `/containers/box${n}/start`);
+    };
+    const made = await make(one);
+    rows.push({
+      what: `an endpoint (\`docker network connect\`), the ${MANY}th / the 10th`,
+      unit: "ms",
+      budget: 1.5,
+      peer: connections[10]!,
+      ours: connections[MANY]!,
+    });
+    const what = `a container made and started with one, the ${MANY}th / the 10th`;
+    rows.push({ what, unit: "ms", ...made });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

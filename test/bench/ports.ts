@@ -1,0 +1,215 @@
+/**
+ * Published ports: dockerd and our daemon each in a host of its own, and a client on their lan. What serves in the
+ * containers' networks is the same program for both.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { until } from "../support/daemon.ts";
+import { Dockerd } from "../support/dockerd.ts";
+import { type Host, makeHosts } from "../support/hosts.ts";
+import { rounds, rows } from "./measure.ts";
+import { family, stackMemory, sumOfMemory } from "./memory.ts";
+
+const LOAD = join(import.meta.dir, "load.ts");
+const REQUESTS = 3000;
+/** Ports of one container, for the memory of one. */
+const SOME = 20;
+/** dockerd starts iptables several times for each port, and iptables reads all that is there: 2,000 take minutes. Its figures are
+ * those of fewer, and without docker-proxies: it does better than it would. */
+const MANY = { peer: 500, ours: 2000 };
+const FIRST = 10_000;
+/** What "does not grow" is held to, because two measurements of the same are not the same. */
+const SAME = 1.25;
+
+interface Engine {
+  pid: number;
+  folder: string;
+  socket: string;
+}
+
+class Side implements AsyncDisposable {
+  readonly #servers: Bun.Subprocess[] = [];
+
+  constructor(
+    readonly host: Host,
+    readonly engine: Engine,
+  ) {}
+
+  docker(...words: string[]): Promise<string> {
+    return this.host.ok("docker", "-H", `unix://${this.engine.socket}`, ...words);
+  }
+
+  run(name: string, ...flags: string[]): Promise<string> {
+    return this.docker("run", "-d", "--name", name, ...flags, "busybox", "sleep", "3600");
+  }
+
+  /** Starts a server in the container's network. */
+  async serve(container: string, port: number, ...words: string[]): Promise<void> {
+    const net = `/proc/${await this.docker("inspect", "-f", "{{.State.Pid}}", container)}/ns/net`;
+    const under = ["nsenter", `--net=${net}`];
+    this.#servers.push(Bun.spawn([...under, ...words], { stdio: ["ignore", "ignore", "inherit"] }));
+    const listening = () =>
+      Bun.spawnSync([...under, "ss", "-Hltn", `sport = :${port}`]).stdout.toString() !== "";
+    await until(listening, `a server at ${port}`);
+  }
+
+  serveHttp(container: string, port: number): Promise<void> {
+    return this.serve(container, port, process.execPath, LOAD, "http", "0.0.0.0", String(port));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) {
+      server.kill();
+      await server.exited;
+    }
+  }
+}
+
+/** Milliseconds of one connection. */
+const stream = (from: Host, address: string) => async (): Promise<number> => {
+  const { end } = JSON.parse(await from.ok("iperf3", "-c", address, "-p", "5201", "-n", "2G", "-J"));
+  return end.sum_received.seconds * 1000;
+};
+
+const requests = (from: Host, address: string, port: number) => async (): Promise<number> =>
+  Number(await from.ok(process.execPath, LOAD, "requests", address, String(port), String(REQUESTS)));
+
+async function withSides(
+  peerFlags: readonly string[],
+  use: (sides: Record<"peer" | "ours", Side>, client: Host) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
+  try {
+    await using hosts = await makeHosts({ lan: ["peer", "ours", "client"] });
+    await using dockerd = await new Dockerd(hosts.host.peer.under).start(...peerFlags);
+    await using daemon = await hosts.host.ours.daemon();
+    await using peer = new Side(hosts.host.peer, dockerd);
+    await using ours = new Side(hosts.host.ours, daemon);
+    const archive = join(folder, "busybox.tar");
+    writeBusyboxArchive(archive);
+    for (const side of [peer, ours]) await side.docker("load", "-q", "-i", archive);
+    await use({ peer, ours }, hosts.host.client);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export async function ports(): Promise<void> {
+  await withSides([], async ({ peer, ours }, client) => {
+    await memory(peer, ours);
+    await traffic(peer, ours, client);
+  });
+}
+
+export async function manyPorts(): Promise<void> {
+  await withSides(["--userland-proxy=false"], async ({ peer, ours }, client) => {
+    await many(peer, ours, client);
+    // dockerd takes rules away as slowly as it makes them; what is not there is quickly taken away.
+    for (const words of [["-t", "nat"], []]) await peer.host.ok("iptables", "-w", ...words, "-F");
+  });
+}
+
+const isDockerProxy = (pid: number) => readFileSync(`/proc/${pid}/comm`, "utf8") === "docker-proxy\n";
+
+/** dockerd's: of its docker-proxies alone. Ours: all that has grown, a container's keeper too. */
+async function memory(peer: Side, ours: Side): Promise<void> {
+  const whole = async () => {
+    // It gives back what it will.
+    await Bun.sleep(5000);
+    return stackMemory(ours.engine.pid, ours.engine.folder);
+  };
+  const published = ["-p", `${FIRST}-${FIRST + SOME - 1}:${FIRST}-${FIRST + SOME - 1}`];
+  // With the first port the proxy begins, which is one for all.
+  await ours.run("first", "-p", "9000:80");
+  const before = await whole();
+  for (const side of [peer, ours]) await side.run("some", ...published);
+  const after = await whole();
+  const proxies = family(peer.engine.pid, peer.engine.folder).filter(isDockerProxy);
+  rows.push({
+    what: `memory of one of ${SOME} published ports`,
+    unit: "KiB",
+    budget: 1 / 10,
+    peer: sumOfMemory(proxies) / SOME,
+    ours: (after - before) / SOME,
+  });
+  await ours.docker("rm", "-f", "first", "some");
+  await peer.docker("rm", "-f", "some");
+}
+
+async function traffic(peer: Side, ours: Side, client: Host): Promise<void> {
+  for (const side of [peer, ours]) {
+    await side.run("web", "-p", "8080:80", "-p", "5201:5201");
+    await side.serve("web", 5201, "iperf3", "-s");
+    await side.serveHttp("web", 80);
+  }
+  const outside = (side: Side) => [client, side.host.ipv4] as const;
+  const local = (side: Side) => [side.host, "127.0.0.1"] as const;
+  for (const [where, from] of [["outside", outside] as const, ["localhost", local] as const]) {
+    const streams = await rounds(7, { peer: stream(...from(peer)), ours: stream(...from(ours)) });
+    rows.push({ what: `2 GiB to a published port from ${where}`, unit: "ms", budget: 1, ...streams });
+    const short = await rounds(7, {
+      peer: requests(...from(peer), 8080),
+      ours: requests(...from(ours), 8080),
+    });
+    rows.push({ what: `${REQUESTS} HTTP requests from ${where}`, unit: "ms", budget: 1, ...short });
+  }
+}
+
+async function many(peer: Side, ours: Side, client: Host): Promise<void> {
+  const another = (side: Side) => async (): Promise<number> => {
+    const begin = performance.now();
+    await side.run("another", "-p", "9000:80");
+    const took = performance.now() - begin;
+    await side.docker("rm", "-f", "another");
+    return took;
+  };
+  const publishing = () => rounds(7, { peer: another(peer), ours: another(ours) });
+  const asking = (port: Record<"peer" | "ours", number>) =>
+    rounds(7, {
+      peer: requests(client, peer.host.ipv4, port.peer),
+      ours: requests(client, ours.host.ipv4, port.ours),
+    });
+  for (const side of [peer, ours]) {
+    await side.run("web", "-p", "8080:80");
+    await side.serveHttp("web", 80);
+  }
+  const few = { published: await publishing(), asked: await asking({ peer: 8080, ours: 8080 }) };
+  const last = { peer: FIRST + MANY.peer - 1, ours: FIRST + MANY.ours - 1 };
+  const whole = {
+    peer: await publishMany(peer, MANY.peer, last.peer),
+    ours: await publishMany(ours, MANY.ours, last.ours),
+  };
+  const full = { published: await publishing(), asked: await asking(last) };
+  rows.push({
+    what: "a port of `docker run -d -p` of very many (dockerd: 500, tsd: 2000)",
+    unit: "ms",
+    budget: 1 / 10,
+    peer: whole.peer / MANY.peer,
+    ours: whole.ours / MANY.ours,
+  });
+  const grown = (what: string, side: "peer" | "ours", kind: "published" | "asked") => {
+    const name = side === "peer" ? "dockerd --userland-proxy=false" : "tsd";
+    rows.push({
+      what: `${what}, ${name}: ${MANY[side]} published / 1`,
+      unit: "ms",
+      peer: few[kind][side],
+      ours: full[kind][side],
+      ...(side === "ours" && { budget: SAME }),
+    });
+  };
+  for (const side of ["peer", "ours"] as const)
+    grown("`docker run -d` with one port more", side, "published");
+  for (const side of ["peer", "ours"] as const)
+    grown(`${REQUESTS} HTTP requests to the last port`, side, "asked");
+}
+
+async function publishMany(side: Side, count: number, last: number): Promise<number> {
+  const begin = performance.now();
+  await side.run("many", "-p", `${FIRST}-${last}:${FIRST}-${last}`);
+  const took = performance.now() - begin;
+  if (last - FIRST + 1 !== count) throw new Error(`${count} ports wanted`);
+  await side.serveHttp("many", last);
+  return took;
+}
