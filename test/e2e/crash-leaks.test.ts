@@ -25,20 +25,32 @@ function grown(before: ReturnType<typeof fds>, now: ReturnType<typeof fds>): str
   );
 }
 
-/** Does it twice to warm up, then 20 times: daemon and shim have as many open files as before, and the rest is gone. */
+/** Connections of clients that are gone are closed a moment later, and memory is given back when it is. */
+async function settled(first: ReturnType<typeof fds>): Promise<string[]> {
+  let more = grown(first, fds());
+  for (const end = Date.now() + 5000; more.length > 0 && Date.now() < end; more = grown(first, fds())) {
+    await Bun.sleep(50);
+  }
+  return more;
+}
+
+/**
+ * Does it twice to warm up, then 20 times: daemon and shim have as many open files as before, and the rest is gone. What is
+ * opened once, when two things happen to meet (another netlink socket), does not grow the second time.
+ */
 async function twenty(work: () => Promise<void>): Promise<void> {
   await work();
   await work();
   await until(async () => (await stack.ok("ps", "-aq")) === "", "all to be removed");
   await Bun.sleep(300);
   before = stack.footprint();
-  const first = fds();
-  for (let n = 0; n < 20; n++) await work();
-  await until(async () => (await stack.ok("ps", "-aq")) === "", "all to be removed");
-  // Connections of clients that are gone are closed a moment later, and memory is given back when it is.
-  let more = grown(first, fds());
-  for (const end = Date.now() + 5000; more.length > 0 && Date.now() < end; more = grown(first, fds())) {
-    await Bun.sleep(50);
+  let more: string[] = [];
+  for (let round = 0; round < 2; round++) {
+    const first = fds();
+    for (let n = 0; n < 20; n++) await work();
+    await until(async () => (await stack.ok("ps", "-aq")) === "", "all to be removed");
+    more = await settled(first);
+    if (more.length === 0) break;
   }
   expect(more).toEqual([]);
   await stack.back(before);
@@ -64,7 +76,7 @@ test("runs, attached, detached, with a terminal, with input, with a volume", asy
     await stack.run(["--rm", "-t", "--init"], "echo hi");
     expect((await stack.docker("run", "--rm", "busybox", "sh", "-c", "echo x >&2; exit 3")).status).toBe(3);
   });
-}, 60_000);
+}, 180_000);
 
 test("starts that fail", async () => {
   await twenty(async () => {
@@ -78,7 +90,7 @@ test("starts that fail", async () => {
     // A registry that nobody serves: a name alone would ask the real one.
     expect((await stack.docker("run", "--rm", "127.0.0.1:1/nope:nope", "true")).status).toBe(125);
   });
-}, 60_000);
+}, 180_000);
 
 test("execs, of which some fail, and cp, top, diff and logs", async () => {
   await twenty(async () => {
