@@ -2,7 +2,7 @@
  * Settings of the host's kernel that networks need. What was there before is remembered on tmpfs beside the other things
  * that do not outlive a boot, and put back when the last of ours goes.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 interface Remembered {
@@ -10,9 +10,14 @@ interface Remembered {
   [path: string]: { was: string; is: string; note: readonly string[] };
 }
 
+/** What was put back may take so much more room. */
+const FEW_LINES = 64;
+
 export class Sysctls {
   readonly #file: string;
   #remembered: Remembered;
+  /** Of the file: undefined when it is to be written anew. */
+  #lines: number | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -39,7 +44,7 @@ export class Sysctls {
     // First written down, then done: killed in between, it is put back to what it is.
     this.#remembered[path] ??= { was, is: value, note };
     this.#remembered[path].is = value;
-    this.#save();
+    this.#save(path);
     writeFileSync(`/proc/sys/${path}`, value);
     return true;
   }
@@ -66,7 +71,7 @@ export class Sysctls {
       }
     }
     delete this.#remembered[path];
-    this.#save();
+    this.#save(path);
   }
 
   restoreAll(but: (path: string) => boolean = () => false): void {
@@ -74,21 +79,40 @@ export class Sysctls {
     for (const path of Object.keys(this.#remembered).reverse()) if (!but(path)) this.restore(path);
   }
 
-  #save(): void {
-    if (Object.keys(this.#remembered).length === 0) {
+  /** A line for each change: with a thousand networks, one more does not write down a thousand. */
+  #save(path: string): void {
+    const count = Object.keys(this.#remembered).length;
+    if (count === 0) {
       rmSync(this.#file, { force: true });
+      this.#lines = undefined;
+      return;
+    }
+    if (this.#lines !== undefined && this.#lines < 2 * count + FEW_LINES) {
+      appendFileSync(this.#file, `${JSON.stringify({ [path]: this.#remembered[path] ?? null })}\n`);
+      this.#lines++;
       return;
     }
     mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#remembered), { mode: 0o600 });
+    writeFileSync(`${this.#file}.new`, `${JSON.stringify(this.#remembered)}\n`, { mode: 0o600 });
     renameSync(`${this.#file}.new`, this.#file);
+    this.#lines = 1;
   }
 }
 
+/** Each line has what changed since the one before; null: put back. */
 function load(file: string): Remembered {
+  const remembered: Remembered = {};
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as Remembered;
+    for (const line of readFileSync(file, "utf8").split("\n")) {
+      for (const [path, entry] of Object.entries(
+        JSON.parse(line) as Record<string, Remembered[string] | null>,
+      )) {
+        if (entry === null) delete remembered[path];
+        else remembered[path] = entry;
+      }
+    }
   } catch {
-    return {};
+    // No file, or its end: what is on no line was not done.
   }
+  return remembered;
 }

@@ -23,6 +23,8 @@ export class HostPrefixes {
   readonly #events = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
   /** What the kernel has, by what it is told apart by. */
   readonly #known = new Map<string, string>();
+  /** How many of those have each network. */
+  readonly #count = new Map<string, number>();
   #readAt = Number.NEGATIVE_INFINITY;
 
   constructor() {
@@ -32,7 +34,7 @@ export class HostPrefixes {
   /** Networks of addresses and destinations of routes, each once. */
   list(): string[] {
     if (!this.#follow()) this.#readAll();
-    return [...new Set(this.#known.values())];
+    return [...this.#count.keys()];
   }
 
   /** False when not everything is known: too much has happened, or too long ago. */
@@ -51,6 +53,7 @@ export class HostPrefixes {
 
   #readAll(): void {
     this.#known.clear();
+    this.#count.clear();
     for (const { index, address } of listAddresses(this.#socket))
       this.#put(`address ${index} ${address}`, address);
     for (const route of listRoutes(this.#socket)) {
@@ -65,17 +68,29 @@ export class HostPrefixes {
       if (!told) return;
       const key = `address ${told.index} ${told.address}`;
       if (reply.type === RTM.RTM_NEWADDR) this.#put(key, told.address);
-      else this.#known.delete(key);
+      else this.#forget(key);
     } else if (reply.type === RTM.RTM_NEWROUTE || reply.type === RTM.RTM_DELROUTE) {
       const told = readRoute(reply);
       if (told?.destination === undefined) return;
       if (reply.type === RTM.RTM_NEWROUTE) this.#put(routeKey(told), told.destination);
-      else this.#known.delete(routeKey(told));
+      else this.#forget(routeKey(told));
     }
   }
 
   #put(key: string, text: string): void {
     const network = prefixText(networkOf(prefix(text)));
-    if (!EVERYWHERE.test(network)) this.#known.set(key, network);
+    if (EVERYWHERE.test(network)) return;
+    this.#forget(key);
+    this.#known.set(key, network);
+    this.#count.set(network, (this.#count.get(network) ?? 0) + 1);
+  }
+
+  #forget(key: string): void {
+    const network = this.#known.get(key);
+    if (network === undefined) return;
+    this.#known.delete(key);
+    const left = this.#count.get(network)! - 1;
+    if (left > 0) this.#count.set(network, left);
+    else this.#count.delete(network);
   }
 }
