@@ -1,19 +1,44 @@
 /** Announces addresses when they come, and again a while later, for those who were not listening. */
-import { PacketSocket } from "../../../ffi/packet.ts";
+import { LinkSocket, PacketSocket } from "../../../ffi/packet.ts";
 import { advertising } from "../driver-options.ts";
 import type { EndpointRecord, NetworkRecord } from "../types.ts";
 import { announcement } from "./announcement.ts";
 
+interface Bridge {
+  socket: LinkSocket;
+  users: number;
+}
+
+/** Undefined for a link that is gone: it has no neighbours to tell. */
+function open(index: number): Bridge | undefined {
+  try {
+    return { socket: new LinkSocket(index), users: 0 };
+  } catch {
+    return undefined;
+  }
+}
+
 export class Announcer {
-  /** For bridges: frames go out of the bridge, as if from the host, so that nothing of it is in a container's namespace. */
-  #host: PacketSocket | undefined;
+  /**
+   * For bridges, by index: frames go out of the bridge, as if from the host, so that nothing of it is in a container's
+   * namespace. There for as long as anything is announced on it.
+   */
+  readonly #bridges = new Map<number, Bridge>();
   /** By endpoint: what ends its repetitions. */
   readonly #stops = new Map<string, () => void>();
 
   /** To all ports of a bridge of the host. */
   onBridge(index: number, network: NetworkRecord, endpoint: EndpointRecord): void {
-    this.#host ??= new PacketSocket();
-    this.#begin(this.#host, index, network, endpoint, endpoint.mac, () => {});
+    const bridge = this.#bridges.get(index) ?? open(index);
+    if (!bridge) return;
+    this.#bridges.set(index, bridge);
+    bridge.users++;
+    const send = (frame: Uint8Array) => bridge.socket.send(frame);
+    this.#begin(send, network, endpoint, endpoint.mac, () => {
+      if (--bridge.users > 0) return;
+      this.#bridges.delete(index);
+      bridge.socket.close();
+    });
   }
 
   /** From the link itself, to whatever is beyond its parent. */
@@ -25,7 +50,8 @@ export class Announcer {
     endpoint: EndpointRecord,
   ): void {
     const socket = new PacketSocket(namespace);
-    this.#begin(socket, index, network, endpoint, mac, () => socket.close());
+    const send = async (frame: Uint8Array) => socket.send(index, frame);
+    this.#begin(send, network, endpoint, mac, () => socket.close());
   }
 
   stop(endpoint: string): void {
@@ -33,8 +59,7 @@ export class Announcer {
   }
 
   #begin(
-    socket: PacketSocket,
-    index: number,
+    emit: (frame: Uint8Array) => Promise<void>,
     network: NetworkRecord,
     endpoint: EndpointRecord,
     mac: string,
@@ -46,27 +71,31 @@ export class Announcer {
       .filter((address) => address !== undefined)
       .map((address) => announcement(address.split("/")[0]!, mac));
     let left = frames.length > 0 ? count : 0;
-    const send = (): void => {
-      // A link that is down or gone has no neighbours to tell.
-      try {
-        for (const frame of frames) socket.send(index, frame);
-        left--;
-      } catch {
-        left = 0;
-      }
-    };
-    if (left > 0) send();
-    if (left <= 0) {
-      end();
-      return;
-    }
+    let timer: ReturnType<typeof setInterval> | undefined;
+    let sending = Promise.resolve();
     const stop = (): void => {
       clearInterval(timer);
       this.#stops.delete(endpoint.id);
-      end();
+      // What is on its way has the socket.
+      void sending.then(end);
     };
-    const timer = setInterval(() => {
-      send();
+    const send = (): void => {
+      left--;
+      sending = Promise.all(frames.map(emit)).then(
+        () => {},
+        // A link that is down or gone has no neighbours to tell.
+        () => {
+          left = 0;
+        },
+      );
+    };
+    if (left > 0) send();
+    if (left <= 0) {
+      void sending.then(end);
+      return;
+    }
+    timer = setInterval(() => {
+      if (left > 0) send();
       if (left <= 0) stop();
     }, ms);
     timer.unref();
