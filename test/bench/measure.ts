@@ -21,7 +21,10 @@ export function time(...command: string[]): number {
 }
 export const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-/** All sides in turn, so that a noisy moment hits all; the first round only warms up. */
+/**
+ * All sides in turn, so that a noisy moment hits all, and in the other order the next time: what one has left behind is
+ * in the way of who comes after it. The first round only warms up.
+ */
 export async function rounds<Side extends string>(
   times: number,
   sides: Record<Side, () => number | Promise<number>>,
@@ -29,7 +32,7 @@ export async function rounds<Side extends string>(
   const names = Object.keys(sides) as Side[];
   const all = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Side, number[]>;
   for (let n = 0; n <= times; n++) {
-    for (const name of names) {
+    for (const name of n % 2 === 0 ? names : names.toReversed()) {
       const value = await sides[name]();
       if (n > 0) all[name].push(value);
     }

@@ -22,6 +22,8 @@ const MANY = { peer: 500, ours: 2000 };
 const FIRST = 10_000;
 /** What "does not grow" is held to, because two measurements of the same are not the same. */
 const SAME = 1.25;
+/** "At least as fast", where both sides' packets go the same way through the kernel: two medians of one differ so much. */
+const EQUAL = 1.05;
 
 interface Engine {
   pid: number;
@@ -151,12 +153,12 @@ async function traffic(peer: Side, ours: Side, client: Host): Promise<void> {
   const local = (side: Side) => [side.host, "127.0.0.1"] as const;
   for (const [where, from] of [["outside", outside] as const, ["localhost", local] as const]) {
     const streams = await rounds(7, { peer: stream(...from(peer)), ours: stream(...from(ours)) });
-    rows.push({ what: `2 GiB to a published port from ${where}`, unit: "ms", budget: 1, ...streams });
+    rows.push({ what: `2 GiB to a published port from ${where}`, unit: "ms", budget: EQUAL, ...streams });
     const short = await rounds(7, {
       peer: requests(...from(peer), 8080),
       ours: requests(...from(ours), 8080),
     });
-    rows.push({ what: `${REQUESTS} HTTP requests from ${where}`, unit: "ms", budget: 1, ...short });
+    rows.push({ what: `${REQUESTS} HTTP requests from ${where}`, unit: "ms", budget: EQUAL, ...short });
   }
 }
 
