@@ -35,7 +35,7 @@ export class PacketSocket {
 
 /**
  * Sends on one link of the calling thread's namespace, by a thread of the pool: to all ports of a bridge with a thousand
- * of them takes the kernel 5 ms, in the call.
+ * of them takes the kernel milliseconds, in the call.
  */
 export class LinkSocket {
   readonly #fd: number;
