@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { removeNetworks } from "./networks.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
-/** `TSD` names a built file to test instead of the sources. */
-const PROGRAM = process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN];
+/** `TSD` names a built file to test instead of the sources. Asked when it is needed: who sets it imports this first. */
+const words = (): string[] => (process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN]);
 
 export interface DaemonOptions {
   args?: readonly string[];
@@ -53,7 +53,7 @@ export class Daemon implements AsyncDisposable {
     hosts,
     under = [],
     wait = true,
-    program = PROGRAM,
+    program = words(),
   }: DaemonOptions = {}): Promise<this> {
     const listen = (hosts ?? [`unix://${this.socket}`]).flatMap((host) => ["-H", host]);
     const command = [
