@@ -21,7 +21,9 @@ const LOST = 255;
 export async function reconcile(ctx: ContainerContext): Promise<void> {
   // Taken before the question: what is started while it is under way must not be taken for lost.
   const before = new Map<Container, string>();
+  const exits = new Map<Container, number>();
   for (const container of ctx.store.all()) {
+    exits.set(container, container.exits);
     if (isRunning(container.state)) before.set(container, container.state.startedAt);
   }
   const reconcileExecs = ctx.execs.reconcile();
@@ -31,7 +33,7 @@ export async function reconcile(ctx: ContainerContext): Promise<void> {
   }
   for (const entry of supervised.values()) {
     const container = ctx.store.byId(entry.id);
-    if (container !== undefined) await found(ctx, container, entry);
+    if (container !== undefined) await found(ctx, container, entry, exits.get(container) ?? 0);
     else if (entry.exit !== undefined) await handleExit(ctx, entry.exit);
     else if (entry.container === entry.id) await stray(ctx, entry.id);
   }
@@ -48,9 +50,17 @@ async function lost(ctx: ContainerContext, container: Container, startedAt: stri
   });
 }
 
-async function found(ctx: ContainerContext, container: Container, entry: Supervised): Promise<void> {
+/** `exits`: how often it had ended when the shim was asked. */
+async function found(
+  ctx: ContainerContext,
+  container: Container,
+  entry: Supervised,
+  exits: number,
+): Promise<void> {
   await container.exclusive(async () => {
     const { state } = container;
+    // It ran when the shim was asked, and its end was told and stored since: to take it for running would lose that.
+    if (entry.exit === undefined && container.exits !== exits) return;
     if (!isRunning(state)) {
       // Started, and then the daemon was killed before it could write so; or its end is written already.
       if (state.finishedAt !== timeOf(entry.exit?.time ?? 0n)) started(ctx, container, entry);
