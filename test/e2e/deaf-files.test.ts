@@ -72,12 +72,13 @@ describe.each([
       expect(clients.map(({ exitCode }) => exitCode)).toEqual(clients.map(() => null));
 
       for (const client of clients.slice(0, 2)) client.kill("SIGKILL");
-      // What has been taken keeps even the killed.
-      if (mode.length === 0) await until(() => copies().length === 2, "the copies of killed clients to end");
+      // Their copies need not end yet: what has been taken keeps even the killed, and so does a folder's lock that another
+      // one holds while it waits.
       await atOnce("rm", "-f", "deaf");
       await until(() => copies().length === 0, "nothing to wait any more");
-      // The folder of the file system that is gone leaves an export whole.
-      expect(await Promise.all(clients.slice(2).map(({ exited }) => exited))).toEqual([1, 0]);
+      // An export may have begun with another folder, and be whole.
+      const [put] = await Promise.all(clients.slice(2).map(({ exited }) => exited));
+      expect(put).toBe(1);
     },
     2 * MINUTE,
   );
