@@ -98,6 +98,7 @@ struct told { u16 op, protocol; i32 value; struct address from, to; };
 i64 send_frame(int fd, struct frame frame, int flags);
 i64 send_fds(int fd, const void *payload, u64 size, const i32 *fds, u32 count, int flags);
 i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags);
+i64 accept_own(i32 listen);
 
 /* reap.c */
 int exit_status(i32 wait_status);
