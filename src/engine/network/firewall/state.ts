@@ -10,6 +10,16 @@ export class FirewallState {
     return this.networks.get(endpoint.network);
   }
 
+  /** With its endpoints; what they were. */
+  removeNetwork(id: string): { network: FirewallNetwork; endpoints: FirewallEndpoint[] } | undefined {
+    const network = this.networks.get(id);
+    if (!network) return undefined;
+    const endpoints = this.endpointsOf(id);
+    this.networks.delete(id);
+    for (const endpoint of endpoints) this.endpoints.delete(endpoint.id);
+    return { network, endpoints };
+  }
+
   endpointsOf(network: string): FirewallEndpoint[] {
     return [...this.endpoints.values()].filter((endpoint) => endpoint.network === network);
   }

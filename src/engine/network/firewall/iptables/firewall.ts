@@ -81,11 +81,9 @@ class IptablesFirewall implements Repairable {
   }
 
   async removeNetwork(id: string): Promise<void> {
-    const network = this.#state.networks.get(id);
-    if (!network) return;
-    const endpoints = this.#state.endpointsOf(id);
-    this.#state.networks.delete(id);
-    for (const endpoint of endpoints) this.#state.endpoints.delete(endpoint.id);
+    const removed = this.#state.removeNetwork(id);
+    if (!removed) return;
+    const { endpoints } = removed;
     await this.#change();
     for (const endpoint of endpoints) this.#forget(endpoint, undefined);
   }

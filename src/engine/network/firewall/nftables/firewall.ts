@@ -82,11 +82,9 @@ export class NftablesFirewall implements Repairable {
   }
 
   async removeNetwork(id: string): Promise<void> {
-    const network = this.#state.networks.get(id);
-    if (!network) return;
-    const endpoints = this.#state.endpointsOf(id);
-    this.#state.networks.delete(id);
-    for (const endpoint of endpoints) this.#state.endpoints.delete(endpoint.id);
+    const removed = this.#state.removeNetwork(id);
+    if (!removed) return;
+    const { network, endpoints } = removed;
     const batches = this.#batches();
     for (const endpoint of endpoints) deleteElements(endpointElements(endpoint, network), batches);
     const { inet } = batches;
