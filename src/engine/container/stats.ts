@@ -2,7 +2,13 @@
 import { totalmem } from "node:os";
 import { readText } from "../../ffi/host.ts";
 import { cgroupOf, detectCgroups } from "../runtime/cgroup-layout.ts";
-import { type CgroupUsage, type CpuUsage, cgroupUsage, systemCpu } from "../runtime/cgroup-stats.ts";
+import {
+  type CgroupUsage,
+  type CpuUsage,
+  cgroupUsage,
+  RECURSIVE,
+  systemCpu,
+} from "../runtime/cgroup-stats.ts";
 import type { ContainerStats, CpuStats, StatsOptions } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
@@ -17,17 +23,6 @@ const NO_CPU: CpuStats = {
   cpu_usage: { total_usage: 0, usage_in_kernelmode: 0, usage_in_usermode: 0 },
   throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
 };
-
-const IO_FIELDS = [
-  "io_service_bytes_recursive",
-  "io_serviced_recursive",
-  "io_queue_recursive",
-  "io_service_time_recursive",
-  "io_wait_time_recursive",
-  "io_merged_recursive",
-  "io_time_recursive",
-  "sectors_recursive",
-] as const;
 
 /** What Docker leaves out of the JSON when it is zero. */
 function nonZero<T extends Record<string, unknown>>(fields: T): Partial<T> {
@@ -76,8 +71,9 @@ function pidsStats({ version, pids }: CgroupUsage): object {
 }
 
 function blkioStats(io: CgroupUsage["io"]): object {
-  const counted = (field: string) => io?.[field === "io_queue_recursive" ? "io_queued_recursive" : field];
-  return Object.fromEntries(IO_FIELDS.map((field) => [field, counted(field) ?? null]));
+  // Docker's word for the one is not the kernel's.
+  const field = (name: string) => (name === "io_queued_recursive" ? "io_queue_recursive" : name);
+  return Object.fromEntries(RECURSIVE.map((name) => [field(name), io?.[name] ?? null]));
 }
 
 const NETWORK_FIELDS = ["bytes", "packets", "errors", "dropped"] as const;

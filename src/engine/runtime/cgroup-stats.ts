@@ -155,7 +155,8 @@ export function parseDeviceUsage(text: string): DeviceUsage[] {
   return found;
 }
 
-const RECURSIVE = [
+/** What is counted of block devices in version 1, below a cgroup and in it. */
+export const RECURSIVE = [
   "io_service_bytes_recursive",
   "io_serviced_recursive",
   "io_queued_recursive",
