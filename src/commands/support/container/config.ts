@@ -21,6 +21,22 @@ function pairs(words: readonly string[]): Record<string, string> {
   return map;
 }
 
+/** What `update` can change, too. */
+export const limits = (flags: ParsedFlags) => ({
+  CpuShares: flags.number("cpu-shares"),
+  Memory: flags.number("memory"),
+  NanoCpus: flags.number("cpus"),
+  BlkioWeight: flags.number("blkio-weight"),
+  CpuPeriod: flags.number("cpu-period"),
+  CpuQuota: flags.number("cpu-quota"),
+  CpuRealtimePeriod: flags.number("cpu-rt-period"),
+  CpuRealtimeRuntime: flags.number("cpu-rt-runtime"),
+  CpusetCpus: flags.string("cpuset-cpus"),
+  CpusetMems: flags.string("cpuset-mems"),
+  MemoryReservation: flags.number("memory-reservation"),
+  MemorySwap: flags.number("memory-swap"),
+});
+
 export function restartPolicy(word: string): { Name: string; MaximumRetryCount: number } {
   if (word === "") return { Name: "", MaximumRetryCount: 0 };
   const [name, count, ...rest] = word.split(":");
@@ -231,27 +247,16 @@ export function createBody(flags: ParsedFlags, words: readonly string[], detache
       ...(sysctls.length > 0 ? { Sysctls: pairs(sysctls) } : {}),
       ...(flags.string("runtime") ? { Runtime: flags.string("runtime") } : {}),
       Isolation: flags.string("isolation"),
-      CpuShares: flags.number("cpu-shares"),
-      Memory: flags.number("memory"),
-      NanoCpus: flags.number("cpus"),
+      ...limits(flags),
       CgroupParent: flags.string("cgroup-parent"),
-      BlkioWeight: flags.number("blkio-weight"),
       BlkioWeightDevice: flags.list("blkio-weight-device"),
       BlkioDeviceReadBps: flags.list("device-read-bps"),
       BlkioDeviceWriteBps: flags.list("device-write-bps"),
       BlkioDeviceReadIOps: flags.list("device-read-iops"),
       BlkioDeviceWriteIOps: flags.list("device-write-iops"),
-      CpuPeriod: flags.number("cpu-period"),
-      CpuQuota: flags.number("cpu-quota"),
-      CpuRealtimePeriod: flags.number("cpu-rt-period"),
-      CpuRealtimeRuntime: flags.number("cpu-rt-runtime"),
-      CpusetCpus: flags.string("cpuset-cpus"),
-      CpusetMems: flags.string("cpuset-mems"),
       Devices: mappings,
       DeviceCgroupRules: orNull(flags.list("device-cgroup-rule")),
       DeviceRequests: orNull(requests),
-      MemoryReservation: flags.number("memory-reservation"),
-      MemorySwap: flags.number("memory-swap"),
       MemorySwappiness: swappiness,
       OomKillDisable: flags.bool("oom-kill-disable"),
       PidsLimit: flags.number("pids-limit"),

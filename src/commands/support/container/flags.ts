@@ -148,6 +148,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
 ];
 
 /** Unlike other sizes it may be -1. */
-export function memorySwap(word: string): unknown {
+function memorySwap(word: string): unknown {
   return word === "-1" ? -1 : bytes("", undefined, "").parse(word);
 }
