@@ -7,16 +7,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../support/busybox.ts";
-import { Daemon, until } from "../support/daemon.ts";
+import { Daemon, program, until } from "../support/daemon.ts";
 import { debianArchive } from "../support/debian.ts";
 import { Registry, skopeo } from "./image/fixtures.ts";
 
-const OURS = process.env.TSD
-  ? [process.env.TSD]
-  : [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 const CLIENTS: [name: string, words: string[]][] = [
   ["docker", ["docker"]],
-  ["tsd", OURS],
+  ["tsd", program()],
 ];
 const IMAGES: [name: string, command: string[], expected: RegExp][] = [
   ["busybox", ["sh", "-c", "busybox | head -n 1"], /^BusyBox v/],

@@ -7,7 +7,7 @@ import { removeNetworks } from "./networks.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 /** `TSD` names a built file to test instead of the sources. Asked when it is needed: who sets it imports this first. */
-const words = (): string[] => (process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN]);
+export const program = (): string[] => (process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN]);
 
 export interface DaemonOptions {
   args?: readonly string[];
@@ -53,12 +53,12 @@ export class Daemon implements AsyncDisposable {
     hosts,
     under = [],
     wait = true,
-    program = words(),
+    program: words = program(),
   }: DaemonOptions = {}): Promise<this> {
     const listen = (hosts ?? [`unix://${this.socket}`]).flatMap((host) => ["-H", host]);
     const command = [
       ...under,
-      ...program,
+      ...words,
       "daemon",
       ...["--data-root", join(this.folder, "data"), "--exec-root", join(this.folder, "exec")],
       ...["--pidfile", join(this.folder, "pid"), ...listen, ...args],

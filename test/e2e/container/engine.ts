@@ -9,13 +9,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { program } from "../../support/daemon.ts";
 import { removeNetworks } from "../../support/networks.ts";
 
-const MAIN = resolve(import.meta.dir, "../../../src/main.ts");
-/** `TSD` names a built file to test instead of the sources. */
-const PROGRAM = process.env.TSD ? [process.env.TSD] : [process.execPath, MAIN];
 const COMMANDS =
   "sh ls cat echo true false sleep id env ps mount hostname pwd mkdir touch stty tty df head grep ln rm dd mknod";
 
@@ -42,7 +40,7 @@ export class TestEngine {
   async start(): Promise<void> {
     this.#daemon = Bun.spawn(
       [
-        ...[...PROGRAM, "daemon", "-H", `unix://${this.socket}`],
+        ...[...program(), "daemon", "-H", `unix://${this.socket}`],
         ...[
           "--data-root",
           this.dataRoot,
