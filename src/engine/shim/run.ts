@@ -71,7 +71,7 @@ export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promi
   await supervisor.start();
   rmSync(path, { force: true });
   server.listen();
-  supervisor.awaitOrphans();
+  supervisor.orphans.awaitDaemon();
   if (stay) return;
   let idleSince = performance.now();
   setInterval(() => {

@@ -161,7 +161,7 @@ export class ShimServer {
     if (hello.attach === undefined) {
       socket.data.kind = "control";
       this.#controls.add(socket);
-      this.#supervisor.forgetOrphans(hello.hello?.instance);
+      this.#supervisor.orphans.forget(hello.hello?.instance);
       const { build, stays } = this.#options;
       this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, stays } });
       return;
@@ -180,7 +180,7 @@ export class ShimServer {
   }
 
   #rejoin(socket: Socket<Connection>, { key, received }: AttachHello["attach"]): void {
-    const session = this.#supervisor.orphan(key ?? "");
+    const session = this.#supervisor.orphans.take(key ?? "");
     const input = session?.join(socket, received!);
     if (session === undefined || input === undefined) {
       session?.gone();

@@ -18,11 +18,12 @@ import {
 import type { Compiled, Compilers } from "./compile.ts";
 import { Journal, type Unfinished } from "./journal.ts";
 import { Networks } from "./networks.ts";
+import { Orphans } from "./orphans.ts";
 import { Poller } from "./poller.ts";
 import { type ProcessContext, SupervisedProcess } from "./process.ts";
 import type { Attempt } from "./protocol.ts";
 import { type LaunchRecord, Records } from "./records.ts";
-import { Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { startError } from "./start-error.ts";
 import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
@@ -37,8 +38,6 @@ export interface SupervisorEvents {
 const KEEPER_PATIENCE_MS = 300;
 /** And for a stage that was still at work when its predecessor was killed, and may take a while on a busy machine. */
 const LAUNCH_PATIENCE_MS = 5000;
-/** How long the daemon has to come back for its attached clients; their processes' output waits for it. */
-const REJOIN_MS = 5000;
 
 export class Supervisor {
   readonly #compilers: Compilers;
@@ -58,8 +57,7 @@ export class Supervisor {
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
   readonly sessions: SessionTable;
-  /** A predecessor's clients, by key, until they are back. */
-  readonly #orphans = new Map<string, Session>();
+  readonly orphans: Orphans;
   /** Folders in which containers' cgroups were made. */
   readonly #parents = new Set<string>();
 
@@ -69,6 +67,7 @@ export class Supervisor {
     this.#records = new Records(execRoot);
     this.#journal = new Journal(this.#records.journal());
     this.sessions = new SessionTable(this.#records.sessions());
+    this.orphans = new Orphans(this.sessions);
     this.networks = new Networks(execRoot, this.#poller, events.warning);
     this.#context = {
       records: this.#records,
@@ -95,8 +94,8 @@ export class Supervisor {
     await this.#poller.start();
     this.networks.start();
     const records = this.#records.readAll();
-    const orphans = this.#readOrphans();
-    this.#records.sweep([...records.map((record) => record.id), ...this.#orphans.keys()]);
+    const orphans = this.orphans.restore();
+    this.#records.sweep([...records.map((record) => record.id), ...this.orphans.keys]);
     const unfinished = this.#journal.unfinished();
     const mine = (id: string): Unfinished | undefined => (unfinished?.id === id ? unfinished : undefined);
     // The one with the unfinished read comes first: the journal is needed for the others' reads.
@@ -113,43 +112,6 @@ export class Supervisor {
     // They came before the launch.
     for (const [id, sessions] of orphans) for (const session of sessions) this.attach(id, session);
     this.#poller.tidyWhenQuiet();
-  }
-
-  /** By process. One that was behind has lost what its shim held for it. */
-  #readOrphans(): Map<string, Session[]> {
-    const found = new Map<string, Session[]>();
-    for (const slot of this.sessions.left()) {
-      const session = Session.restore(slot);
-      if (session === undefined) {
-        slot.free();
-        continue;
-      }
-      this.#orphans.set(slot.key, session);
-      found.set(slot.id, [...(found.get(slot.id) ?? []), session]);
-    }
-    return found;
-  }
-
-  /** From when on the daemon can come back. */
-  awaitOrphans(): void {
-    if (this.#orphans.size === 0) return;
-    setTimeout(() => this.forgetOrphans(), REJOIN_MS).unref();
-  }
-
-  /** Nobody comes back for them; but for those of this daemon, which is there again. */
-  forgetOrphans(but?: string): void {
-    for (const [key, session] of this.#orphans) {
-      if (but !== undefined && key.startsWith(but)) continue;
-      this.#orphans.delete(key);
-      session.gone();
-    }
-  }
-
-  /** A predecessor's client that is back. */
-  orphan(key: string): Session | undefined {
-    const session = this.#orphans.get(key);
-    this.#orphans.delete(key);
-    return session;
   }
 
   async #takeBack(
