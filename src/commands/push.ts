@@ -1,13 +1,12 @@
 /** `push`: uploads an image to its registry. */
 import type { Command } from "./support/command.ts";
-import { readConfig } from "./support/connect.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
 import { parsePlatform } from "./support/image/platform.ts";
 import { showProgress, watchFailure } from "./support/image/progress.ts";
-import { credentials } from "./support/image/pull.ts";
 import { canonical, familiar, parseReference, registryOf } from "./support/image/reference.ts";
 import { out } from "./support/output.ts";
+import { registryAuth } from "./support/registry/credentials.ts";
 
 /** The daemon asks for the header even when nothing is in it. */
 const NOBODY = "e30=";
@@ -30,7 +29,7 @@ export const command: Command = {
     if (all && !bare) throw new Failure("tag can't be used with --all-tags/-a");
     if (!all && bare && !quiet) out("Using default tag: latest\n");
     const platform = flags.string("platform");
-    const auth = await credentials(readConfig(global), registryOf(name.repository));
+    const auth = await registryAuth(global, registryOf(name.repository));
     const api = await client();
     const answer = await api.request("POST", `/images/${familiar(name.repository)}/push`, {
       query: {

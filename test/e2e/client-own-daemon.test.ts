@@ -3,14 +3,15 @@
  * the same on a terminal. Both are called `docker` here, so that nothing has to be masked for the name.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../support/busybox.ts";
+import { onTerminal, ourDocker, type Step } from "../support/client.ts";
 import { Daemon } from "../support/daemon.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "client-own-"));
-const ours = join(folder, "bin/docker");
+const ours = ourDocker(folder);
 const daemon = new Daemon();
 const environment = () => ({
   PATH: process.env.PATH ?? "",
@@ -20,14 +21,7 @@ const environment = () => ({
 });
 
 beforeAll(async () => {
-  mkdirSync(join(folder, "bin"));
   mkdirSync(join(folder, "work"));
-  if (process.env.TSD) symlinkSync(process.env.TSD, ours);
-  else {
-    const main = join(import.meta.dir, "../../src/main.ts");
-    writeFileSync(ours, `#!/bin/bash\nexec -a docker ${process.execPath} ${main} "$@"\n`);
-    chmodSync(ours, 0o755);
-  }
   await daemon.start();
   writeBusyboxArchive(join(folder, "busybox.tar"));
   const made = [
@@ -81,42 +75,11 @@ const LINES = readFileSync(join(import.meta.dir, "client/commands.txt"), "utf8")
 
 test.each(LINES)("%s", (line) => expect(shell(line, ours)).toEqual(shell(line, "docker")), 20_000);
 
-type Step =
-  | { wait: string }
-  | { send: string }
-  | { size: [rows: number, columns: number] }
-  | { pause: number };
-
-/** Plays the steps on a terminal of its own; gives what was shown and the status. */
-async function onTerminal(client: string, words: string[], steps: Step[]): Promise<[string, number | null]> {
-  let shown = "";
-  const decoder = new TextDecoder();
-  const data = (_: unknown, bytes: Uint8Array): void => {
-    shown += decoder.decode(bytes, { stream: true });
-  };
-  const child = Bun.spawn([client, ...words], {
-    env: environment(),
-    terminal: { cols: 120, rows: 24, data },
-  });
-  const terminal = child.terminal!;
-  let seen = 0;
-  for (const step of steps) {
-    if ("send" in step) terminal.write(step.send);
-    else if ("size" in step) terminal.resize(step.size[1], step.size[0]);
-    else if ("pause" in step) await Bun.sleep(step.pause);
-    else {
-      const end = Date.now() + 8000;
-      let at = shown.indexOf(step.wait, seen);
-      for (; at < 0 && Date.now() < end; at = shown.indexOf(step.wait, seen)) await Bun.sleep(10);
-      if (at < 0) throw new Error(`${client} ${words.join(" ")}: never showed ${step.wait}: ${shown}`);
-      seen = at + step.wait.length;
-    }
-  }
-  const status = await child.exited;
-  await Bun.sleep(50);
-  terminal.close();
+/** The same on a terminal. */
+async function shown(client: string, words: string[], steps: Step[]): Promise<[string, number | null]> {
+  const [text, status] = await onTerminal([client, ...words], environment(), steps);
   // A shell that is told a new size draws its prompt again, once or more, as the moments fall.
-  return [mask(shown.replaceAll(/\r?\/ # \x1b\[J/g, "").replaceAll("\x1b[6n", "")), status];
+  return [mask(text.replaceAll(/\r?\/ # \x1b\[J/g, "").replaceAll("\x1b[6n", "")), status];
 }
 
 const RUN = ["--rm", "--network", "none", "busybox"];
@@ -164,7 +127,7 @@ describe("on a terminal", () => {
   test.each(TERMINAL)(
     "%s",
     async (_, words, steps) => {
-      expect(await onTerminal(ours, words, steps)).toEqual(await onTerminal("docker", words, steps));
+      expect(await shown(ours, words, steps)).toEqual(await shown("docker", words, steps));
     },
     30_000,
   );

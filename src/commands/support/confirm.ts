@@ -1,28 +1,6 @@
 /** Asks before something is removed for good. */
-import { read } from "node:fs";
 import { out } from "./output.ts";
-
-/** One byte; undefined at the end of input. */
-function readByte(byte: Uint8Array): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    read(0, byte, 0, 1, null, (error, count) => {
-      if ((error as { code?: string } | null)?.code === "EAGAIN")
-        setTimeout(() => resolve(readByte(byte)), 5);
-      else resolve(error || count === 0 ? undefined : (byte[0] as number));
-    });
-  });
-}
-
-/** One line from standard input, byte by byte, so that nothing behind it is swallowed. */
-async function readLine(): Promise<string> {
-  const byte = new Uint8Array(1);
-  let line = "";
-  for (;;) {
-    const next = await readByte(byte);
-    if (next === undefined || next === 10) return line;
-    line += String.fromCharCode(next);
-  }
-}
+import { readLine } from "./prompt.ts";
 
 /** To be interrupted is an answer, too: no. */
 export async function confirm(warning: string): Promise<boolean> {

@@ -36,6 +36,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   inspect: verb("Show everything known about containers and images", () => import("../inspect.ts")),
   kill: verb("Kill one or more running containers", () => import("../kill.ts")),
   load: verb("Load images from a tar archive or STDIN", () => import("../load.ts")),
+  login: verb("Log in to a registry", () => import("../login.ts")),
+  logout: verb("Log out of a registry", () => import("../logout.ts")),
   logs: verb("Show the logs of a container", () => import("../logs.ts")),
   pause: verb("Pause all processes of one or more containers", () => import("../pause.ts")),
   port: verb("List port mappings of a container", () => import("../port.ts")),
@@ -147,7 +149,7 @@ const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 /** Docker's words that mean something here only later: saying so is better than not to know them. */
 const NOT_YET: Readonly<Record<string, ReadonlySet<string>>> = {
   "": words(
-    "build builder buildx checkpoint commit compose config context login logout manifest node plugin search secret service stack swarm trust volume",
+    "build builder buildx checkpoint commit compose config context manifest node plugin search secret service stack swarm trust volume",
   ),
   container: words("commit"),
   image: words("build"),

@@ -114,8 +114,15 @@ export class Registry implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(folder: string): Promise<Registry> {
+  /** For those with an account only, when there are any. */
+  static async start(folder: string, accounts: Readonly<Record<string, string>> = {}): Promise<Registry> {
     const port = await freePort();
+    const passwords = join(folder, "htpasswd");
+    const lines = Object.entries(accounts).map(
+      ([name, password]) => `${name}:${Bun.password.hashSync(password, { algorithm: "bcrypt", cost: 4 })}\n`,
+    );
+    writeFileSync(passwords, lines.join(""));
+    const auth = lines.length > 0 ? `auth: { htpasswd: { realm: test, path: ${passwords} } }\n` : "";
     const config = join(folder, "registry.yml");
     writeFileSync(
       config,
@@ -123,7 +130,7 @@ export class Registry implements AsyncDisposable {
 log: { level: error }
 storage: { filesystem: { rootdirectory: ${join(folder, "registry")} }, delete: { enabled: true } }
 http: { addr: "127.0.0.1:${port}" }
-`,
+${auth}`,
     );
     const child = Bun.spawn(["docker-registry", "serve", config], { stdout: "ignore", stderr: "ignore" });
     for (let i = 0; i < 200; i++) {
