@@ -250,12 +250,13 @@ export class SupervisedProcess {
     this.#context.poller.catchUp();
     await this.#drain();
     this.#log?.close();
-    for (const session of this.#sessions) session.finish();
     if (this.#master >= 0) closeFd(this.#master);
     if (this.#pidfd >= 0) closeFd(this.#pidfd);
     this.#master = this.#pidfd = -1;
     this.record.drained = true;
     this.#note();
+    // Only now: a client that has gone, since it has everything, is one that a successor would wait for.
+    for (const session of this.#sessions) session.finish();
     this.#keeper?.end();
     this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
   }
@@ -305,9 +306,11 @@ export class SupervisedProcess {
     this.#keeper?.disconnect();
   }
 
-  /** The id is launched anew, or forgotten. */
-  dispose(): void {
-    for (const session of this.#sessions) session.finish();
+  /** The launch has come to nothing: its clients are the next one's, or nobody's. */
+  leaveSessions(): Session[] {
+    const sessions = [...this.#sessions];
+    this.#sessions.clear();
+    return sessions;
   }
 
   get attached(): number {

@@ -153,7 +153,7 @@ export class Supervisor {
           continue;
         }
         // A launch that was not finished: whoever asked for it was told so by the broken connection.
-        if (record.pid === 0) await this.#undoLaunch(record);
+        if (record.pid === 0) await this.#undoHalfLaunch(process);
         else process.lose("its keeper was killed", { unfinished });
         return;
       }
@@ -162,6 +162,12 @@ export class Supervisor {
       await process.adopt(keeper, { unfinished }).catch((error) => this.#events.warning(error.message));
       return;
     }
+  }
+
+  /** It will be asked for again, and its clients wait for that. */
+  async #undoHalfLaunch(process: SupervisedProcess): Promise<void> {
+    await this.#undoLaunch(process.record);
+    for (const session of process.leaveSessions()) this.attach(process.id, session);
   }
 
   launch(request: LaunchRequest & Attempt): Promise<Launched> {
@@ -232,13 +238,14 @@ export class Supervisor {
     };
     const watch = new Stopwatch();
     let compiled: Compiled | undefined;
+    let process: SupervisedProcess | undefined;
     try {
       compiled = what.compile({ socket: this.#records.socket(id), exitRecord: this.#records.exit(id) });
       record.cgroups = compiled.cgroups;
       watch.step("plan");
       for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
-      const process = new SupervisedProcess(record, this.#context);
+      process = new SupervisedProcess(record, this.#context);
       watch.step("records");
       const launching = launchKeeper(compiled.plan, process.events, compiled.options);
       launching.catch(() => {});
@@ -255,7 +262,8 @@ export class Supervisor {
       return { ...launched(record), took: watch.took };
     } catch (error) {
       await this.#undoLaunch(record);
-      for (const session of this.#pending.get(id) ?? []) session.finish();
+      const waiting = [...(this.#pending.get(id) ?? []), ...(process?.leaveSessions() ?? [])];
+      for (const session of waiting) session.finish();
       throw startError(error);
     } finally {
       this.#poller.tidyWhenQuiet();
