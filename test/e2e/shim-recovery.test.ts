@@ -108,7 +108,7 @@ describe("a killed shim", () => {
     const command = harness.process(["sh", "-c", "echo ran >> /tmp/ran"]);
     const request = { id: harness.id(), container, process: command, io: PIPES, attempt: "first" };
     const connect = () =>
-      Connection.open(join(harness.execRoot, "shim.sock"), buildId(), "0123456789abcdef", ignore);
+      Connection.open(join(harness.execRoot, "shim.sock"), { build: buildId(), streams: () => [] }, ignore);
     const before = await connect();
     const { pid, startedAt } = await before.request("exec", request);
     await harness.exit(request.id);

@@ -13,12 +13,15 @@ const KEPT_INPUT = 1024 * 1024;
 export interface Rejoined {
   socket: Socket;
   input: number;
+  /** It is gone, too. */
+  lost: boolean;
 }
 
 export interface AttachEvents {
   /** Undefined: the next shim cannot go on with it. */
   rejoin(received: number): Promise<Rejoined | undefined>;
-  gone(stream: AttachStream): void;
+  /** No shim is needed for it any more. May be told twice. */
+  gone(): void;
 }
 
 /** Emits `cut` before its end when that is not the end of the process's streams. */
@@ -48,6 +51,7 @@ export class AttachStream extends Duplex {
   /** The shim has sent all that there will be. */
   finished(): void {
     this.#finished = true;
+    this.#events.gone();
     this.#decide();
   }
 
@@ -90,11 +94,12 @@ export class AttachStream extends Duplex {
     else if (next === undefined || next.input < this.#written - this.#keptBytes) {
       next?.socket.destroy();
       this.emit("cut");
-      this.#finished = this.#atEnd = true;
-      this.push(null);
+      this.#atEnd = true;
+      this.finished();
       this.#room();
     } else {
       this.#use(next.socket);
+      if (next.lost) this.lost();
       let at = this.#written - this.#keptBytes;
       for (const bytes of this.#kept) {
         const given = Math.min(Math.max(next.input - at, 0), bytes.length);
@@ -134,7 +139,7 @@ export class AttachStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#events.gone(this);
+    this.#events.gone();
     this.#socket?.destroy();
     this.#room();
     done(error);

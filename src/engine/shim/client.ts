@@ -46,7 +46,6 @@ class Client implements ShimClient {
   readonly #onExit: ((exit: Exit) => void)[] = [];
   readonly #onOom: ((event: { id: string; time: string }) => void)[] = [];
   readonly #onConnect: (() => void)[] = [];
-  readonly #instance = randomHex(8);
   readonly #streams = new Map<string, AttachStream>();
   #connection: Promise<Connection>;
   #closed = false;
@@ -100,9 +99,9 @@ class Client implements ShimClient {
   }
 
   async attach(id: string, options: AttachOptions, io: "pipes" | "pty"): Promise<Duplex> {
-    const key = this.#instance + randomHex(8);
+    const key = randomHex(16);
     const hello = { id, options, io, key };
-    const { socket, answer } = await this.#openAttach({ attach: hello });
+    const { socket, answer, lost } = await this.#openAttach({ attach: hello });
     const stream = new AttachStream(key, socket, {
       rejoin: (received) =>
         this.#rejoin({ attach: { ...hello, received } }).catch((error) => {
@@ -114,20 +113,23 @@ class Client implements ShimClient {
     // Without a place for it in the shim, its end is the end.
     if (answer.rejoins) this.#streams.set(key, stream);
     else stream.finished();
+    if (lost) stream.lost();
     return stream;
   }
 
   async #rejoin(hello: AttachHello): Promise<Rejoined | undefined> {
     if (this.#closed) return undefined;
-    const { socket, answer } = await this.#openAttach(hello);
-    return { socket, input: answer.input ?? 0 };
+    const { socket, answer, lost } = await this.#openAttach(hello);
+    return { socket, input: answer.input ?? 0, lost };
   }
 
-  async #openAttach(hello: AttachHello): Promise<{ socket: Socket; answer: AttachAnswer }> {
+  /** `lost`: the shim that answered is gone already, which is not told again. */
+  async #openAttach(hello: AttachHello): Promise<{ socket: Socket; answer: AttachAnswer; lost: boolean }> {
+    let connection: Connection;
     let socket: Socket;
     let answer: AttachAnswer;
     for (let attempt = 1; ; attempt++) {
-      await this.#connection;
+      connection = await this.#connection;
       try {
         socket = await openSocket(this.#path);
         socket.write(`${JSON.stringify(hello)}\n`);
@@ -143,7 +145,7 @@ class Client implements ShimClient {
       socket.destroy();
       throw new EngineError("unavailable", `attach to ${hello.attach.id}: ${answer.error}`);
     }
-    return { socket, answer };
+    return { socket, answer, lost: connection.closed };
   }
 
   onExit(listener: (exit: Exit) => void): void {
@@ -217,7 +219,8 @@ class Client implements ShimClient {
   async #open(): Promise<Connection | undefined> {
     const gone = Promise.withResolvers<void>();
     let ours = false;
-    const connection = await Connection.open(this.#path, this.#build, this.#instance, {
+    const own = { build: this.#build, streams: () => [...this.#streams.keys()] };
+    const connection = await Connection.open(this.#path, own, {
       notice: (notice) => this.#hear(notice),
       close: () => {
         gone.resolve();

@@ -53,16 +53,24 @@ export class Connection {
   /** Resolves after the greeting. Rejects with the socket's error (ENOENT, ECONNREFUSED) when nobody listens. */
   static async open(
     path: string,
-    build: string,
-    instance: string,
+    own: { build: string; streams(): string[] },
     events: ConnectionEvents,
   ): Promise<Connection> {
     const socket = await openSocket(path);
     const connection = new Connection(socket, events);
-    const hello: Hello = { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, instance } };
-    socket.write(`${JSON.stringify(hello)}\n`);
+    const hello: Hello["hello"] = {
+      protocol: PROTOCOL_VERSION,
+      build: own.build,
+      pid: process.pid,
+      streams: own.streams(),
+    };
+    socket.write(`${JSON.stringify({ hello })}\n`);
     await connection.#hello.promise;
     return connection;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** What the shim said of itself. */

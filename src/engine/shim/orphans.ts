@@ -22,17 +22,17 @@ export class Orphans {
 
   /** Finds them, by process. One that was behind has lost what its shim held for it. */
   restore(): Map<string, Session[]> {
-    const found = new Map<string, Session[]>();
     for (const slot of this.#table.left()) {
       const session = Session.restore(slot);
       if (session === undefined) {
         slot.free();
         continue;
       }
+      // Asked for twice, since the first time was not answered: only one of them can be come back for.
+      this.take(slot.key)?.gone();
       this.#byKey.set(slot.key, session);
-      found.set(slot.id, [...(found.get(slot.id) ?? []), session]);
     }
-    return found;
+    return Map.groupBy(this.#byKey.values(), (session) => session.id!);
   }
 
   /** From when on the daemon can come back. */
@@ -41,10 +41,10 @@ export class Orphans {
     setTimeout(() => this.forget(), REJOIN_MS).unref();
   }
 
-  /** Nobody comes back for them; but for those of this daemon, which is there again. */
-  forget(but?: string): void {
+  /** Nobody comes back for them; but for these, of a daemon that is there again. */
+  forget(but: readonly string[] = []): void {
     for (const [key, session] of this.#byKey) {
-      if (but !== undefined && key.startsWith(but)) continue;
+      if (but.includes(key)) continue;
       this.#byKey.delete(key);
       session.gone();
     }

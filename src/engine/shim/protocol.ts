@@ -28,8 +28,8 @@ export interface Hello {
     pid: number;
     /** The shim's: a service manager starts another when it ends, so the client need not, at once. */
     stays?: boolean;
-    /** The client's, 16 hex digits: its keys begin with it, and no other's do. */
-    instance?: string;
+    /** The client's: keys of the attach connections that it will come back for. */
+    streams?: string[];
   };
 }
 

@@ -161,7 +161,7 @@ export class ShimServer {
     if (hello.attach === undefined) {
       socket.data.kind = "control";
       this.#controls.add(socket);
-      this.#supervisor.orphans.forget(hello.hello?.instance);
+      this.#supervisor.orphans.forget(hello.hello?.streams);
       const { build, stays } = this.#options;
       this.#send(socket, { hello: { protocol: PROTOCOL_VERSION, build, pid: process.pid, stays } });
       return;

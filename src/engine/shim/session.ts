@@ -72,6 +72,11 @@ export class Session {
     return !this.closed && (this.#socket === undefined || this.#backlog.full);
   }
 
+  /** Of the process; known with a slot. */
+  get id(): string | undefined {
+    return this.#slot?.id;
+  }
+
   get key(): string | undefined {
     return this.#slot?.key;
   }
