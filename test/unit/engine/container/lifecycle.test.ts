@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import { reconcile } from "../../../../src/engine/container/reconcile.ts";
 import { EngineError } from "../../../../src/engine/errors.ts";
+import type { Supervised } from "../../../../src/engine/shim/types.ts";
 import { Rig, refusal } from "./fakes.ts";
 
 const never = new AbortController().signal;
@@ -196,6 +198,25 @@ test("a start that the daemon did not live to write down is found", async () => 
   using second = new Rig(first);
   await second.containers.restore();
   expect(second.ctx.store.byId(id)!.state.status).toBe("running");
+});
+
+test("one that ended while the shim was asked stays ended, though the answer says that it runs", async () => {
+  using rig = new Rig();
+  const id = await rig.create({}, "c1");
+  await rig.containers.start(id);
+  const running = [...rig.shim.supervised.values()];
+  const answer = Promise.withResolvers<Supervised[]>();
+  rig.shim.list = () => answer.promise;
+  const asking = reconcile(rig.ctx);
+  rig.shim.end(id, 3);
+  await settle();
+  expect(rig.shim.released).toEqual([id]);
+  answer.resolve(running.map(({ exit: _, ...entry }) => entry));
+  await asking;
+  expect(rig.ctx.store.byId(id)!.state).toMatchObject({ status: "exited", exitCode: 3 });
+  rig.shim.list = async () => [];
+  await reconcile(rig.ctx);
+  expect(rig.ctx.store.byId(id)!.state).toMatchObject({ status: "exited", exitCode: 3 });
 });
 
 test("oom is told once in the state, and as an event", async () => {
