@@ -112,7 +112,11 @@ test.each(SAME)("%s is answered as by the real client", (line) => {
   const words = line.split(" ").map((word) => word.replaceAll("\\t", line.startsWith("exec") ? " " : "\t"));
   let [ours, theirs] = [tsd(words), docker(words)];
   // "1 second ago" may have become "2 seconds ago" between the two.
-  for (let n = 0; n < 3 && /^(ps|container ls|images|image ls|history)\b/.test(line) && !Bun.deepEquals(ours, theirs); n++)
+  for (
+    let n = 0;
+    n < 3 && /^(ps|container ls|images|image ls|history)\b/.test(line) && !Bun.deepEquals(ours, theirs);
+    n++
+  )
     [ours, theirs] = [tsd(words), docker(words)];
   expect(ours).toEqual(theirs);
 });
