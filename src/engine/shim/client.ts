@@ -269,17 +269,19 @@ class Client implements ShimClient {
 const randomHex = (bytes: number): string =>
   Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("hex");
 
-/** Takes the first line off a socket, and nothing more. */
+/** Takes the first line off a socket, and nothing more. Rejects when it ends before, and destroys it. */
 function firstLine(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let seen = Buffer.alloc(0);
     const done = () => {
       socket.off("readable", read);
       socket.off("error", fail);
+      socket.off("end", close);
       socket.off("close", close);
     };
     const fail = (error: Error) => {
       done();
+      socket.destroy();
       reject(error);
     };
     const close = () => fail(new ConnectionLost());
@@ -296,6 +298,8 @@ function firstLine(socket: Socket): Promise<string> {
     };
     socket.on("readable", read);
     socket.once("error", fail);
+    // Half-open as it is, it closes only when this side ends as well.
+    socket.once("end", close);
     socket.once("close", close);
   });
 }

@@ -74,6 +74,18 @@ test("a stream whose shim died while it answered goes on at the next one, as oft
   shim.close();
 }, 5000);
 
+test("a shim that dies and has not answered is no end: the next one is asked", async () => {
+  onAttach = (socket) => {
+    if (asked.filter((each) => each === "attach anew").length < 3) socket.end();
+    else say(socket, { ok: true, rejoins: true });
+  };
+  const shim = await connect();
+  const stream = await shim.attach("1".repeat(64), PIPES, "pipes");
+  expect(asked).toEqual(["hello 0", "attach anew", "attach anew", "attach anew"]);
+  stream.destroy();
+  shim.close();
+}, 5000);
+
 test("a shim is told which streams go on, and not of one that has ended or was left", async () => {
   const attached: Socket[] = [];
   const keys: string[] = [];
