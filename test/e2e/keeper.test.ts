@@ -75,6 +75,22 @@ describe("a keeper", () => {
     await until(() => sys("kill", own, 0) === -3, "the keeper's process to go");
   });
 
+  test("does not keep its plan in our memory", async () => {
+    using place = scratch();
+    const started = async (): Promise<WeakRef<object>> => {
+      const plan = keptPlan(place.path, "read line");
+      const keeper = await launchKeeper(plan, listener());
+      keepers.push(keeper);
+      sweep.push(keeper.pid, keeperPid(keeper));
+      return new WeakRef(plan);
+    };
+    const plan = await started();
+    await until(() => {
+      Bun.gc(true);
+      return plan.deref() === undefined;
+    }, "the plan to be collected");
+  });
+
   test("lets a new client displace the old one, and tells it all over again", async () => {
     using place = scratch();
     const first = listener();

@@ -8,7 +8,7 @@ import { connectUnix, receiveFds, sendFds, socketPair } from "../../ffi/socket.t
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE, type Frame, type FrameType } from "./frame.ts";
 import type { Plan } from "./plan.ts";
-import { type StageOptions, startStage } from "./stage.ts";
+import { type Stage, type StageOptions, startStage } from "./stage.ts";
 import { HELD, type HeldName, MAX_HELD } from "./steps.ts";
 
 /** What a keeper tells. Times are nanoseconds since the epoch. */
@@ -48,7 +48,11 @@ export async function launchKeeper(
   events: KeeperEvents,
   options: StageOptions = {},
 ): Promise<Keeper> {
-  const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  return await greeting(startStage(plan, { name: "ts-keeper", ...options, control: true }), events);
+}
+
+/** On its own: functions in here live as long as the keeper, with all that is in their scope, and plans are large. */
+async function greeting(stage: Stage, events: KeeperEvents): Promise<Keeper> {
   const client = new KeeperClient(stage.control, events);
   // A stage that ends before it says hello has failed; `done` knows why
   const failed = stage.done.then((status) => {

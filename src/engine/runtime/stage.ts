@@ -82,13 +82,16 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
       cwd: "/",
     });
     let page = status;
+    // A keeper lives for as long as its container: its plan, with all the labels, must not
+    let explained: Plan | undefined = plan;
     const release = (): void => {
       closeFd(page);
       page = -1;
+      explained = undefined;
     };
     const done = child.exited
       .then(() => {
-        const failed = page < 0 ? undefined : readFailure(page, plan);
+        const failed = explained && readFailure(page, explained);
         if (failed !== undefined) throw failed;
         return child.signalCode === null
           ? (child.exitCode ?? 255)
