@@ -1,12 +1,14 @@
 /**
  * The Bun executable that a finished file is made of: this machine's from node_modules, another platform's by npm,
- * held against the checksum in package-lock.json, with the names in build/environment.ts overwritten.
+ * held against the checksum in package-lock.json, with the names in build/environment.ts and
+ * the engine's thresholds (build/thresholds.ts) overwritten.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ignoreEngineSwitches, overwriteNames } from "./environment.ts";
 import { hostTarget, type Target } from "./target.ts";
+import { compileLater } from "./thresholds.ts";
 
 const root = join(import.meta.dir, "..");
 const cache = join(root, "node_modules/.cache/tsd");
@@ -66,6 +68,7 @@ export function prepareBase(target: Target): string {
       throw new Error(`${target.base} does not hold ${name}: build/environment.ts is out of date`);
   }
   ignoreEngineSwitches(file, target.arch);
+  compileLater(file);
   mkdirSync(cache, { recursive: true });
   const path = join(cache, `base-${target.arch}-${target.libc}`);
   const fresh = `${path}.${process.pid}`;
