@@ -21,7 +21,7 @@ interface Info {
   NoProxy?: string; Labels?: string[] | null; ExperimentalBuild: boolean; LiveRestoreEnabled: boolean; ProductLicense?: string;
   RegistryConfig?: { InsecureRegistryCIDRs?: string[] | null; IndexConfigs?: Record<string, { Name: string; Secure: boolean }> | null; Mirrors?: string[] | null } | null;
   DefaultAddressPools?: { Base: string; Size: number }[] | null; Warnings?: string[] | null;
-  NFd?: number; NGoroutines?: number; SystemTime?: string; NEventsListener?: number; FirewallBackend?: { Driver: string } | null;
+  NFd?: number; NGoroutines?: number; SystemTime?: string; NEventsListener?: number; FirewallBackend?: { Driver: string; Info?: [string, string][] | null } | null;
 }
 
 export const command: Command = {
@@ -148,7 +148,10 @@ function serverText(info: Info, global: GlobalOptions): string {
       ...info.DefaultAddressPools.map(({ Base, Size }) => `   Base: ${Base}, Size: ${Size}`),
     );
   }
-  if (info.FirewallBackend) add("Firewall Backend", info.FirewallBackend.Driver);
+  if (info.FirewallBackend) {
+    add("Firewall Backend", info.FirewallBackend.Driver);
+    for (const [name, value] of info.FirewallBackend.Info ?? []) add(` ${name}`, value);
+  }
   return `${lines.join("\n")}\n`;
 }
 

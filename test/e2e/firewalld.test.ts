@@ -83,6 +83,7 @@ describe.each(["nftables", "iptables"] as const)("firewalld by %s, and we too", 
   test("our bridges join its zone, and what is published is reached", async () => {
     expect(await zone()).toEqual(["back", "closed", "front"]);
     expect(await firewalld.ask("--info-policy=docker-forwarding")).toContain("egress-zones: docker");
+    expect(await firewall.firewalld()).toBeDefined();
     await check();
   }, 30_000);
 
@@ -92,11 +93,13 @@ describe.each(["nftables", "iptables"] as const)("firewalld by %s, and we too", 
       await until(async () => (await zone()).length === 3, "the zone");
       await until(async () => (await remote.ask("tcp", engine.ipv4, 8080, 1)) === "192.0.2.2", "the port");
       await check();
+      expect(await firewall.firewalld()).toEqual({ reloadedAt: expect.any(String) });
     }
   }, 60_000);
 
   test("it may go and come again", async () => {
     await firewalld.stop();
+    await until(async () => (await firewall.firewalld()) === undefined, "its end to be known");
     await until(async () => (await remote.ask("tcp", engine.ipv4, 8080, 1)) === "192.0.2.2", "the port");
     await firewalld.run();
     await until(async () => (await zone()).length === 3, "the zone");

@@ -14,6 +14,7 @@ export interface Driven extends AsyncDisposable {
   removeEndpoint(id: string): Promise<void>;
   sync(networks: FirewallNetwork[], endpoints: FirewallEndpoint[]): Promise<void>;
   ask(): Promise<string[]>;
+  firewalld(): Promise<{ reloadedAt?: string } | undefined>;
   close(keep: boolean): Promise<void>;
   /** kill -9 */
   kill(): Promise<void>;
@@ -42,7 +43,7 @@ export async function driveFirewall(
     },
   );
   const warnings: string[] = [];
-  const waiting: ((answer: { ok: boolean; message?: string; value?: string[] }) => void)[] = [];
+  const waiting: ((answer: { ok: boolean; message?: string; value?: unknown }) => void)[] = [];
   void (async () => {
     let rest = "";
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -56,13 +57,13 @@ export async function driveFirewall(
     }
     for (const fail of waiting.splice(0)) fail({ ok: false, message: "the firewall's process ended" });
   })();
-  const call = async (...words: unknown[]): Promise<string[]> => {
-    const answer = new Promise<{ ok: boolean; message?: string; value?: string[] }>((resolve) =>
+  const call = async (...words: unknown[]): Promise<unknown> => {
+    const answer = new Promise<{ ok: boolean; message?: string; value?: unknown }>((resolve) =>
       waiting.push(resolve),
     );
     child.stdin.write(`${JSON.stringify(words)}\n`);
     child.stdin.flush();
-    const { ok, message, value = [] } = await answer;
+    const { ok, message, value } = await answer;
     if (!ok) throw new Error(message);
     return value;
   };
@@ -74,7 +75,8 @@ export async function driveFirewall(
     putEndpoint: async (endpoint) => void (await call("putEndpoint", endpoint)),
     removeEndpoint: async (id) => void (await call("removeEndpoint", id)),
     sync: async (networks, endpoints) => void (await call("sync", networks, endpoints)),
-    ask: () => call("warnings"),
+    ask: () => call("warnings") as Promise<string[]>,
+    firewalld: () => call("firewalld") as ReturnType<Driven["firewalld"]>,
     close: async (keep) => {
       await call("close", keep);
       child.kill(9);
@@ -109,7 +111,7 @@ if (import.meta.main) {
       const [name, ...args] = JSON.parse(line) as [keyof Firewall, ...unknown[]];
       try {
         const value = await (firewall[name] as (...words: unknown[]) => unknown)(...args);
-        say({ ok: true, ...(Array.isArray(value) && { value }) });
+        say({ ok: true, value });
       } catch (error) {
         say({ ok: false, message: (error as Error).message });
       }

@@ -54,8 +54,15 @@ export class Networks implements NetworkService {
     return this.#ctx.firewall.warnings();
   }
 
-  get firewallBackend(): string {
-    return this.#ctx.firewall.backend;
+  /** The firewall as `info` shows it. */
+  firewallInfo(): { driver: string; details: [string, string][] } {
+    const { firewall } = this.#ctx;
+    const firewalld = firewall.firewalld?.();
+    const at = firewalld?.reloadedAt?.toISOString().replace(/\.\d+Z$/, "Z");
+    return {
+      driver: firewalld ? `${firewall.backend}+firewalld` : firewall.backend,
+      details: at === undefined ? [] : [["ReloadedAt", at]],
+    };
   }
 
   /** What a create request says of networks, complete. @throws EngineError invalid, in Docker's words */

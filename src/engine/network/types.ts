@@ -191,6 +191,8 @@ export interface Firewall {
   sync(networks: FirewallNetwork[], endpoints: FirewallEndpoint[]): Promise<void>;
   /** What an operator should know: a foreign chain that drops what we forward, say. For start and `info`. */
   warnings(): string[];
+  /** firewalld, where it runs and is kept informed; `reloadedAt` once it has loaded its rules anew. */
+  firewalld?(): { reloadedAt?: Date } | undefined;
   /** `false`: nothing runs, so all that is ours goes, and sysctls are put back. */
   close(keep: boolean): Promise<void>;
 }

@@ -25,7 +25,9 @@ export interface SystemOptions {
     defaultRuntime: string;
     insecureRegistries: string[];
     mirrors: string[];
-    firewallBackend: string;
+    firewall: { driver: string; details: [string, string][] };
+    userlandProxy: boolean;
+    addressPools: { base: string; size: number }[];
     /** What an operator should know of networks. */
     networkWarnings: string[];
     /** Addresses on which the API is reachable in the clear. */
@@ -110,7 +112,8 @@ export class System implements SystemService {
       DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]],
       Plugins: {
         Volume: ["local"],
-        Network: ["bridge", "host", "ipvlan", "macvlan", "null"],
+        // As in Docker, overlay networks are known and refused where there is no swarm.
+        Network: ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"],
         Authorization: null,
         Log: ["json-file"],
       },
@@ -142,9 +145,10 @@ export class System implements SystemService {
       MemTotal: probe.totalMemory(),
       GenericResources: null,
       DockerRootDir: config.dataRoot,
-      HttpProxy: "",
-      HttpsProxy: "",
-      NoProxy: "",
+      // The ones that registries are reached through.
+      HttpProxy: withoutPassword(environment("HTTP_PROXY")),
+      HttpsProxy: withoutPassword(environment("HTTPS_PROXY")),
+      NoProxy: environment("NO_PROXY"),
       Name: probe.hostName(),
       Labels: config.labels,
       ExperimentalBuild: false,
@@ -166,11 +170,24 @@ export class System implements SystemService {
       RuncCommit: { ID: "" },
       InitCommit: { ID: "" },
       SecurityOptions: securityOptions(cgroups),
-      FirewallBackend: { Driver: config.firewallBackend },
+      ...(config.addressPools.length > 0 && {
+        DefaultAddressPools: config.addressPools.map(({ base, size }) => ({ Base: base, Size: size })),
+      }),
+      FirewallBackend: firewallBackend(config),
       CDISpecDirs: [],
       Warnings: [...warnings(cgroups, forwarding, config.plainTcp), ...config.networkWarnings],
     };
   }
+}
+
+const environment = (name: string): string => process.env[name] || process.env[name.toLowerCase()] || "";
+
+const withoutPassword = (url: string): string => url.replace(/^(\w+:\/\/)[^@/]*@/, "$1xxxxx:xxxxx@");
+
+function firewallBackend({ firewall, userlandProxy }: ReturnType<SystemOptions["config"]>): object {
+  const info = [...firewall.details];
+  if (userlandProxy) info.push(["EnableUserlandProxy", "true"], ["UserlandProxyPath", "ts-proxy"]);
+  return { Driver: firewall.driver, ...(info.length > 0 && { Info: info }) };
 }
 
 function securityOptions({ version }: probe.CgroupSupport): string[] {

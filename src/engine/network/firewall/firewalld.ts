@@ -58,6 +58,10 @@ export class Firewalld {
     return firewalld;
   }
 
+  get running(): boolean {
+    return this.#running;
+  }
+
   async addBridge(link: string): Promise<void> {
     if (!this.#running) return;
     try {

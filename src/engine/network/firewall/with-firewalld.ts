@@ -13,6 +13,8 @@ export class WithFirewalld implements Firewall {
   readonly #bridges = new Map<string, string>();
   /** Looked for when the first network is there: a daemon without networks asks nothing of the host. */
   #firewalld: Promise<Firewalld | undefined> | undefined;
+  #there: Firewalld | undefined;
+  #reloadedAt: Date | undefined;
   #closed = false;
 
   constructor(inner: Repairable, warn: (message: string) => void) {
@@ -62,6 +64,11 @@ export class WithFirewalld implements Firewall {
     return this.#inner.warnings();
   }
 
+  firewalld(): { reloadedAt?: Date } | undefined {
+    if (!this.#there?.running) return undefined;
+    return this.#reloadedAt ? { reloadedAt: this.#reloadedAt } : {};
+  }
+
   async close(keep: boolean): Promise<void> {
     this.#closed = true;
     const firewalld = await this.#firewalld;
@@ -71,13 +78,17 @@ export class WithFirewalld implements Firewall {
   }
 
   #found(): Promise<Firewalld | undefined> {
-    this.#firewalld ??= Firewalld.find({ reloaded: () => void this.#reloaded(), warn: this.#warn }).catch(
-      (error: Error) => {
-        this.#warn(`firewalld: ${error.message}`);
-        return undefined;
-      },
-    );
+    this.#firewalld ??= this.#find();
     return this.#firewalld;
+  }
+
+  async #find(): Promise<Firewalld | undefined> {
+    try {
+      this.#there = await Firewalld.find({ reloaded: () => void this.#reloaded(), warn: this.#warn });
+    } catch (error) {
+      this.#warn(`firewalld: ${(error as Error).message}`);
+    }
+    return this.#there;
   }
 
   /** Rules first: what firewalld let go must not be open for longer than it has to. */
@@ -87,6 +98,7 @@ export class WithFirewalld implements Firewall {
       await this.#inner.repair();
       const firewalld = await this.#firewalld;
       for (const bridge of this.#bridges.values()) await firewalld?.addBridge(bridge);
+      this.#reloadedAt = new Date();
     } catch (error) {
       this.#warn(`after firewalld's reload: ${(error as Error).message}`);
     }

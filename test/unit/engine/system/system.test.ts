@@ -24,7 +24,9 @@ const make = () =>
       runtimes: ["runc"],
       defaultRuntime: "runc",
       insecureRegistries: ["r.example", "10.0.0.0/8"],
-      firewallBackend: "nftables",
+      firewall: { driver: "nftables+firewalld", details: [["ReloadedAt", "2026-01-02T03:04:05Z"]] },
+      userlandProxy: true,
+      addressPools: [{ base: "10.7.0.0/16", size: 24 }],
       networkWarnings: [],
       mirrors: ["https://m.example/"],
       plainTcp: ["tcp://127.0.0.1:1"],
@@ -47,6 +49,30 @@ describe("info", () => {
       IndexConfigs: { "r.example": { Secure: false }, "docker.io": { Mirrors: ["https://m.example/"] } },
     });
     expect(info.Warnings).toContainEqual(expect.stringContaining("tcp://127.0.0.1:1 without encryption"));
+  });
+  test("shows the firewall with what it goes by, and the proxies without their passwords", async () => {
+    const before = { ...process.env };
+    Object.assign(process.env, { HTTP_PROXY: "http://me:secret@proxy:3128", no_proxy: "localhost" });
+    try {
+      expect(await make().info()).toMatchObject({
+        FirewallBackend: {
+          Driver: "nftables+firewalld",
+          Info: [
+            ["ReloadedAt", "2026-01-02T03:04:05Z"],
+            ["EnableUserlandProxy", "true"],
+            ["UserlandProxyPath", "ts-proxy"],
+          ],
+        },
+        DefaultAddressPools: [{ Base: "10.7.0.0/16", Size: 24 }],
+        HttpProxy: "http://xxxxx:xxxxx@proxy:3128",
+        NoProxy: "localhost",
+      });
+    } finally {
+      for (const name of ["HTTP_PROXY", "no_proxy"]) {
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+      }
+    }
   });
   test("the engine's id stays", () => {
     expect(make().id).toBe(make().id);
