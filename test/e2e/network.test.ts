@@ -155,6 +155,45 @@ describe("containers in networks", () => {
     await removeAll("db");
   }, 60_000);
 
+  test("are told of by variables where the daemon is to, at start and to later processes", async () => {
+    await serve("db", "-e", "PASSWORD=a=b", "--expose", "5432");
+    await docker("run", "-d", "--name", "web", "--link", "db:the-db", "busybox", "sleep", "99999");
+    const variables = async (words: string[]) =>
+      (await docker(...words)).split("\n").filter((line) => line.startsWith("THE_DB")).sort();
+    const run = ["run", "--rm", "--name", "app", "--link", "db:the-db", "busybox", "env"];
+    const exec = ["exec", "web", "env"];
+    expect([await variables(run), await variables(exec)]).toEqual([[], []]);
+
+    const { under } = hosts.host.engine;
+    await daemon.stop();
+    await daemon.start({ under, env: { DOCKER_KEEP_DEPRECATED_LEGACY_LINKS_ENV_VARS: "1" } });
+    const expected = async (name: string) => {
+      const address = await docker("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "db");
+      return [
+        "THE_DB_ENV_PASSWORD=a=b",
+        `THE_DB_NAME=/${name}/the-db`,
+        `THE_DB_PORT=tcp://${address}:5432`,
+        `THE_DB_PORT_5432_TCP=tcp://${address}:5432`,
+        `THE_DB_PORT_5432_TCP_ADDR=${address}`,
+        "THE_DB_PORT_5432_TCP_PORT=5432",
+        "THE_DB_PORT_5432_TCP_PROTO=tcp",
+      ];
+    };
+    expect(await variables(run)).toEqual(await expected("app"));
+    expect(await variables(exec)).toEqual(await expected("web"));
+    // Its address goes to another while it is away.
+    await docker("stop", "-t", "0", "db");
+    expect(await failure("exec", "web", "env")).toBe(
+      "Error response from daemon: Cannot link to a non running container: /db AS /web/the-db",
+    );
+    await serve("other");
+    await docker("start", "db");
+    expect(await variables(exec)).toEqual(await expected("web"));
+    await daemon.stop();
+    await daemon.start({ under });
+    await removeAll("web", "db", "other");
+  }, 60_000);
+
   test("publish ports to the host and to others, and give them back", async () => {
     const { engine } = hosts.host;
     await serve("pub", "-p", "8080:80", "-p", "127.0.0.1:9090:80");

@@ -45,7 +45,7 @@ export function createContainerServices(options: ContainerServiceOptions): {
   const { db, images, shim, events, networks, paths, warn } = options;
   const volumes = new Volumes({ db, folder: paths.volumes, events });
   const store = new ContainerStore(db);
-  const execs = new Execs({ db, store, shim, images, events, host: probeHost() });
+  const execs = new Execs({ db, store, shim, images, events, networks, host: probeHost() });
   const ctx: ContainerContext = {
     store,
     images,

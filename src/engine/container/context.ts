@@ -29,6 +29,7 @@ export type ContainerNetworks = Pick<
   | "disconnect"
   | "find"
   | "leave"
+  | "linkVariables"
   | "pin"
   | "planConnect"
   | "renamed"

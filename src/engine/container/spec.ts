@@ -40,12 +40,14 @@ export interface SpecInput {
   netns?: string;
   /** The folder of the host that is its /dev/shm, when it shares one. */
   sharedShm?: string;
+  /** Variables of those that it links to. */
+  linkVariables: readonly string[];
   host: Host;
 }
 
 /** Variables that every process of the container gets, exec'ed ones too. */
-export function containerEnv(config: ContainerConfig, tty: boolean): string[] {
-  const defaults = [DEFAULT_PATH, `HOSTNAME=${config.Hostname}`, ...(tty ? ["TERM=xterm"] : [])];
+export function containerEnv(config: ContainerConfig, tty: boolean, links: readonly string[]): string[] {
+  const defaults = [DEFAULT_PATH, `HOSTNAME=${config.Hostname}`, ...(tty ? ["TERM=xterm"] : []), ...links];
   return overrideEnv(defaults, config.Env ?? []);
 }
 
@@ -146,7 +148,8 @@ export function cgroupsPathOf(id: string, h: HostConfig): string {
   return `${parent.startsWith("/") ? parent : `/${parent}`}/${id}`.replaceAll("//", "/");
 }
 
-export function buildSpec({ id, record, user, files, joined, netns, sharedShm, host }: SpecInput): Spec {
+export function buildSpec(input: SpecInput): Spec {
+  const { id, record, user, files, joined, netns, sharedShm, linkVariables, host } = input;
   const { config, hostConfig: h } = record;
   const security = parseSecurityOpt(h.SecurityOpt);
   const capabilities = capabilitySets(h, host, user.uid);
@@ -162,7 +165,7 @@ export function buildSpec({ id, record, user, files, joined, netns, sharedShm, h
           : undefined,
       user: ids,
       args: [record.path, ...record.args],
-      env: withHome(containerEnv(config, config.Tty), home),
+      env: withHome(containerEnv(config, config.Tty, linkVariables), home),
       cwd: config.WorkingDir || "/",
       capabilities,
       rlimits: specRlimits(h.Ulimits, host),

@@ -207,6 +207,7 @@ function prepare(
     joined: joins,
     netns: attached.netns,
     sharedShm: sharedShm(ctx, container),
+    linkVariables: ctx.networks.linkVariables(container),
     host: ctx.host,
   });
   const stdin = { stdin: config.OpenStdin, stdinOnce: config.StdinOnce };

@@ -1,5 +1,6 @@
 /** What operations on execs work with. */
 
+import type { ContainerNetworks } from "../container/context.ts";
 import type { Host } from "../container/host.ts";
 import type { ContainerStore } from "../container/store.ts";
 import type { EventBus } from "../event/bus.ts";
@@ -12,6 +13,7 @@ export interface ExecContext {
   store: ContainerStore;
   shim: ShimClient;
   images: ContainerImages;
+  networks: Pick<ContainerNetworks, "linkVariables">;
   events: EventBus;
   host: Host;
 }

@@ -10,6 +10,7 @@ import { bridgeOptions } from "./driver-options.ts";
 import { addressesOf } from "./endpoints.ts";
 import { firewallEndpoint } from "./firewall-view.ts";
 import { type HostsEntry, rewrite, withAddress, withoutName } from "./hosts-file.ts";
+import { linkVariables } from "./link-variables.ts";
 import { isUserDefined, parseLink } from "./settings.ts";
 import type { EndpointRecord, FirewallEndpoint } from "./types.ts";
 
@@ -33,15 +34,19 @@ const inBridge = (ctx: NetworkContext, container: string): EndpointRecord | unde
   return bridge && ctx.store.of(container).find(({ network }) => network === bridge.id);
 };
 
+function requireRunning(container: Container, { alias, child }: Link): void {
+  if (isRunning(child.state)) return;
+  throw new EngineError(
+    "internal",
+    `Cannot link to a non running container: ${child.name} AS ${container.name}/${alias}`,
+  );
+}
+
 /** @throws EngineError when what is linked to does not run, or is in other networks alone */
 export function linkedEntries(ctx: NetworkContext, container: Container): HostsEntry[] {
-  return linksOf(ctx, container).flatMap(({ alias, child }) => {
-    if (!isRunning(child.state)) {
-      throw new EngineError(
-        "internal",
-        `Cannot link to a non running container: ${child.name} AS ${container.name}/${alias}`,
-      );
-    }
+  return linksOf(ctx, container).flatMap((link) => {
+    const { alias, child } = link;
+    requireRunning(container, link);
     const endpoint = inBridge(ctx, child.id);
     if (!endpoint) {
       throw new EngineError(
@@ -52,6 +57,29 @@ export function linkedEntries(ctx: NetworkContext, container: Container): HostsE
     const own = child.name.slice(1);
     const names = [alias, child.record.config.Hostname, ...(alias === own ? [] : [own])].join(" ");
     return addressesOf(endpoint).map((address) => ({ address, names }));
+  });
+}
+
+/**
+ * Variables that links bring along, where the daemon is to set them.
+ * @throws EngineError when what is linked to does not run, or has left the default network; also where it is not
+ */
+export function linkedVariables(ctx: NetworkContext, container: Container): string[] {
+  if (!inBridge(ctx, container.id)) return [];
+  return linksOf(ctx, container).flatMap((link) => {
+    const { alias, child } = link;
+    requireRunning(container, link);
+    const endpoint = inBridge(ctx, child.id);
+    if (!endpoint)
+      throw new EngineError("internal", `container ${child.id} not attached to default bridge network`);
+    if (!ctx.config.linkVariables) return [];
+    const { Env, ExposedPorts } = child.record.config;
+    return linkVariables({
+      address: addressesOf(endpoint)[0] ?? "",
+      name: `${container.name}/${alias}`,
+      env: Env ?? [],
+      ports: Object.keys(ExposedPorts ?? {}),
+    });
   });
 }
 

@@ -13,7 +13,7 @@ import { ensurePredefined } from "./default-bridge.ts";
 import { askedOf, networkOf } from "./endpoints.ts";
 import type { EtcFiles } from "./files.ts";
 import { joinProblems } from "./ipam/validate.ts";
-import { forgetAlias } from "./links.ts";
+import { forgetAlias, linkedVariables } from "./links.ts";
 import { inspect, list } from "./list.ts";
 import { endpointNames } from "./names-view.ts";
 import { prune, remove } from "./remove.ts";
@@ -174,6 +174,11 @@ export class Networks implements NetworkService {
   /** @throws EngineError when a port cannot be had; then all is as it was */
   changePorts(container: Container, changes: PortChanges): Promise<ChangedPorts> {
     return changePorts(this.#ctx, container, changes);
+  }
+
+  /** What its links add to the environment of each of its processes. @throws EngineError as a start does */
+  linkVariables(container: Container): string[] {
+    return linkedVariables(this.#ctx, container);
   }
 
   /** A link of the old kind is no more. */

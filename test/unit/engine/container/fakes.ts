@@ -247,7 +247,7 @@ export class Rig {
     const folder = previous?.folder ?? this.folder;
     this.networks = fakeNetworks({ db, events, shim, containers: () => store, folder });
     this.networks.ensurePredefined("engine");
-    this.execs = new Execs({ db, store, shim, images, events, host: HOST });
+    this.execs = new Execs({ db, store, shim, images, events, networks: this.networks, host: HOST });
     this.ctx = {
       store,
       images,

@@ -26,6 +26,7 @@ function specOf(host: Partial<HostConfig> = {}, config: Parameters<typeof normal
     user: { uid: 0, gid: 0, additionalGids: [0], home: "/root" },
     files: { resolvConf: "/d/resolv.conf", hostname: "/d/hostname", hosts: "/d/hosts" },
     joined: {},
+    linkVariables: [],
     host: HOST,
   });
 }
