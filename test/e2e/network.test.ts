@@ -159,7 +159,10 @@ describe("containers in networks", () => {
     await serve("db", "-e", "PASSWORD=a=b", "--expose", "5432");
     await docker("run", "-d", "--name", "web", "--link", "db:the-db", "busybox", "sleep", "99999");
     const variables = async (words: string[]) =>
-      (await docker(...words)).split("\n").filter((line) => line.startsWith("THE_DB")).sort();
+      (await docker(...words))
+        .split("\n")
+        .filter((line) => line.startsWith("THE_DB"))
+        .sort();
     const run = ["run", "--rm", "--name", "app", "--link", "db:the-db", "busybox", "env"];
     const exec = ["exec", "web", "env"];
     expect([await variables(run), await variables(exec)]).toEqual([[], []]);

@@ -37,7 +37,10 @@ export function create(ctx: ExecContext, name: string, body: ExecCreateBody): { 
     privileged: body.Privileged ?? false,
     user: body.User || config.User,
     workingDir: body.WorkingDir || config.WorkingDir,
-    env: overrideEnv(containerEnv(config, body.Tty ?? false, ctx.networks.linkVariables(container)), body.Env ?? []),
+    env: overrideEnv(
+      containerEnv(config, body.Tty ?? false, ctx.networks.linkVariables(container)),
+      body.Env ?? [],
+    ),
     detachKeys: body.DetachKeys ?? "",
     consoleSize: body.ConsoleSize ?? undefined,
     running: false,

@@ -40,7 +40,10 @@ function runsOf(ports: readonly Port[]): Port[][] {
 }
 
 export function linkVariables({ address, name, env, ports }: LinkTarget): string[] {
-  const alias = name.slice(name.lastIndexOf("/") + 1).toUpperCase().replaceAll("-", "_");
+  const alias = name
+    .slice(name.lastIndexOf("/") + 1)
+    .toUpperCase()
+    .replaceAll("-", "_");
   const sorted = ports
     .map((port): Port => {
       const [number, protocol = "tcp"] = port.split("/");
