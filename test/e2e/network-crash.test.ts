@@ -192,3 +192,17 @@ test.each(["nftables", "iptables"] as const)(
   },
   300_000,
 );
+
+test("the default bridge of a daemon that was killed goes with the successor that has no use for it", async () => {
+  const { engine } = hosts.host;
+  await docker("run", "--rm", "busybox", "true");
+  await daemon.stop("SIGKILL");
+  await daemon.start({ under: engine.under });
+  await daemon.stop();
+  const links = async () => (await engine.ip<{ ifname: string }[]>("link")).map(({ ifname }) => ifname).sort();
+  try {
+    await until(async () => (await links()).length === 2, "only lo and lan to be left", 5000);
+  } finally {
+    await daemon.start({ under: engine.under });
+  }
+}, 60_000);

@@ -120,8 +120,10 @@ async function sweep(ctx: NetworkContext, endpoints: ReadonlySet<string>): Promi
   for (const path of ctx.wiring.sandboxes()) {
     if (!claimed.has(path)) await ctx.wiring.removeSandbox({ path });
   }
+  // A default bridge that nobody uses is made again when somebody does.
+  const made = [...ctx.store.networks()].filter(({ id, predefined }) => !predefined || ctx.made.has(id));
   const links = new Set([
-    ...[...ctx.store.networks()].map(({ link }) => link),
+    ...made.map(({ link }) => link),
     ...[...ctx.store.endpoints()].map(({ hostLink }) => hostLink),
   ]);
   await Promise.all(
