@@ -199,7 +199,8 @@ test("the default bridge of a daemon that was killed goes with the successor tha
   await daemon.stop("SIGKILL");
   await daemon.start({ under: engine.under });
   await daemon.stop();
-  const links = async () => (await engine.ip<{ ifname: string }[]>("link")).map(({ ifname }) => ifname).sort();
+  const links = async () =>
+    (await engine.ip<{ ifname: string }[]>("link")).map(({ ifname }) => ifname).sort();
   try {
     await until(async () => (await links()).length === 2, "only lo and lan to be left", 5000);
   } finally {
