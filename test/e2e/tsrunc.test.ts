@@ -153,6 +153,23 @@ describe("a failure names the reason in runc's words", () => {
     );
     expect(failure(["true"], bind("/tmp"))).toContain("not a directory");
   });
+  test("an id that would leave the process root", () => {
+    expect(failure(["id"], (s) => (s.process!.user = { uid: 2 ** 32 - 1, gid: 0 }))).toContain(
+      "uids and gids must be in range 0-2147483647",
+    );
+  });
+  test("a host name without a uts namespace: the host keeps its own", () => {
+    const before = command(["hostname"]).stdout;
+    const shared = (s: Spec) => {
+      s.linux!.namespaces = s.linux!.namespaces!.filter(({ type }) => type !== "uts");
+    };
+    try {
+      expect(failure(["true"], shared)).toContain("unable to set hostname without a private UTS namespace");
+      expect(command(["hostname"]).stdout).toBe(before);
+    } finally {
+      command(["hostname", before.trim()]);
+    }
+  });
   test("a sysctl that is not on a procfs is not written (CVE-2025-52881)", () => {
     const folder = bundle("sysctl", ["true"], (spec) => {
       spec.linux!.sysctl = { "net.ipv4.ip_unprivileged_port_start": "80" };
@@ -366,6 +383,23 @@ test("--preserve-fds hands on what is open behind the standard streams", () => {
   writeFileSync(join(base, "four"), "four\n");
   const call = `exec ${program()} --root ${base}/state run --preserve-fds 2 -b ${folder} fds 3<${base}/three 4<${base}/four`;
   expect(command(["sh", "-c", call])).toMatchObject({ status: 0, stdout: "three\nfour\n" });
+});
+
+test("--preserve-fds never hands on what is the runtime's own", () => {
+  const folder = bundle("fds", ["ls", "/proc/self/fd"]);
+  const call = `exec ${program()} --root ${base}/state run --preserve-fds 3 -b ${folder} fds 3</dev/null`;
+  const { status, stdout, stderr } = command(["sh", "-c", call]);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr).toContain("unable to stat preserved-fd 1 (of 3): stat /proc/self/fd/4: no such file");
+});
+
+test("a tmpfs has the mode of the folder that it hides, and the kernel's own where none was", () => {
+  const tmpfs = (destination: string) => ({ destination, type: "tmpfs", source: "tmpfs" });
+  mkdirSync(join(rootfs, "hidden"), { mode: 0o751 });
+  const { stdout } = run(["stat", "-c", "%a", "/new/folder", "/hidden"], (spec) => {
+    spec.mounts!.push(tmpfs("/new/folder"), tmpfs("/hidden"));
+  });
+  expect(stdout).toBe("1777\n751\n");
 });
 
 test("explain prints the calls of a start, features what there is", () => {

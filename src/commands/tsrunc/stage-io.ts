@@ -5,6 +5,7 @@ import { SYNC } from "../../engine/runtime/keeper-steps.ts";
 import { STAGE_FD } from "../../engine/runtime/plan.ts";
 import type { Process } from "../../engine/runtime/spec.ts";
 import type { Stage } from "../../engine/runtime/stage.ts";
+import { F, S } from "../../ffi/file.ts";
 import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
 import { windowSize } from "../../ffi/poll.ts";
@@ -50,7 +51,7 @@ export function chooseIo(process: Process, flags: Flags, detach: boolean): IoCho
     throw new Error("cannot use console socket if runc will not detach or allocate tty");
   }
   const count = flags.number("preserve-fds");
-  const preserved = Array.from({ length: count }, (_, i) => 3 + i);
+  const preserved = Array.from({ length: count }, (_, i) => inheritedFd(3 + i, count));
   const size = process.consoleSize && { cols: process.consoleSize.width, rows: process.consoleSize.height };
   if (!process.terminal) return { io: { kind: "inherit" }, fds: preserved, ...preserve(count, 0) };
   if (socketPath)
@@ -59,6 +60,20 @@ export function chooseIo(process: Process, flags: Flags, detach: boolean): IoCho
   // Ours, unless another was asked for: the command may look before the relay has begun.
   const io: ProcessIo = { kind: "pty", ...(size ?? windowSize(0)), master: { fd: STAGE_FD.firstPassed } };
   return { io, fds: [theirs, ...preserved], masterSocket: ours, ...preserve(count, 1) };
+}
+
+/**
+ * The number is as likely one of Bun's own (an epoll instance, an eventfd: files without a type) as one that the caller
+ * left open, when fewer were left open than it says. The close-on-exec flag tells nothing: Bun sets it on all.
+ */
+function inheritedFd(fd: number, count: number): number {
+  const ours = () => (statusOf(fd).mode & S.S_IFMT) === 0;
+  if (sys("fcntl", fd, F.F_GETFD) < 0 || ours()) {
+    throw new Error(
+      `unable to stat preserved-fd ${fd - 3} (of ${count}): stat /proc/self/fd/${fd}: no such file or directory`,
+    );
+  }
+  return fd;
 }
 
 const preserve = (count: number, before: number) =>

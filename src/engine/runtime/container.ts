@@ -100,6 +100,7 @@ export function compileContainer(options: ContainerOptions): Plan {
   if (!linux.namespaces?.some(({ type }) => type === "mount")) {
     throw new EngineError("invalid", "unable to restrict sys entries without a private MNT namespace");
   }
+  refuseHostNames(spec);
   const plan = new PlanBuilder();
   const compiler = new ContainerCompiler(plan, options, process, linux);
   compiler.firstProcess();
@@ -337,6 +338,14 @@ interface ChildContext {
 
 const isBind = (type: string | undefined, options: readonly string[] = []): boolean =>
   type === "bind" || options.includes("bind") || options.includes("rbind");
+
+/** Without a uts namespace of its own, the container would rename the host. */
+function refuseHostNames({ hostname, domainname, linux }: Spec): void {
+  if (linux?.namespaces?.some(({ type }) => type === "uts")) return;
+  const name = hostname ? "hostname" : "domainname";
+  if (hostname || domainname)
+    throw new EngineError("invalid", `unable to set ${name} without a private UTS namespace`);
+}
 
 function setName(plan: PlanBuilder, call: "sethostname" | "setdomainname", name: string): void {
   const data = plan.string(name);

@@ -234,13 +234,19 @@ export class Mounter {
     plan.place(made);
   }
 
-  /** Without a mode of its own it gets that of the folder it hides, as it has for runc. */
+  /** Without a mode of its own it gets that of the folder it hides, if one was there, as it has for runc. */
   #tmpfs(source: string, target: string, options: MountOptions, label: string): void {
     const { plan } = this.#at;
     openOrMakeFolder(this.#at, target, label);
     const file: FileSystem = { type: "tmpfs", source, data: options.data, attributes: options.mount.set };
     newMount(plan, file, this.#mount, label);
-    if (!options.data.some(({ key }) => key === "mode")) copyMode(this.#at, this.#mount, label);
+    if (!options.data.some(({ key }) => key === "mode"))
+      plan.unless(
+        this.#at.found,
+        "negative",
+        () => copyMode(this.#at, this.#mount, label),
+        "the folder is new",
+      );
     this.#attach(options, label);
   }
 

@@ -214,12 +214,19 @@ function refuseOutside(plan: PlanBuilder): void {
   plan.place(safe);
 }
 
+/** As for runc. To setresuid(2), 2^32-1 would mean to stay who one is: root. */
+const ID_MAX = 2 ** 31 - 1;
+
 function setIds(
   plan: PlanBuilder,
   user: { uid: number; gid: number; additionalGids?: number[] },
   own: readonly number[],
 ): void {
   const label = "unable to setup user";
+  for (const id of [user.uid, user.gid, ...(user.additionalGids ?? [])]) {
+    if (!Number.isInteger(id) || id < 0 || id > ID_MAX)
+      throw new EngineError("invalid", `${label}: uids and gids must be in range 0-${ID_MAX}`);
+  }
   if (user.uid !== 0 || user.gid !== 0) {
     for (const fd of own) plan.call("fchown", [fd, user.uid, 0xffff_ffff], { label, tolerate: "all" });
   }

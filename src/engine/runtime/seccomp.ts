@@ -51,6 +51,12 @@ const ARCHITECTURES: Record<string, SeccompArch> = {
   SCMP_ARCH_ARM: "arm",
 };
 
+/** Others that libseccomp knows: a profile may list them, no kernel of ours runs them. */
+const FOREIGN =
+  "MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64 PPC64LE S390 S390X PARISC PARISC64 RISCV64 LOONGARCH64 M68K SH SHEB".split(
+    " ",
+  );
+
 const MAX_INSTRUCTIONS = 4096;
 /** Where 32-bit arm has some calls of its own, far above the others. */
 const ARM_PRIVATE = 0xf_0000;
@@ -60,7 +66,7 @@ const ins = (code: number, k: number, jt = 0, jf = 0): Instruction => ({ code, j
 function actionValue(action: SeccompAction, errno: number | undefined): number {
   const value = ACTIONS[action];
   if (value === undefined)
-    throw new EngineError("invalid", `seccomp: action ${JSON.stringify(action)} is not known`);
+    throw new EngineError("invalid", `string ${action} is not a valid action for seccomp`);
   if (action === "SCMP_ACT_NOTIFY")
     throw new EngineError("notImplemented", "seccomp: SCMP_ACT_NOTIFY is not supported yet");
   const carries = action === "SCMP_ACT_ERRNO" || action === "SCMP_ACT_TRACE";
@@ -79,6 +85,8 @@ export function compileSeccomp(profile: Seccomp, native: SeccompArch = ARCH): In
   for (const name of profile.architectures ?? []) {
     const arch = ARCHITECTURES[name];
     if (arch) architectures.add(arch);
+    else if (!FOREIGN.some((foreign) => name === `SCMP_ARCH_${foreign}`))
+      throw new EngineError("invalid", `string ${name} is not a valid arch for seccomp`);
   }
   const rules = readRules(profile);
   const program = [ins(LD_ABS, ARCH_AT)];
@@ -295,7 +303,7 @@ function testBlock({ index, value, valueTwo, op }: SeccompArg, bits: 32 | 64): I
       ];
     }
     default:
-      throw new EngineError("invalid", `seccomp: operator ${JSON.stringify(op)} is not known`);
+      throw new EngineError("invalid", `string ${op} is not a valid operator for seccomp`);
   }
 }
 

@@ -105,6 +105,24 @@ describe("a specification that cannot be carried out says why", () => {
     expect(refused((s) => (s.linux!.sysctl = { "kernel.shmmax": "1" }))).toThrow("hosts ipc namespace");
     expect(refused((s) => (s.linux!.sysctl = { "net/../kernel/panic": "1" }))).toThrow();
   });
+  test("a name, without a uts namespace to give it to: it would be the host's", () => {
+    expect(refused((s) => (s.hostname = "x"))).toThrow(
+      "unable to set hostname without a private UTS namespace",
+    );
+    expect(refused((s) => (s.domainname = "x"))).toThrow(
+      "unable to set domainname without a private UTS namespace",
+    );
+  });
+  test("ids that are none: to setresuid(2) the last one means to stay root", () => {
+    for (const id of [-1, 2 ** 32 - 1, 2 ** 31, 1.5, "0" as unknown as number]) {
+      for (const user of [
+        { uid: id, gid: 0 },
+        { uid: 0, gid: id },
+        { uid: 0, gid: 0, additionalGids: [id] },
+      ])
+        expect(refused((s) => (s.process!.user = user))).toThrow("must be in range 0-2147483647");
+    }
+  });
   test("an unknown limit, device type and namespace", () => {
     expect(refused((s) => (s.process!.rlimits = [{ type: "RLIMIT_X", soft: 1, hard: 1 }]))).toThrow(
       "invalid rlimit type",

@@ -33,6 +33,21 @@ test("a process that the container can see has joined everything, and has no fd 
   expect(steps.indexOf("close", opened)).toBeLessThan(steps.indexOf("execve"));
 });
 
+test("an id that would leave it root is refused", () => {
+  const process = { cwd: "/", args: ["true"], user: { uid: 2 ** 32 - 1, gid: 0 } };
+  expect(() =>
+    compileExec({
+      id: "id",
+      spec: SPEC,
+      pid: 42,
+      process,
+      filter: undefined,
+      io: { kind: "inherit" },
+      cgroup: [],
+    }),
+  ).toThrow("must be in range 0-2147483647");
+});
+
 test("it can be carried out on both architectures", () => {
   for (const arch of ["x86_64", "aarch64"] as const)
     expect(encodePlan(plan, { arch }).length).toBeGreaterThan(0);

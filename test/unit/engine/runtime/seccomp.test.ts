@@ -206,3 +206,14 @@ test("a profile in Docker's format loses the rules that do not hold here", () =>
   );
   expect(profile.syscalls).toEqual([{ names: ["c"], action: "SCMP_ACT_ALLOW" }]);
 });
+
+test("a profile with a word that nobody knows is refused, not taken without it", () => {
+  const profile = (change: object) => ({ defaultAction: "SCMP_ACT_ALLOW" as const, ...change });
+  expect(() => compileSeccomp(profile({ architectures: ["SCMP_ARCH_NOPE"] }))).toThrow(
+    "string SCMP_ARCH_NOPE is not a valid arch for seccomp",
+  );
+  expect(() => compileSeccomp(profile({ defaultAction: "SCMP_ACT_NOPE" }))).toThrow(
+    "string SCMP_ACT_NOPE is not a valid action for seccomp",
+  );
+  expect(compileSeccomp(profile({ architectures: ["SCMP_ARCH_S390X"] })).length).toBeGreaterThan(0);
+});
