@@ -261,6 +261,16 @@ describe("the proxy", () => {
     await shim.holdPorts("f", []);
     await noProxy();
   });
+  test("has let go of a port when that is given back, however long it takes", async () => {
+    await shim.holdPorts("e", [port()]);
+    await shim.holdPorts("f", [port({ hostPort: 8081 })]);
+    const pid = await proxy();
+    process.kill(pid, "SIGSTOP");
+    const released = shim.holdPorts("e", []);
+    setTimeout(() => process.kill(pid, "SIGCONT"), 200);
+    await released;
+    await shim.holdPorts("g", [port()]);
+  });
   test("accepts again within a second after kill -9, and who came meanwhile waits", async () => {
     await server("serve");
     await shim.holdPorts("e", [port()]);

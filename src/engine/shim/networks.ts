@@ -106,6 +106,7 @@ export class Networks implements ShimNetworks {
   async holdPorts(endpoint: string, ports: HeldPort[]): Promise<void> {
     await this.#held;
     this.#ports.hold(endpoint, ports);
+    await this.#proxy.released();
   }
 
   async heldPorts(): Promise<string[]> {

@@ -27,6 +27,10 @@ const START_PATIENCE_MS = 2000;
 const AGAIN_MS = 200;
 /** For one of a predecessor's that does not answer, and then for its end. */
 const ANSWER_PATIENCE_MS = 3000;
+/** For its word that ports are free. One that is stopped holds up nobody but who comes for these. */
+const RELEASE_PATIENCE_MS = 1000;
+/** There is never a port of this index: the answer only says that what was told before is done. */
+const NO_INDEX = 0x7fffffff;
 
 interface Unsent {
   bytes: Uint8Array;
@@ -39,6 +43,10 @@ export class PortProxy {
   readonly #warn: (message: string) => void;
   readonly #ports = new Map<string, BoundPort>();
   readonly #unsent: Unsent[] = [];
+  /** Who waits for its answer, in turn. */
+  readonly #waiting: (() => void)[] = [];
+  /** It was told to give ports back, and nobody has asked since whether it did. */
+  #removing = false;
   #fd = -1;
   #starting = false;
   #closed = false;
@@ -78,8 +86,21 @@ export class PortProxy {
 
   remove(port: HeldPort): void {
     this.#ports.delete(keyOf(port));
+    this.#removing = true;
     this.#send({ bytes: encodeTold({ op: OP.remove, port }), fds: [] });
     if (this.#ports.size === 0) this.#send({ bytes: encodeTold({ op: OP.end }), fds: [] });
+  }
+
+  /** Resolves when it has closed its sockets of the ports that were removed: until then nobody else can bind them. */
+  async released(): Promise<void> {
+    if (!this.#removing || this.#fd < 0) return;
+    this.#removing = false;
+    const answered = Promise.withResolvers<void>();
+    this.#waiting.push(answered.resolve);
+    this.#send({ bytes: encodeTold({ op: OP.list, value: NO_INDEX }), fds: [] });
+    const patience = setTimeout(answered.resolve, RELEASE_PATIENCE_MS);
+    await answered.promise;
+    clearTimeout(patience);
   }
 
   /** Leaves it to a successor. */
@@ -178,11 +199,25 @@ export class PortProxy {
   #connected(fd: number): void {
     if (this.#closed) return void closeFd(fd);
     this.#fd = fd;
-    // It says nothing unasked: what there is to read is its end.
+    // It says nothing unasked: what there is to read is an answer, or its end.
     this.#watcher.add(fd, () => {
+      if (this.#answered()) return;
       this.#disconnect();
       if (this.#ports.size > 0) this.#start();
     });
+  }
+
+  #answered(): boolean {
+    try {
+      const received = receiveFds(this.#fd, TOLD_SIZE, 1);
+      if (received === undefined) return true;
+      for (const fd of received.fds) closeFd(fd);
+      if (decodeTold(received.payload)?.op !== OP.last) return false;
+      this.#waiting.shift()?.();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #disconnect(): void {
@@ -191,6 +226,7 @@ export class PortProxy {
     closeFd(this.#fd);
     this.#fd = -1;
     this.#unsent.length = 0;
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #send(message: Unsent): void {
