@@ -128,6 +128,12 @@ test("a layer that unpacks to something else than its image says", async () => {
   await refused(engine, pull(engine, "count"), "mismatched image rootfs and manifest layers");
 });
 
+test("a config whose labels are no texts: every list of images would be one that clients cannot read", async () => {
+  using engine = fresh();
+  registry.image("labels", [tar({ name: "a" })], { config: { Labels: { a: 5 } } });
+  await refused(engine, pull(engine, "labels"), "json: cannot unmarshal number");
+});
+
 test("a truncated archive, a truncated gzip stream, noise", async () => {
   using engine = fresh();
   const whole = tar({ name: "a", data: "x".repeat(5000) });

@@ -1,6 +1,6 @@
 /** Finds the daemon: `-H`, `DOCKER_HOST`, the docker context, then the socket that everyone expects. */
 import { ApiClient, type Endpoint } from "../../engine/api/client.ts";
-import { scanValue } from "../../engine/api/json/syntax.ts";
+import { scanValue } from "../../engine/json/syntax.ts";
 import { VERSION } from "../../engine/version.ts";
 import { fs, hasContent } from "./builtin.ts";
 import type { GlobalOptions } from "./command.ts";

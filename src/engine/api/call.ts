@@ -1,8 +1,8 @@
 /** One API request as a route sees it, and the ways to answer it. */
 import { EngineError } from "../errors.ts";
+import { decodeJson } from "../json/decode.ts";
+import type { Schema } from "../json/schema.ts";
 import type { ByteStream, Engine } from "../services.ts";
-import { decodeJson } from "./json/decode.ts";
-import type { Schema } from "./json/schema.ts";
 import type { Query } from "./query.ts";
 import { compareVersions } from "./version.ts";
 

@@ -1,7 +1,7 @@
 /** The platform parameter in its JSON form, `{"os":"linux","architecture":"arm64"}`, which newer calls take. */
 import { EngineError } from "../errors.ts";
+import { decodeJson } from "../json/decode.ts";
 import { messageOf } from "./errors.ts";
-import { decodeJson } from "./json/decode.ts";
 import { platformRequest } from "./json/requests.ts";
 
 /** As `os/architecture[/variant]`. @throws EngineError invalid, in Docker's words */

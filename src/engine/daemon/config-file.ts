@@ -1,7 +1,7 @@
 /** daemon.json: the same options as the flags, and never both. */
 import { readFileSync } from "node:fs";
-import { decodeJson } from "../api/json/decode.ts";
-import { flag, int, list, map, type Schema, struct, text } from "../api/json/schema.ts";
+import { decodeJson } from "../json/decode.ts";
+import { flag, int, list, map, type Schema, struct, text } from "../json/schema.ts";
 import type { CommandLine } from "./flags.ts";
 import { type DaemonConfig, LEVELS, OPTIONS, type Option } from "./options.ts";
 

@@ -5,6 +5,8 @@
  */
 import { isDigest } from "../../registry/client/reference.ts";
 import { EngineError } from "../errors.ts";
+import { decodeParsed } from "../json/decode.ts";
+import { imageConfig } from "./config-schema.ts";
 import type { Platform } from "./platform.ts";
 import type { Descriptor, ImageRunConfig } from "./types.ts";
 
@@ -127,29 +129,20 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): ImageManife
 
 /** @throws EngineError for a config that is not an image's */
 export function parseConfig(bytes: Uint8Array): ImageConfig {
-  const body = json(bytes, "image config") as Partial<ImageConfig>;
+  const body = decodeParsed<Partial<ImageConfig>>(json(bytes, "image config"), imageConfig);
   const diffIds = body.rootfs?.diff_ids ?? [];
-  if (!Array.isArray(diffIds) || !diffIds.every((one) => typeof one === "string" && isDigest(one))) {
-    throw refuse("image config has no valid rootfs.diff_ids");
-  }
-  const text = (value: unknown): string | undefined =>
-    typeof value === "string" && value !== "" ? value : undefined;
-  const config = typeof body.config === "object" && body.config !== null ? body.config : {};
-  const optional = {
-    created: text(body.created),
-    author: text(body.author),
-    variant: text(body.variant),
-    "os.version": text(body["os.version"]),
-  };
+  if (!diffIds.every(isDigest)) throw refuse("image config has no valid rootfs.diff_ids");
+  const { created, author, variant, "os.version": osVersion } = body;
   return {
-    ...(Object.fromEntries(
-      Object.entries(optional).filter(([, value]) => value !== undefined),
-    ) as typeof optional),
-    architecture: text(body.architecture) ?? "",
-    os: text(body.os) ?? "",
-    config,
-    rootfs: { type: text(body.rootfs?.type) ?? "layers", diff_ids: diffIds },
-    history: Array.isArray(body.history) ? body.history : [],
+    ...(created && { created }),
+    ...(author && { author }),
+    ...(variant && { variant }),
+    ...(osVersion && { "os.version": osVersion }),
+    architecture: body.architecture ?? "",
+    os: body.os ?? "",
+    config: body.config ?? {},
+    rootfs: { type: body.rootfs?.type || "layers", diff_ids: diffIds },
+    history: body.history ?? [],
   };
 }
 

@@ -59,7 +59,11 @@ export class FakeRegistry implements Disposable {
   image(
     name: string,
     tars: readonly Uint8Array[],
-    options: { architecture?: string; change?: (layer: { digest: string; size: number }) => object } = {},
+    options: {
+      architecture?: string;
+      config?: object;
+      change?: (layer: { digest: string; size: number }) => object;
+    } = {},
   ) {
     const layers = tars.map((tar) => ({
       mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -70,7 +74,7 @@ export class FakeRegistry implements Disposable {
         JSON.stringify({
           architecture: options.architecture ?? "amd64",
           os: "linux",
-          config: {},
+          config: options.config ?? {},
           rootfs: { type: "layers", diff_ids: tars.map(sha256) },
         }),
       ),

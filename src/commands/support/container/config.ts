@@ -1,5 +1,5 @@
 /** Turns parsed flags into the body of the create request. */
-import { scanValue } from "../../../engine/api/json/syntax.ts";
+import { scanValue } from "../../../engine/json/syntax.ts";
 import { fs } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";

@@ -21,7 +21,7 @@ import {
   uint16,
   uint32,
   uint64,
-} from "./schema.ts";
+} from "../../json/schema.ts";
 
 const strings = list(text);
 const none = struct("struct {}");

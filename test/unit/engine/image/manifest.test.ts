@@ -45,6 +45,42 @@ test("a config's digests are checked", () => {
   expect(parseConfig(bytes({ os: "linux", architecture: "amd64" })).rootfs.diff_ids).toEqual([]);
 });
 
+test.each([
+  [
+    "a label",
+    { config: { Labels: { a: 5 } } },
+    "number into Go struct field DockerOCIImageConfig.config.Labels of type string",
+  ],
+  [
+    "a list for labels",
+    { config: { Labels: ["a"] } },
+    "array into Go struct field DockerOCIImageConfig.config.Labels of type map[string]string",
+  ],
+  [
+    "a command",
+    { config: { Cmd: { a: 1 } } },
+    "object into Go struct field DockerOCIImageConfig.config.Cmd of type []string",
+  ],
+  [
+    "a user",
+    { config: { User: 5 } },
+    "number into Go struct field DockerOCIImageConfig.config.User of type string",
+  ],
+  [
+    "the whole config",
+    { config: 5 },
+    "number into Go struct field Image.config of type DockerOCIImageConfig",
+  ],
+  ["the system", { os: ["linux"] }, "array into Go struct field Image.os of type string"],
+  [
+    "a step of the history",
+    { history: [{ created_by: 5 }] },
+    "number into Go struct field History.history.created_by of type string",
+  ],
+])("a config with another type for %s is refused", (_, document, message) => {
+  expect(() => parseConfig(bytes(document))).toThrow(`json: cannot unmarshal ${message}`);
+});
+
 test("a config is shown without what is empty or unknown, in the API's order", () => {
   const config = { Labels: {}, Cmd: ["a"], Env: ["A=1"], User: "", Hostname: "x", Volumes: null };
   expect(JSON.stringify(shownConfig(config))).toBe('{"Env":["A=1"],"Cmd":["a"]}');

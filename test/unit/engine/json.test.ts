@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { decodeJson } from "../../../../src/engine/api/json/decode.ts";
-import { createRequest, execCreateRequest } from "../../../../src/engine/api/json/requests.ts";
+import { createRequest, execCreateRequest } from "../../../src/engine/api/json/requests.ts";
+import { decodeJson } from "../../../src/engine/json/decode.ts";
 
 const create = (body: string) => decodeJson<Record<string, unknown>>(body, createRequest);
 const refusal = (body: string): string => {

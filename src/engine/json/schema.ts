@@ -1,5 +1,5 @@
 /**
- * Describes the Go type that Docker decodes a request body into, as far as its error messages show it. A schema
+ * Describes the Go type that Docker decodes a document into, as far as its error messages show it. A schema
  * is data; `decode.ts` reads it.
  */
 

@@ -1,9 +1,9 @@
 /**
- * Decodes a request body by a schema as Go's encoding/json would: names of fields match without regard to case,
+ * Decodes a document by a schema as Go's encoding/json would: names of fields match without regard to case,
  * unknown ones are dropped, `null` leaves a field alone and is an empty item of a list or map, and the first wrong
  * type ends it in Go's words.
  */
-import { EngineError } from "../../errors.ts";
+import { EngineError } from "../errors.ts";
 import type { Schema } from "./schema.ts";
 import { scanValue } from "./syntax.ts";
 
@@ -13,10 +13,19 @@ interface Place {
   path: string[];
 }
 
-/** @throws EngineError invalid `invalid JSON: …` */
+/** A request's body. @throws EngineError invalid `invalid JSON: …` */
 export function decodeJson<T>(body: string, schema: Schema): T {
-  return decodeValue(parse(body), schema, undefined) as T;
+  const value = parse(body);
+  try {
+    return decodeParsed<T>(value, schema);
+  } catch (error) {
+    throw invalid((error as Error).message);
+  }
 }
+
+/** What `JSON.parse` made of a document. @throws EngineError invalid `json: cannot unmarshal …` */
+export const decodeParsed = <T>(value: unknown, schema: Schema): T =>
+  decodeValue(value, schema, undefined) as T;
 
 /** @throws EngineError invalid `invalid JSON: EOF`, `invalid JSON: unexpected EOF`, … */
 function parse(body: string): unknown {
@@ -118,9 +127,9 @@ function mismatch(value: unknown, schema: Schema, place: Place | undefined, deta
   const where = place
     ? `Go struct field ${place.struct}.${place.path.join(".")} of type`
     : "Go value of type";
-  return invalid(`json: cannot unmarshal ${what}${detail} into ${where} ${schema.type}`);
+  return new EngineError("invalid", `json: cannot unmarshal ${what}${detail} into ${where} ${schema.type}`);
 }
 
 function refuse(message: string | undefined): void {
-  if (message !== undefined) throw invalid(message);
+  if (message !== undefined) throw new EngineError("invalid", message);
 }
