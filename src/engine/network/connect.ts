@@ -4,7 +4,7 @@ import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import { clean, familyOf, markRoutes, planOrWait, updateLinkers, wiringView } from "./attach.ts";
 import { emit, type NetworkContext } from "./context.ts";
-import { chooseRoutes, hasSandbox, networkOf } from "./endpoints.ts";
+import { checkMode, checkTogether, chooseRoutes, hasSandbox, networkOf, SHARING } from "./endpoints.ts";
 import { type EtcFiles, updateFiles } from "./files.ts";
 import { firewallView } from "./links.ts";
 import { make } from "./make.ts";
@@ -12,9 +12,6 @@ import { answersNames, endpointNames, sandboxNames } from "./names-view.ts";
 import { publish, requestsOf } from "./publish.ts";
 import { dnsNamesOf, endpointProblem, isUserDefined, networksOf } from "./settings.ts";
 import type { EndpointRecord, NetworkRecord, PortRequest, SandboxRecord } from "./types.ts";
-
-const SHARING =
-  "container sharing network namespace with another container or host cannot be connected to any other network";
 
 /**
  * What a container may be connected to, running or not. False: it is in that network already.
@@ -28,13 +25,7 @@ export function checkConnect(
 ): boolean {
   const problem = endpointProblem(network, network.name, settings);
   if (problem !== undefined) throw new EngineError("invalid", problem);
-  const mode = container.record.hostConfig.NetworkMode;
-  if (mode !== "host" && network.driver === "host") {
-    throw new EngineError(
-      "invalid",
-      "cannot connect container to host network - container must be created in host network mode",
-    );
-  }
+  checkMode(container.record.hostConfig.NetworkMode, network);
   for (const [key, other] of Object.entries(networksOf(container))) {
     let joined: NetworkRecord;
     try {
@@ -44,13 +35,7 @@ export function checkConnect(
       throw error;
     }
     if (joined.id === network.id) return false;
-    if (joined.driver === "host" || network.driver === "host") throw new EngineError("invalid", SHARING);
-    if (joined.name === "none" || network.name === "none") {
-      throw new EngineError(
-        "invalid",
-        "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-      );
-    }
+    checkTogether(joined, network);
   }
   return true;
 }

@@ -38,15 +38,48 @@ export function askedOf(
   return config.defaultBridge.bridge === "none" ? all.filter(([key]) => key !== "bridge") : all;
 }
 
-/** The networks that it starts in: that of its network mode first, so that its link is `eth0`. */
+/**
+ * The networks that it starts in: that of its network mode first, so that its link is `eth0`.
+ * @throws EngineError invalid when they exclude each other, or the mode
+ */
 export function wantedOf(ctx: NetworkContext, container: Container): Wanted[] {
   const mode = container.record.hostConfig.NetworkMode;
-  return askedOf(ctx, container)
+  const wanted = askedOf(ctx, container)
     .map(([key, settings]) => ({ key, settings, network: networkOf(ctx, key, settings) }))
     .sort(
       (a, b) =>
         Number(isMode(b, mode)) - Number(isMode(a, mode)) || (a.network.name < b.network.name ? -1 : 1),
     );
+  for (const { network } of wanted) checkMode(mode, network);
+  for (const [at, { network }] of wanted.entries()) {
+    for (const other of wanted.slice(at + 1)) checkTogether(network, other.network);
+  }
+  return wanted;
+}
+
+export const SHARING =
+  "container sharing network namespace with another container or host cannot be connected to any other network";
+
+/** The host's network is a container's from its creation, or never. @throws EngineError invalid */
+export function checkMode(mode: string, { driver }: NetworkRecord): void {
+  if (mode === "host" && driver !== "host") throw new EngineError("invalid", SHARING);
+  if (mode !== "host" && driver === "host") {
+    throw new EngineError(
+      "invalid",
+      "cannot connect container to host network - container must be created in host network mode",
+    );
+  }
+}
+
+/** Whether one container may be in both. @throws EngineError invalid */
+export function checkTogether(one: NetworkRecord, other: NetworkRecord): void {
+  if (one.driver === "host" || other.driver === "host") throw new EngineError("invalid", SHARING);
+  if (one.name === "none" || other.name === "none") {
+    throw new EngineError(
+      "invalid",
+      "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    );
+  }
 }
 
 const isMode = ({ network }: Wanted, mode: string): boolean =>

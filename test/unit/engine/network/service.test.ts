@@ -3,6 +3,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { dataPaths } from "../../../../src/engine/store/paths.ts";
 import { Rig, refusal } from "../container/fakes.ts";
 
+const SHARING =
+  /^container sharing network namespace with another container or host cannot be connected to any other network$/;
+
 const rigs: Rig[] = [];
 afterAll(() => {
   for (const rig of rigs) rig[Symbol.dispose]();
@@ -234,6 +237,28 @@ describe("a container's networks", () => {
       "internal",
       `container ${id} is not connected to network bridge`,
     ]);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["host", ["host", "bridge"], SHARING],
+    ["host", ["web"], SHARING],
+    [
+      "none",
+      ["none", "bridge"],
+      /^container cannot be connected to multiple networks with one of .* \(none\) mode$/,
+    ],
+    ["web", ["web", "host"], /^cannot connect container to host network - container must be created in host/],
+  ])("exclude each other: %s with %p", async (NetworkMode, names, message) => {
+    const one = await rig();
+    await one.networks.create({ Name: "web" });
+    const EndpointsConfig = Object.fromEntries(names.map((name) => [name, {}]));
+    const id = await one.create({ HostConfig: { NetworkMode }, NetworkingConfig: { EndpointsConfig } });
+    const [kind, said] = await refusal(one.containers.start(id));
+    expect(kind).toBe("invalid");
+    const prefix = "failed to set up container networking: ";
+    expect(said).toStartWith(prefix);
+    expect(said.slice(prefix.length)).toMatch(message);
+    expect(one.shim.launches).toEqual([]);
   });
 
   test("are checked when it is created", async () => {
