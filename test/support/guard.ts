@@ -1,7 +1,7 @@
 /**
  * `guard.ts REPORT COMMAND…`: runs a command as a subreaper, with a temporary folder of its own as TMPDIR, so that no
- * process and no file of it can get out of sight. What is left when it has ended is written to REPORT, one line each,
- * and taken away. Ends with the command's status. A signal ends the command and all its descendants.
+ * process and no file of it can get out of sight. What is left when it has ended is written to REPORT (`-`: standard
+ * error), one line each, and taken away. Ends with the command's status. A signal ends the command and all its descendants.
  */
 import { dlopen, FFIType } from "bun:ffi";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
@@ -92,5 +92,7 @@ while (living.length > 0 && Date.now() < end) {
   living = descendants(process.pid);
 }
 const left = [...living.map(({ pid, command: words }) => `process ${pid} ${words}`), ...clean()];
-writeFileSync(report, left.map((line) => `${line}\n`).join(""));
+const text = left.map((line) => `${line}\n`).join("");
+if (report === "-") process.stderr.write(text);
+else writeFileSync(report, text);
 process.exit(status);

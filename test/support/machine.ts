@@ -161,12 +161,29 @@ export function clearAfterDockerd(folder: string): void {
   }
 }
 
-/** Takes away what `leftBehind` names, as far as it is ours beyond doubt: mounts, cgroups, and files below `folder`. */
+/** It may be a zombie still, where its parent is busy. */
+const hasEnded = (pid: number): boolean => ["Z", undefined].includes(field(pid)[0]);
+
+/** Whether a network namespace is one of `makeHosts`, and whoever made it has ended. */
+function isOrphanedHost(path: string): boolean {
+  const [, maker] = /^\/run\/netns\/tsd-(\d+)-/.exec(path) ?? [];
+  return maker !== undefined && hasEnded(Number(maker));
+}
+
+/**
+ * Takes away what `leftBehind` names, as far as it is ours beyond doubt: mounts, cgroups, hosts of a test's own, and
+ * files below `folder`.
+ */
 export function sweep(left: readonly string[], folder: string): void {
   const named = (kind: string) =>
     left.filter((line) => line.startsWith(`${kind} `)).map((line) => line.slice(kind.length + 1));
   for (const path of named("mount").toReversed())
     if (path.startsWith(`${folder}/`)) Bun.spawnSync(["umount", "-l", path]);
+  for (const path of named("network namespace")) {
+    if (!isOrphanedHost(path)) continue;
+    Bun.spawnSync(["umount", "-l", path]);
+    rmSync(path);
+  }
   for (const path of named("cgroup").toReversed()) {
     try {
       rmdirSync(path);
