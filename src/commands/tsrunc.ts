@@ -40,6 +40,11 @@ const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
   state: () => import("./tsrunc/state.ts"),
 };
 
+/** Of our own calls, and of no use to people. */
+const INNER_VERBS: typeof VERBS = {
+  "tell-failure": () => import("./tsrunc/tell-failure.ts"),
+};
+
 const GLOBAL: FlagTable = {
   debug: { kind: "switch" },
   log: { kind: "value" },
@@ -80,7 +85,8 @@ async function run(args: string[]): Promise<number> {
     if (flags.on("version")) return await printVersion();
     const name = rest[0];
     if (name === undefined || name === "help" || flags.on("help")) return say(usage());
-    const load = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    const table = Object.hasOwn(INNER_VERBS, name) ? INNER_VERBS : VERBS;
+    const load = Object.hasOwn(table, name) ? table[name] : undefined;
     if (!load) throw new UsageError(`No help topic for '${name}'`, 3);
     if (flags.on("systemd-cgroup"))
       throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");

@@ -41,8 +41,13 @@ const nothingLeft = (name: string): void => {
   expect(existsSync(join(bundles.state, name))).toBe(false);
 };
 
-/** Once it waits it is no longer what was started. */
-const waits = (pid: number) => until(() => readlinkSync(`/proc/${pid}/exe`).includes("ts-stage"));
+/** Once it waits it is no longer what was started; what it waits for is noted a moment after that runs. */
+const waits = (pid: number, name: string) =>
+  until(
+    () =>
+      readlinkSync(`/proc/${pid}/exe`).includes("ts-stage") &&
+      existsSync(join(bundles.state, name, "state.json")),
+  );
 
 describe("while it waits", () => {
   test("signals are the container's, and its status is told", async () => {
@@ -79,7 +84,7 @@ describe("while it waits", () => {
 
   test("it has nothing of an engine in its memory, and its own words for ps", async () => {
     const { process } = await start("small", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
-    await waits(process.pid);
+    await waits(process.pid, "small");
     expect(proportionalMemory(process.pid)).toBeLessThan(200);
     const words = readFileSync(`/proc/${process.pid}/cmdline`, "utf8").split("\0");
     expect(words.slice(words.indexOf("run"), -1)).toEqual([
@@ -105,7 +110,7 @@ describe("while it waits", () => {
     const script = "trap 'exit 8' USR2; echo in; while :; do sleep 0.02; done";
     const exec = Bun.spawn(bundles.words("exec", "entered", "sh", "-c", script), { stdout: "pipe" });
     await exec.stdout.getReader().read();
-    await waits(exec.pid);
+    await waits(exec.pid, "entered");
     exec.kill("SIGUSR2");
     expect(await exec.exited).toBe(8);
     process.kill("SIGTERM");
@@ -114,12 +119,79 @@ describe("while it waits", () => {
 
   test("killed itself, it leaves a container that can be seen, stopped and deleted", async () => {
     const { process } = await start("orphan", "echo up; while :; do sleep 0.02; done");
-    await waits(process.pid);
+    await waits(process.pid, "orphan");
     process.kill("SIGKILL");
     await process.exited;
     expect(JSON.parse(bundles.tsrunc("state", "orphan").stdout)).toMatchObject({ status: "running" });
     expect(bundles.tsrunc("delete", "--force", "orphan").status).toBe(0);
     nothingLeft("orphan");
+  });
+});
+
+describe("when it has become the waiter before the container started", () => {
+  test("a process that cannot start is told in runc's words, to the log as well, and leaves nothing", () => {
+    const folder = bundles.bundle("missing", ["/nothing/here"]);
+    const log = join(bundles.base, "missing.log");
+    const words = ["--log", log, "--log-format", "json", "run", "--bundle", folder, "missing"];
+    const { status, stderr } = bundles.tsrunc(...words);
+    const message =
+      'runc run failed: unable to start container process: exec: "/nothing/here": stat /nothing/here: no such file or directory';
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `${message}\n` });
+    expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({ level: "error", msg: message });
+    nothingLeft("missing");
+  });
+
+  test("so is one in a user namespace, whose start is not over when it has a number", () => {
+    const folder = bundles.bundle("mapped", ["/nothing/here"], (spec) => {
+      spec.linux!.namespaces!.push({ type: "user" });
+      spec.linux!.uidMappings = spec.linux!.gidMappings = [{ containerID: 0, hostID: 0, size: 65536 }];
+    });
+    const { status, stderr } = bundles.tsrunc("run", "--bundle", folder, "mapped");
+    expect(status).toBe(1);
+    expect(stderr).toContain("stat /nothing/here: no such file or directory");
+    nothingLeft("mapped");
+  });
+
+  test("so is one that had hooks before it", () => {
+    const folder = bundles.bundle("hooks", ["/nothing/here"], (spec) => {
+      spec.hooks = { createRuntime: [{ path: "/bin/true" }] };
+    });
+    const { status, stderr } = bundles.tsrunc("run", "--bundle", folder, "hooks");
+    expect(status).toBe(1);
+    expect(stderr).toContain("runc run failed");
+    expect(stderr).toContain("stat /nothing/here: no such file or directory");
+    nothingLeft("hooks");
+  });
+
+  test("its pid file has the number, and nothing else", async () => {
+    const file = join(bundles.base, "pid");
+    const script = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done";
+    const { process } = await start("numbered", script, undefined, ["--pid-file", file]);
+    await until(() => existsSync(file));
+    const { pid } = JSON.parse(bundles.tsrunc("state", "numbered").stdout);
+    expect(readFileSync(file, "utf8")).toBe(String(pid));
+    process.kill("SIGTERM");
+    expect(await process.exited).toBe(0);
+    nothingLeft("numbered");
+  });
+
+  test("a container that cannot be noted does not go on", () => {
+    const folder = bundles.bundle("unnoted", ["sleep", "1000"]);
+    const file = join(bundles.base, "no/such/folder/pid");
+    const { status, stderr } = bundles.tsrunc("run", "--bundle", folder, "--pid-file", file, "unnoted");
+    expect(status).toBe(1);
+    expect(stderr).toContain("runc run failed: its start was not seen to its end");
+    nothingLeft("unnoted");
+  });
+
+  test("an exec whose command is not there is told, too", async () => {
+    const { process } = await start("host", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
+    const { status, stderr } = bundles.tsrunc("exec", "host", "/nothing/here");
+    expect(status).toBe(255);
+    expect(stderr).toContain("exec failed: unable to start container process: exec:");
+    expect(stderr).toContain("stat /nothing/here: no such file or directory");
+    process.kill("SIGTERM");
+    expect(await process.exited).toBe(0);
   });
 });
 

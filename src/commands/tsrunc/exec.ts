@@ -3,9 +3,9 @@ import { compileExec } from "../../engine/runtime/exec.ts";
 import { STAGE_FD } from "../../engine/runtime/plan.ts";
 import type { CapabilitySets, Process, Spec } from "../../engine/runtime/spec.ts";
 import { startStage } from "../../engine/runtime/stage.ts";
-import { readText } from "../../ffi/host.ts";
+import { absolute, readText } from "../../ffi/host.ts";
 import { check, closeFd, sys } from "../../ffi/libc.ts";
-import type { Verb } from "../tsrunc.ts";
+import type { Context, Verb } from "../tsrunc.ts";
 import { checkProcess, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
@@ -13,7 +13,7 @@ import { asStartError, writePidFile } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
-import { Waiter } from "./waiter.ts";
+import { becomeWaiter, ownWords } from "./waiter.ts";
 
 export const verb: Verb = {
   flags: {
@@ -40,14 +40,15 @@ export const verb: Verb = {
   failureStatus: 255,
   async run([id = "", ...words], flags, context) {
     try {
-      return await exec(id, words, flags, context.root);
+      return await exec(id, words, flags, context);
     } catch (error) {
       throw new Error(`exec failed: ${asStartError(error, "exec").message}`, { cause: error });
     }
   },
 };
 
-async function exec(id: string, words: string[], flags: Flags, root: string): Promise<number> {
+async function exec(id: string, words: string[], flags: Flags, context: Context): Promise<number> {
+  const { root } = context;
   const store = new StateStore(root);
   const state = store.load(id);
   const status = store.status(state);
@@ -83,15 +84,19 @@ async function exec(id: string, words: string[], flags: Flags, root: string): Pr
     control: true,
   });
   closeFd(pidfd);
-  const waiter = attached ? new Waiter(undefined) : undefined;
+  const pidFile = flags.value("pid-file");
+  if (attached)
+    becomeWaiter(stage, plan, {
+      name: "tsrunc",
+      tellFailure: ownWords(context, "tell-failure", "exec", id),
+      ...(pidFile && { pidFile: absolute(pidFile) }),
+    });
   const pid = hearPid(stage);
   if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   if (detach || pid === 0) await stage.done;
   closeFd(stage.control);
-  const pidFile = flags.value("pid-file");
   if (pidFile) writePidFile(pidFile, pid);
   if (detach) return 0;
-  if (waiter) waiter.waitFor(pid);
   const terminal = await (await import("./terminal.ts")).relay(choice.masterSocket!);
   forwardSignals(pid);
   const result = await stage.done;

@@ -6,7 +6,6 @@ import { EngineError } from "../../engine/errors.ts";
 import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../engine/runtime/container.ts";
 import { startFailure } from "../../engine/runtime/failure.ts";
-import type { Hooks } from "../../engine/runtime/spec.ts";
 import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
@@ -18,7 +17,7 @@ import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
 import { type ContainerState, processStart, StateStore } from "./state-store.ts";
-import type { Waiter } from "./waiter.ts";
+import { becomeWaiter, ownWords, remainsOf } from "./waiter.ts";
 
 export const LAUNCH_FLAGS: FlagTable = {
   bundle: { kind: "value", short: "b" },
@@ -33,7 +32,6 @@ export interface Launched {
   state: ContainerState;
   bundle: Bundle;
   stage: Stage;
-  waiter?: Waiter;
   /** Brings the terminal's master, when it is ours to relay. */
   masterSocket?: number;
 }
@@ -41,15 +39,16 @@ export interface Launched {
 export interface LaunchOptions {
   /** The process waits for `tsrunc start`. */
   gated: boolean;
-  /** Make a waiter, while the stage is at work: unless it has a terminal to relay, this process will end as one. */
-  waiter?: (state: ContainerState, hooks: Hooks | undefined) => Waiter;
+  /** Wait for it, and, unless it is kept, remove what it leaves: this process ends as a waiter when it can. */
+  attached?: { keep: boolean };
 }
 
+/** Does not return when this process could end as a waiter. */
 export async function launch(
   id: string,
   flags: Flags,
   context: Context,
-  { gated, waiter: makeWaiter }: LaunchOptions,
+  { gated, attached }: LaunchOptions,
 ): Promise<Launched> {
   const bundle = readBundle(flags.value("bundle"));
   const { spec } = bundle;
@@ -59,6 +58,9 @@ export async function launch(
   const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = chooseIo(process, flags, gated);
   const hooks = wantsHooks(spec.hooks);
+  /** Nothing is left for JavaScript: no terminal to relay, and no hook that follows the start. */
+  const waits =
+    attached !== undefined && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length;
   const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
   try {
@@ -75,7 +77,7 @@ export async function launch(
       noPivot: flags.on("no-pivot"),
       noNewKeyring: flags.on("no-new-keyring"),
       ...(gated && { gate: store.fifo(id) }),
-      toCaller: choice.masterSocket === undefined,
+      toCaller: waits,
       ...(choice.preserve && { preserve: choice.preserve }),
       ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
     });
@@ -89,9 +91,21 @@ export async function launch(
       for (const kind of BEFORE_START)
         runHooks(kind, spec.hooks?.[kind], ociState({ ...state, pid }, "creating"));
     };
-    let waiter: Waiter | undefined;
+    const pidFile = flags.value("pid-file");
     try {
-      if (choice.masterSocket === undefined) waiter = makeWaiter?.(state, spec.hooks);
+      if (waits)
+        becomeWaiter(
+          stage,
+          plan,
+          {
+            name: "tsrunc",
+            tellFailure: ownWords(context, "tell-failure", "run", id),
+            note: store.prepare(state),
+            ...(pidFile && { pidFile: absolute(pidFile) }),
+            ...(!attached.keep && { remains: remainsOf(context, store, state, spec.hooks) }),
+          },
+          cgroup,
+        );
       state.pid = hearPid(stage, hooks ? runBefore : undefined);
     } catch (error) {
       stage.kill(9);
@@ -104,13 +118,11 @@ export async function launch(
     closeFd(stage.control);
     state.startTime = processStart(state.pid)?.startTime ?? "";
     store.save(state);
-    const pidFile = flags.value("pid-file");
     if (pidFile) writePidFile(pidFile, state.pid);
     return {
       state,
       bundle,
       stage,
-      ...(waiter && { waiter }),
       ...(choice.masterSocket !== undefined && { masterSocket: choice.masterSocket }),
     };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Errors and warnings as runc logs them: containerd reads the JSON lines of `--log` for the reason of a failure. */
-import { appendText } from "../../ffi/host.ts";
+import { absolute, appendText } from "../../ffi/host.ts";
 
 export class Log {
   readonly #file: string | undefined;
@@ -9,6 +9,14 @@ export class Log {
     if (format !== "text" && format !== "json") throw new Error(`invalid log-format: ${format}`);
     this.#file = file;
     this.#json = format === "json";
+  }
+
+  /** The global flags that make another call log in the same way. */
+  get flags(): string[] {
+    return [
+      ...(this.#file ? ["--log", absolute(this.#file)] : []),
+      ...(this.#json ? ["--log-format", "json"] : []),
+    ];
   }
 
   error(message: string): void {

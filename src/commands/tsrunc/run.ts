@@ -1,12 +1,10 @@
 /** `tsrunc run ID`: create, start, and, unless detached, wait. */
-import type { Hooks } from "../../engine/runtime/spec.ts";
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
 import { startCreated } from "./start.ts";
-import { type ContainerState, StateStore } from "./state-store.ts";
-import { remainsOf, Waiter } from "./waiter.ts";
+import { StateStore } from "./state-store.ts";
 
 export const verb: Verb = {
   flags: {
@@ -22,10 +20,9 @@ export const verb: Verb = {
     const detach = flags.on("detach");
     const store = new StateStore(context.root);
     let launched: Launched;
-    const waiter = (state: ContainerState, hooks: Hooks | undefined) =>
-      new Waiter(flags.on("keep") ? undefined : remainsOf(store, state, hooks));
+    const keep = flags.on("keep");
     try {
-      launched = await launch(id, flags, context, { gated: detach, ...(!detach && { waiter }) });
+      launched = await launch(id, flags, context, { gated: detach, ...(!detach && { attached: { keep } }) });
     } catch (error) {
       throw new Error(`runc run failed: ${(error as Error).message}`, { cause: error });
     }
@@ -40,12 +37,12 @@ export const verb: Verb = {
     } catch (error) {
       context.log.warning((error as Error).message);
     }
-    if (launched.waiter) launched.waiter.waitFor(state.pid);
-    const terminal = await (await import("./terminal.ts")).relay(masterSocket!);
+    const terminal =
+      masterSocket === undefined ? undefined : await (await import("./terminal.ts")).relay(masterSocket);
     forwardSignals(state.pid);
     const status = await stage.done;
-    await terminal.close();
-    if (!flags.on("keep")) {
+    await terminal?.close();
+    if (!keep) {
       await removeContainer(store, id, state.cgroup);
       runHooks("poststop", hooks?.poststop, ociState(state, "stopped"));
     }

@@ -10,6 +10,7 @@ import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
 import { windowSize } from "../../ffi/poll.ts";
 import { socketPair } from "../../ffi/socket.ts";
+import { SOCK } from "../../ffi/socket-flags.ts";
 import type { Flags } from "./flags.ts";
 
 const NULL_DEVICE = { major: 1, minor: 3 };
@@ -80,29 +81,32 @@ const preserve = (count: number, before: number) =>
   count > 0 ? { preserve: { count, first: STAGE_FD.firstPassed + before } } : {};
 
 /**
- * Hears the stage until it has told the pid (and, when it asks for hooks, has been answered). Waits by blocking: there
- * is nothing else to do in these two milliseconds, and no event loop starts faster. 0 when the stage failed.
+ * Hears the stage until it has told the pid of a process that runs, and answers it when it asks for hooks before. Waits
+ * by blocking: there is nothing else to do in these two milliseconds, and no event loop starts faster. 0 when the stage
+ * failed.
  */
 export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
   const bytes = new Uint8Array(FRAME_SIZE);
   let pid = 0;
   // Two processes tell us: the container's may ask before the first one has said who it is.
   let asked = false;
-  while (sys("recvfrom", stage.control, bytes, FRAME_SIZE, MSG_WAITALL, 0, 0) === FRAME_SIZE) {
+  let ready = hooks === undefined;
+  while (sys("recvfrom", stage.control, bytes, FRAME_SIZE, SOCK.MSG_WAITALL, 0, 0) === FRAME_SIZE) {
     const frame = decodeFrame(bytes);
     if (frame.type !== FRAME.SYNC) continue;
-    if (frame.a === SYNC.pid) pid = Number(frame.value);
     if (frame.a === SYNC.hooks) asked = true;
-    if (pid === 0 || (hooks && !asked)) continue;
+    if (frame.a === SYNC.pid) {
+      pid = Number(frame.value);
+      if (ready) return pid;
+    }
+    if (ready || pid === 0 || !asked) continue;
     hooks?.(pid);
     const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
-    if (hooks) sys("write", stage.control, answer, answer.length);
-    break;
+    sys("write", stage.control, answer, answer.length);
+    ready = true;
   }
-  return pid;
+  return 0;
 }
-
-const MSG_WAITALL = 0x100;
 
 export const closeAll = (fds: readonly (number | undefined)[]): void => {
   for (const fd of fds) if (fd !== undefined && fd >= 0) closeFd(fd);

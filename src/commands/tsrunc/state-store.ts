@@ -17,7 +17,7 @@ import type { SystemError } from "../../ffi/libc.ts";
 
 export interface ContainerState {
   id: string;
-  /** In the host's pid namespace. */
+  /** In the host's pid namespace. 0 until it is known. */
   pid: number;
   /** Clock ticks since the boot, so that a pid that was used again is not taken for it. */
   startTime: string;
@@ -68,12 +68,25 @@ export class StateStore {
   }
 
   save(state: ContainerState): void {
-    replaceFile(`${this.folder(state.id)}/state.json`, JSON.stringify(state), 0o600);
+    replaceFile(this.#state(state.id), JSON.stringify(state), 0o600);
+  }
+
+  /** All of the state but the process: whoever learns of that writes `stat`, and renames `from` to `to`. */
+  prepare(state: ContainerState): { from: string; to: string; stat: string } {
+    const folder = this.folder(state.id);
+    const from = `${folder}/.state.json`;
+    writeFile(from, JSON.stringify(state), 0o600);
+    return { from, to: this.#state(state.id), stat: `${folder}/stat` };
   }
 
   load(id: string): ContainerState {
     try {
-      return JSON.parse(readText(`${this.folder(id)}/state.json`)) as ContainerState;
+      const state = JSON.parse(readText(this.#state(id))) as ContainerState;
+      if (state.pid === 0) {
+        const { pid, startTime } = parseStat(readText(`${this.folder(id)}/stat`));
+        return { ...state, pid, startTime };
+      }
+      return state;
     } catch (error) {
       if ((error as SystemError).code === "ENOENT") throw new Error("container does not exist");
       throw error;
@@ -91,10 +104,16 @@ export class StateStore {
       .map((name) => this.load(name));
   }
 
+  #state(id: string): string {
+    return `${this.folder(id)}/state.json`;
+  }
+
   /** All that the container's folder may have in it. */
   files(id: string): string[] {
     const folder = this.folder(id);
-    return ["state.json", ".state.json", "exec.fifo", "config.json"].map((name) => `${folder}/${name}`);
+    return ["state.json", ".state.json", "stat", "exec.fifo", "config.json"].map(
+      (name) => `${folder}/${name}`,
+    );
   }
 
   remove(id: string): void {
@@ -110,16 +129,30 @@ export class StateStore {
   }
 }
 
-/** Fields of proc_pid_stat(5), after the name, which may hold anything. */
-export function processStart(pid: number): { startTime: string; dead: boolean } | undefined {
+interface ProcessStat {
+  pid: number;
+  startTime: string;
+  dead: boolean;
+}
+
+export function processStart(pid: number): ProcessStat | undefined {
   let text: string;
   try {
     text = readText(`/proc/${pid}/stat`);
   } catch {
     return undefined;
   }
+  return parseStat(text);
+}
+
+/** Of proc_pid_stat(5): the number, and fields after the name, which may hold anything. */
+function parseStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { startTime: fields[19] ?? "", dead: fields[0] === "Z" || fields[0] === "X" };
+  return {
+    pid: Number.parseInt(text, 10),
+    startTime: fields[19] ?? "",
+    dead: fields[0] === "Z" || fields[0] === "X",
+  };
 }
 
 function isFrozen(cgroup: Cgroup): boolean {

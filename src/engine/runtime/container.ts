@@ -74,7 +74,7 @@ export interface ContainerOptions {
   gate?: string;
   /** The process is a child of whoever started the stage, as with a gate: the stage ends when it has started. */
   toCaller?: boolean;
-  /** Tell SYNC.pid over the control socket. */
+  /** Tell SYNC.pid over the control socket: when the process runs (or waits at the gate), and, for hooks, before. */
   control?: boolean;
   /** Stop for hooks (SYNC.hooks) before the root changes; needs `control`. */
   hooks?: boolean;
@@ -184,9 +184,11 @@ class ContainerCompiler {
     watches: readonly Watch[],
   ): void {
     const plan = this.#plan;
-    const { control, keeper } = this.#options;
-    if (control) plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
+    const { control, hooks, keeper } = this.#options;
+    const tell = () => plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
+    if (control && hooks) tell();
     alive?.waitForEnd(plan);
+    if (control) tell();
     receiveTerminal(plan, streams);
     if (keeper && kept) {
       const held = streams.held;

@@ -49,6 +49,8 @@ export interface Stage {
   /** Ends with the stage: its exit status (128+n for a signal), or rejects with {@link StepFailure}. */
   readonly done: Promise<number>;
   kill(signal: number): void;
+  /** The status page, until `done` or `release`: with the plan's labels it explains a failure (`explainFailure`). */
+  readonly page: number;
   /** The plan has come as far as it can fail: lets the status page go. `done` tells no failure from here on. */
   release(): void;
 }
@@ -91,7 +93,7 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
     };
     const done = child.exited
       .then(() => {
-        const failed = explained && readFailure(page, explained);
+        const failed = explained && explainFailure(page, explained);
         if (failed !== undefined) throw failed;
         return child.signalCode === null
           ? (child.exitCode ?? 255)
@@ -100,7 +102,8 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
       .finally(release);
     // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
     done.catch(() => {});
-    return { pid: child.pid, control: ours, done, kill: (signal) => child.kill(signal), release };
+    const kill = (signal: number) => child.kill(signal);
+    return { pid: child.pid, control: ours, done, kill, page: status, release };
   } catch (error) {
     closeFd(status);
     closeFd(ours);
@@ -114,15 +117,21 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
 export const runPlan = (plan: Plan, options?: StageOptions): Promise<number> =>
   startStage(plan, options).done;
 
+/** As much of a plan as tells what its steps were for. */
+export interface Labels {
+  readonly steps: readonly { readonly label: string }[];
+  readonly nested?: Labels;
+}
+
 /** What the status page says; whatever it says is checked, since a container may have written it. */
-function readFailure(status: number, plan: Plan): StepFailure | undefined {
+export function explainFailure(status: number, plan: Labels): StepFailure | undefined {
   const page = new Uint8Array(STATUS_SIZE);
   if (sys("pread64", status, page, page.length, 0) !== page.length) return undefined;
   const { failed, log } = readStatus(page);
   return failed && stepFailure(failed, log, failed.process >= NESTED_PROCESS ? plan.nested : plan);
 }
 
-function stepFailure(failed: FailedRecord, log: string, plan: Plan | undefined): StepFailure {
+function stepFailure(failed: FailedRecord, log: string, plan: Labels | undefined): StepFailure {
   const label = plan?.steps[failed.step]?.label ?? `step ${failed.step}`;
   const message = `${label}: ${errnoMessage(failed.errno)}${log === "" ? "" : ` (${log})`}`;
   return new StepFailure({

@@ -62,9 +62,13 @@ export interface SyscallStep extends Labelled, Keeps {
   readonly args: readonly Value[];
 }
 
-/** Writes a saved result into the data area: as an integer of that width, or in decimal, NUL-terminated. */
+/**
+ * Writes a saved result into the data area: as an integer of that width, or in decimal, NUL-terminated. A slot gets
+ * how many bytes that are, without the NUL.
+ */
 export interface PutStep extends Labelled {
   readonly op: "put";
+  readonly slot?: Slot;
   readonly value: Value;
   readonly into: Data;
   readonly as: "u32" | "u64" | "decimal";

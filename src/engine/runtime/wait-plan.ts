@@ -1,22 +1,49 @@
 /**
- * What is left to do for a container that runs attached: hand signals on, wait, clean up, end with its status. The
- * program that started it goes on as the stage on this plan: a few KB for as long as the container runs, where an
- * engine for JavaScript takes 25 MB, and nothing to tear down when it has ended.
+ * What is left to do for a process that runs attached: learn whether it has started, note it, hand signals on, wait,
+ * clean up, end with its status. The program that started it goes on as the stage on this plan: a few KB for as long as
+ * it runs, where an engine for JavaScript takes 25 MB. It does so as soon as the stage that makes the process is at work:
+ * an engine takes as long to go as a container to start.
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT } from "../../ffi/file.ts";
+import { AT, F, O } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
+import { SOCK } from "../../ffi/socket-flags.ts";
+import { FRAME, FRAME_SIZE } from "./frame.ts";
+import { openHost } from "./inside.ts";
+import { SYNC } from "./keeper-steps.ts";
 import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
-import type { Data } from "./steps.ts";
+import type { Data, Label, Slot, Value } from "./steps.ts";
 
-/** Where the plan has the program that knows how to remove a container. */
-export const PROGRAM_FD = STAGE_FD.control;
+/** Where the plan has what it is given. */
+export const WAIT_FD = {
+  /** The control socket of the stage that makes the process. */
+  control: STAGE_FD.control,
+  /** This program. */
+  program: STAGE_FD.firstPassed,
+  /** The stage's status page, and what else it takes to explain a failure and to clean up after it. */
+  page: STAGE_FD.firstPassed + 1,
+  explanation: STAGE_FD.firstPassed + 2,
+} as const;
 
 export interface WaitOptions {
   /** What `ps -o comm` shows. */
   name: string;
-  /** What remains of the container; nothing for one that is kept. */
+  /** Words of the program: tells why the process did not start, and ends; the page and the explanation stay open. */
+  tellFailure: readonly string[];
+  /** Where it is noted that a container has started. */
+  note?: StartNote;
+  /** Gets the number of the process. */
+  pidFile?: string;
+  /** What remains of the container; nothing for one that is kept, and for an exec. */
   remains?: Remains;
+}
+
+export interface StartNote {
+  /** Gets what /proc/PID/stat says. */
+  stat: string;
+  /** A file that is complete but for the process, and the name that makes it count. */
+  from: string;
+  to: string;
 }
 
 export interface Remains {
@@ -24,30 +51,144 @@ export interface Remains {
   cgroups: readonly string[];
   files: readonly string[];
   folder: string;
-  /** Of the program at {@link PROGRAM_FD}: does the same, however much is left. */
+  /** Words of the program: does the same, however much is left. */
   remove: readonly string[];
   /** Only `remove` can do it: there are hooks. */
   hooks: boolean;
 }
 
-export interface WaitPlan {
-  plan: Plan;
-  /** Where the number (u32) of the process belongs, a child of the waiting one: it is not known yet. */
-  pid: Data;
-}
-
-export function compileWait({ name, remains }: WaitOptions): WaitPlan {
+export function compileWait(options: WaitOptions): Plan {
   const plan = new PlanBuilder();
+  const { name, note, pidFile, remains } = options;
   const status = plan.slot("exit status");
-  const process = plan.slot("pid of the container");
-  const pid = plan.space(4, "pid of the container");
+  const failed = plan.label("it has not started");
   plan.call("prctl", [flags(PR, "PR_SET_NAME"), plan.string(name)], { label: "name the process" });
-  plan.call("close_range", [PROGRAM_FD + 1, 0xffff_ffff, 0], { label: "close what only the start needed" });
-  plan.get(pid, "i32", { slot: process });
-  plan.add({ op: "wait", pid: process, slot: status, forward: true, label: "wait for the container" });
+  plan.call("close_range", [WAIT_FD.explanation + 1, 0xffff_ffff, 0], {
+    label: "close what only the start needed",
+  });
+  const { pid, number } = hearPid(plan, failed);
+  if (note) noteStart(plan, note, number, failed);
+  if (pidFile !== undefined) writePidFile(plan, pidFile, number, failed);
+  for (const fd of [WAIT_FD.control, WAIT_FD.page, WAIT_FD.explanation]) plan.call("close", [fd]);
+  plan.add({ op: "wait", pid, slot: status, forward: true, label: "wait for the process" });
   if (remains) cleanUp(plan, remains);
   plan.call("exit_group", [status], { label: "end with its status" });
-  return { plan: plan.build(), pid };
+  plan.place(failed);
+  for (const fd of [WAIT_FD.page, WAIT_FD.explanation])
+    plan.call("fcntl", [fd, named("F_SETFD", F.F_SETFD), 0], { label: "leave what explains the failure" });
+  execute(plan, options.tellFailure, "tell why it has not started");
+  return plan.build();
+}
+
+interface Started {
+  pid: Slot;
+  /** The same in decimal, and how many digits that is. */
+  number: { text: Data; size: Slot };
+}
+
+/** The first thing that the stage tells is the number of a process that runs; when it ends without it, none does. */
+function hearPid(plan: PlanBuilder, failed: Label): Started {
+  const label = "hear of the process";
+  const frame = plan.space(FRAME_SIZE, "a frame");
+  const got = plan.slot("bytes heard");
+  const kind = plan.slot("what is told");
+  const pid = plan.slot("pid of the process");
+  plan.call("recvfrom", [WAIT_FD.control, frame, FRAME_SIZE, flags(SOCK, "MSG_WAITALL"), 0, 0], {
+    label,
+    slot: got,
+    tolerate: "all",
+  });
+  goUnless(plan, got, FRAME_SIZE, failed);
+  plan.get(plan.part(frame, 0, 4, "what is told"), "i32", { slot: kind }, label);
+  goUnless(plan, kind, FRAME.SYNC | (SYNC.pid << 16), failed);
+  plan.get(plan.part(frame, 8, 4, "pid of the process"), "i32", { slot: pid }, label);
+  const number = { text: plan.space(24, "pid of the process"), size: plan.slot("digits of the pid") };
+  plan.add({ op: "put", value: pid, into: number.text, as: "decimal", slot: number.size, label });
+  return { pid, number };
+}
+
+function goUnless(plan: PlanBuilder, value: Value, equals: number, to: Label): void {
+  const right = plan.label("as it should be");
+  plan.jumpWhen(value, { equals }, right);
+  plan.jump(to);
+  plan.place(right);
+}
+
+const STAT_SIZE = 1024;
+
+/** What the kernel says of the process tells it from a later one with the same number; the rename makes it count. */
+function noteStart(plan: PlanBuilder, note: StartNote, { text }: Started["number"], failed: Label): void {
+  const label = "note the process";
+  const result = plan.slot("result of the note");
+  const fd = plan.fd();
+  const stat = plan.space(STAT_SIZE, "stat");
+  const either = { label, slot: result, tolerate: "all" } as const;
+  const next = () => plan.jumpWhen(result, "negative", failed);
+  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { ...either, fd });
+  next();
+  plan.call("openat", [fd, text, flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0], { ...either, fd });
+  next();
+  plan.call("openat", [fd, plan.string("stat"), flags(O, "O_RDONLY", "O_CLOEXEC"), 0], { ...either, fd });
+  next();
+  plan.call("read", [fd, stat, STAT_SIZE], either);
+  next();
+  writeNew(plan, note.stat, stat, result, { fd, failed, mode: 0o600 });
+  plan.call("renameat2", [AT.AT_FDCWD, plan.string(note.from), AT.AT_FDCWD, plan.string(note.to), 0], either);
+  next();
+}
+
+/** Its reader polls for it: it comes whole. */
+function writePidFile(
+  plan: PlanBuilder,
+  path: string,
+  { text, size }: Started["number"],
+  failed: Label,
+): void {
+  const slash = path.lastIndexOf("/") + 1;
+  const fresh = `${path.slice(0, slash)}.${path.slice(slash)}`;
+  writeNew(plan, fresh, text, size, { fd: plan.fd(), failed, mode: 0o644 });
+  const renamed = plan.slot("pid file");
+  plan.call("renameat2", [AT.AT_FDCWD, plan.string(fresh), AT.AT_FDCWD, plan.string(path), 0], {
+    label: `rename ${fresh}`,
+    slot: renamed,
+    tolerate: "all",
+  });
+  plan.jumpWhen(renamed, "negative", failed);
+}
+
+interface NewFile {
+  fd: number;
+  failed: Label;
+  mode: number;
+}
+
+function writeNew(
+  plan: PlanBuilder,
+  path: string,
+  bytes: Data,
+  size: Slot,
+  { fd, failed, mode }: NewFile,
+): void {
+  const label = `write ${path}`;
+  const result = plan.slot(label);
+  const either = { label, slot: result, tolerate: "all" } as const;
+  openHost(plan, path, ["O_WRONLY", "O_CREAT", "O_TRUNC", "O_CLOEXEC"], { ...either, fd, mode });
+  plan.jumpWhen(result, "negative", failed);
+  plan.call("write", [fd, bytes, size], either);
+  plan.jumpWhen(result, "negative", failed);
+  plan.call("close", [fd], { label });
+}
+
+/** This program in the place of the caller. */
+function execute(plan: PlanBuilder, words: readonly string[], label: string): void {
+  const none = plan.space(8, "no signals");
+  plan.call("rt_sigprocmask", [named("SIG_SETMASK", SIG_HOW.SIG_SETMASK), none, 0, 8], {
+    label: "unblock signals",
+  });
+  const empty = flags(AT, "AT_EMPTY_PATH");
+  plan.call("execveat", [WAIT_FD.program, plan.string(""), plan.strings(words), plan.strings([]), empty], {
+    label,
+  });
 }
 
 function cleanUp(plan: PlanBuilder, remains: Remains): void {
@@ -88,14 +229,6 @@ function cleanUp(plan: PlanBuilder, remains: Remains): void {
   plan.add({ op: "wait", pid, slot: plan.slot("its status"), label: "wait until it is removed" });
   plan.jump(removed);
   plan.place(child);
-  const none = plan.space(8, "no signals");
-  plan.call("rt_sigprocmask", [named("SIG_SETMASK", SIG_HOW.SIG_SETMASK), none, 0, 8], {
-    label: "unblock signals",
-  });
-  const argv = plan.strings(remains.remove);
-  const empty = flags(AT, "AT_EMPTY_PATH");
-  plan.call("execveat", [PROGRAM_FD, plan.string(""), argv, plan.strings([]), empty], {
-    label: "execute the program that removes it",
-  });
+  execute(plan, remains.remove, "execute the program that removes it");
   plan.place(removed);
 }

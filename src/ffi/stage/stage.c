@@ -88,7 +88,8 @@ static void settle(struct step *step, i64 result) {
   save(step, result);
 }
 
-static void put(i64 value, void *into, u64 width) {
+/* Gives how many bytes it has written. */
+static i64 put(i64 value, void *into, u64 width) {
   if (width == 4) *(u32 *)into = (u32)value;
   else if (width == 8) *(i64 *)into = value;
   else {
@@ -99,7 +100,9 @@ static void put(i64 value, void *into, u64 width) {
     if (value < 0) *out++ = '-';
     while (n > 0) *out++ = digits[--n];
     *out = 0;
+    return out - (char *)into;
   }
+  return (i64)width;
 }
 
 static int holds(i64 value, u64 condition, i64 operand) {
@@ -177,7 +180,7 @@ static void run(void) {
     u64 next = at + 1;
     switch (step->op) {
       case OP_SYSCALL: settle(step, call(step->nr, a)); break;
-      case OP_PUT: put((i64)a[0], (void *)a[1], a[2]); break;
+      case OP_PUT: save(step, put((i64)a[0], (void *)a[1], a[2])); break;
       case OP_GET: save(step, a[1] == 4 ? *(i32 *)a[0] : *(i64 *)a[0]); break;
       case OP_JUMP: if (holds((i64)a[0], a[1], (i64)a[2])) next = a[3]; break;
       case OP_CLONE: next = clone_step(step, a, at); break;

@@ -1,0 +1,24 @@
+/**
+ * `tsrunc tell-failure run|exec ID`: the end of a call that has become a waiter (waiter.ts), and whose process did not
+ * start. Only the waiter can call it.
+ */
+import type { Verb } from "../tsrunc.ts";
+import { asStartError, removeContainer } from "./launch.ts";
+import { StateStore } from "./state-store.ts";
+import { leftFailure } from "./waiter.ts";
+
+export const verb: Verb = {
+  flags: {},
+  usage: "run|exec ID",
+  words: [2, 2],
+  async run([of = "", id = ""], _flags, { root, log }) {
+    const { failure, cgroup } = leftFailure();
+    if (of === "exec") {
+      log.error(`exec failed: ${asStartError(failure, "exec").message}`);
+      return 255;
+    }
+    await removeContainer(new StateStore(root), id, cgroup);
+    log.error(`runc run failed: ${asStartError(failure).message}`);
+    return 1;
+  },
+};
