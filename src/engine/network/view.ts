@@ -50,14 +50,19 @@ function joinedOf(ctx: NetworkContext, container: Container): Joined[] {
 export function networkSettings(ctx: NetworkContext, container: Container): NetworkSettingsView {
   const joined = joinedOf(ctx, container);
   const sandbox = ctx.store.sandbox(container.id);
-  const runs = joined.length > 0;
+  const own = hasOwnNamespace(container);
   return {
-    SandboxID: runs ? container.id : "",
+    SandboxID: own ? container.id : "",
     // Without one of ours, the kernel's own name for it.
-    SandboxKey: runs ? (sandbox?.path ?? `/proc/${container.state.pid}/ns/net`) : "",
+    SandboxKey: own ? (sandbox?.path ?? `/proc/${container.state.pid}/ns/net`) : "",
     Ports: portsView(container, joined),
     Networks: networksView(container, joined),
   };
+}
+
+/** Also when it has left all networks, or been started in none. */
+function hasOwnNamespace({ state, record: { config, hostConfig } }: Container): boolean {
+  return isRunning(state) && !config.NetworkDisabled && !hostConfig.NetworkMode.startsWith("container:");
 }
 
 function networksView(container: Container, joined: readonly Joined[]): Record<string, EndpointView> {

@@ -237,6 +237,12 @@ describe("a container's networks", () => {
       "internal",
       `container ${id} is not connected to network bridge`,
     ]);
+    await one.containers.disconnectNetwork("c1", "back", false);
+    expect((await one.containers.inspect(id, { size: false })).NetworkSettings).toMatchObject({
+      SandboxID: id,
+      SandboxKey: expect.stringMatching(/\/netns\//),
+      Networks: {},
+    });
   });
 
   test.each<[string, string[], RegExp]>([
