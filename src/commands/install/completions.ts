@@ -11,7 +11,7 @@ interface Word {
 async function table(): Promise<Word[]> {
   const words: Word[] = [];
   for (const [name, verb] of Object.entries(VERBS)) {
-    const { flags } = await verb.load();
+    const { flags } = (await verb.load()).command;
     const shown = flags.filter((flag) => !flag.hidden);
     const described = shown.map((flag) => ({
       name: flag.name,

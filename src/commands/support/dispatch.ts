@@ -5,7 +5,7 @@ import type { Arity, Command, Context, GlobalOptions } from "./command.ts";
 import { Failure, messageOf, UsageError } from "./failure.ts";
 import { bool, type Flag, list, type ParsedFlags, parseFlags, string } from "./flags.ts";
 import { err, out } from "./output.ts";
-import { GROUPS, notYet, resolveVerb, VERBS } from "./verbs.ts";
+import { GROUPS, notYet, resolveVerb, VERBS, wordsOf } from "./verbs.ts";
 
 const ROOT_FLAGS: readonly Flag[] = [
   string("config", undefined, "Location of client config files"),
@@ -70,7 +70,7 @@ async function dispatch(program: string, args: string[]): Promise<number> {
   const found = resolveVerb(words);
   if (!found) return unknownWord(program, words);
   if ("group" in found) return showGroupHelp(program, found.group, words.length > 1 ? out : err);
-  const command = await found.load();
+  const { command } = await found.load();
   return runCommand(program, found.path, found.name, command, words.slice(found.used), global);
 }
 
@@ -192,7 +192,7 @@ async function showRootHelp(program: string, print: Print): Promise<number> {
 async function showGroupHelp(program: string, name: string, print: Print): Promise<number> {
   const { groupHelp } = await import("./help.ts");
   const group = GROUPS[name] as (typeof GROUPS)[string];
-  const entries = Object.entries(group.words).map(
+  const entries = wordsOf(group).map(
     ([word, verb]) => [word, (VERBS[verb] as { short: string }).short] as const,
   );
   print(
@@ -217,7 +217,7 @@ async function unknownWord(program: string, words: string[]): Promise<number> {
   const guess = nearest(
     word,
     group
-      ? Object.keys(group.words)
+      ? wordsOf(group).map(([known]) => known)
       : [...Object.keys(VERBS).filter((name) => !name.includes(" ")), ...Object.keys(GROUPS)],
   );
   const hint = guess ? `\n\nDid you mean '${path} ${guess}'?` : "";

@@ -9,16 +9,16 @@ import { parseByteSize } from "./units.ts";
 
 export interface Flag {
   readonly name: string;
-  readonly short?: string;
+  readonly short: string | undefined;
   /** As help shows it; `bool` takes no word, `list` and `map` may be repeated. */
   readonly type: string;
   readonly usage: string;
-  readonly default?: unknown;
-  readonly many?: boolean;
+  readonly default: unknown;
+  readonly many: boolean;
   /** Accepted, but not shown. */
-  readonly hidden?: boolean;
+  readonly hidden: boolean;
   /** What to use instead: said to whoever gives it. */
-  readonly deprecated?: string;
+  readonly deprecated: string | undefined;
   /** Makes the value of one word; throws an Error that says what is wrong with it. */
   readonly parse: (word: string) => unknown;
 }
@@ -60,18 +60,19 @@ function parseInteger(func: string, min: bigint, max: bigint): (word: string) =>
 
 const I64 = 9223372036854775807n;
 
+/** Called for all hundred flags of `run` at each start, and not compiled by then. */
 const define =
   (type: string, fallback: unknown, parse: (word: string) => unknown, many = false) =>
   (name: string, short: string | undefined, usage: string, rest: Rest = {}): Flag => ({
     name,
-    ...(short === undefined ? {} : { short }),
+    short,
     type: rest.type ?? type,
     usage,
     default: rest.default ?? fallback,
     many,
     parse: rest.parse ?? parse,
-    ...(rest.hidden ? { hidden: true } : {}),
-    ...(rest.deprecated ? { hidden: true, deprecated: rest.deprecated } : {}),
+    hidden: rest.hidden === true || rest.deprecated !== undefined,
+    deprecated: rest.deprecated,
   });
 
 const same = (word: string): unknown => word;

@@ -1,20 +1,19 @@
-/** The table of verbs: how each is called, in plain and in management form, and where it lives. */
+/**
+ * The table of verbs: how each is called, in plain and in management form, and where it lives. Every command evaluates it,
+ * before anything is compiled: so it is plain data, and what is computed of it is computed for those who ask.
+ */
 
 import type { Command } from "./command.ts";
 import type { RootHelp } from "./help.ts";
 
 interface Verb {
   readonly short: string;
-  readonly load: () => Promise<Command>;
+  readonly load: () => Promise<{ command: Command }>;
   /** Shown first on the root's help screen. */
-  readonly common?: boolean;
+  readonly common: boolean;
 }
 
-const verb = (short: string, load: () => Promise<{ command: Command }>, common = false): Verb => ({
-  short,
-  load: async () => (await load()).command,
-  ...(common ? { common } : {}),
-});
+const verb = (short: string, load: Verb["load"], common = false): Verb => ({ short, load, common });
 
 /** Verbs with a space are there in management form only. */
 export const VERBS: Readonly<Record<string, Verb>> = {
@@ -78,54 +77,31 @@ export const VERBS: Readonly<Record<string, Verb>> = {
 
 interface Group {
   readonly short: string;
+  /** Verbs that are called the same without the group. */
+  readonly plain: string;
+  /** The others, by the word for each. */
   readonly words: Readonly<Record<string, string>>;
   /** Other words for the same, not listed. */
   readonly aliases: Readonly<Record<string, string>>;
 }
 
-const same = (...names: string[]): Record<string, string> =>
-  Object.fromEntries(names.map((name) => [name, name]));
-
 export const GROUPS: Readonly<Record<string, Group>> = {
   container: {
     short: "Manage containers",
-    words: {
-      ...same(
-        "attach",
-        "cp",
-        "create",
-        "diff",
-        "exec",
-        "export",
-        "kill",
-        "logs",
-        "pause",
-        "port",
-        "rename",
-        "restart",
-        "rm",
-        "run",
-      ),
-      ...same("start", "stats", "stop", "top", "unpause", "update", "wait"),
-      ls: "ps",
-      inspect: "container inspect",
-      prune: "container prune",
-    },
+    plain:
+      "attach cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait",
+    words: { ls: "ps", inspect: "container inspect", prune: "container prune" },
     aliases: { list: "ps", ps: "ps", remove: "rm" },
   },
   image: {
     short: "Manage images",
-    words: {
-      ...same("history", "import", "load", "pull", "push", "save", "tag"),
-      ls: "images",
-      rm: "rmi",
-      inspect: "image inspect",
-      prune: "image prune",
-    },
+    plain: "history import load pull push save tag",
+    words: { ls: "images", rm: "rmi", inspect: "image inspect", prune: "image prune" },
     aliases: { list: "images", remove: "rmi" },
   },
   network: {
     short: "Manage networks",
+    plain: "",
     words: {
       connect: "network connect",
       create: "network create",
@@ -139,33 +115,42 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
   system: {
     short: "Manage the daemon",
-    words: { ...same("events", "info"), df: "system df", prune: "system prune" },
+    plain: "events info",
+    words: { df: "system df", prune: "system prune" },
     aliases: {},
   },
 };
 
-const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+const includes = (words: string | undefined, word: string): boolean =>
+  word !== "" && words !== undefined && words.split(" ").includes(word);
+
+/** The words of a group that are listed, each with the verb that it is. */
+export const wordsOf = ({ plain, words }: Group): [word: string, verb: string][] => [
+  ...plain
+    .split(" ")
+    .filter(Boolean)
+    .map((name): [string, string] => [name, name]),
+  ...Object.entries(words),
+];
 
 /** Docker's words that mean something here only later: saying so is better than not to know them. */
-const NOT_YET: Readonly<Record<string, ReadonlySet<string>>> = {
-  "": words(
-    "build builder buildx checkpoint commit compose config context manifest node plugin search secret service stack swarm trust volume",
-  ),
-  container: words("commit"),
-  image: words("build"),
-  system: words("dial-stdio"),
+const NOT_YET: Readonly<Record<string, string>> = {
+  "": "build builder buildx checkpoint commit compose config context manifest node plugin search secret service stack swarm trust volume",
+  container: "commit",
+  image: "build",
+  system: "dial-stdio",
 };
 
 /** The words of a command of Docker's that is still to come. */
 export function notYet(given: readonly string[]): string | undefined {
   const [first = "", second = ""] = given;
-  if (NOT_YET[""]?.has(first)) return first;
-  return first !== "" && NOT_YET[first]?.has(second) ? `${first} ${second}` : undefined;
+  if (includes(NOT_YET[""], first)) return first;
+  return first !== "" && Object.hasOwn(NOT_YET, first) && includes(NOT_YET[first], second)
+    ? `${first} ${second}`
+    : undefined;
 }
 
-export type Resolved =
-  | { group: string }
-  | { name: string; path: string; used: number; load: () => Promise<Command> };
+export type Resolved = { group: string } | { name: string; path: string; used: number; load: Verb["load"] };
 
 /** The verb that the words name; undefined when there is none. */
 export function resolveVerb(words: readonly string[]): Resolved | undefined {
@@ -177,11 +162,8 @@ export function resolveVerb(words: readonly string[]): Resolved | undefined {
   }
   if (second === undefined || second === "--help" || second === "-h" || second === "help")
     return { group: first };
-  const name = Object.hasOwn(group.words, second)
-    ? group.words[second]
-    : Object.hasOwn(group.aliases, second)
-      ? group.aliases[second]
-      : undefined;
+  const other = [group.words, group.aliases].find((table) => Object.hasOwn(table, second));
+  const name = other?.[second] ?? (includes(group.plain, second) ? second : undefined);
   if (name === undefined) return undefined;
   return { name, path: `${first} ${second}`, used: 2, load: (VERBS[name] as Verb).load };
 }
@@ -189,9 +171,9 @@ export function resolveVerb(words: readonly string[]): Resolved | undefined {
 /** Every way to call a verb, the management forms first. */
 export function aliasesOf(name: string): string[] {
   const paths: string[] = [];
-  for (const [group, { words, aliases }] of Object.entries(GROUPS)) {
-    for (const [word, target] of [...Object.entries(words), ...Object.entries(aliases)])
-      if (target === name) paths.push(`${group} ${word}`);
+  for (const [first, group] of Object.entries(GROUPS)) {
+    for (const [word, target] of [...wordsOf(group), ...Object.entries(group.aliases)])
+      if (target === name) paths.push(`${first} ${word}`);
   }
   return name.includes(" ") ? paths : [...paths, name];
 }
