@@ -73,6 +73,8 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
     const { terminalSize } = await import("./support/terminal.ts");
     body.HostConfig.ConsoleSize = terminalSize() ?? [0, 0];
   }
+  // Then its request goes out at once, before what comes after it is loaded.
+  await api.warm(1).catch(() => {});
   const creating = createContainer(api, body, flags, global).catch(rethrow(explain));
   if (!attached) {
     const created = await creating;
@@ -84,22 +86,20 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
   // While the container is being made: what follows is loaded, and its calls get a connection each.
   creating.catch(() => {});
   const [tools] = await Promise.all([attachTools(), api.warm(2).catch(() => {})]);
+  const keys = tools.detachKeysOf(flags, global);
+  const proxy = flags.bool("sig-proxy");
   const { Id: id } = await creating;
-  return attachedRun(api, id, body, {
-    tools,
-    keys: (await import("./support/connect.ts")).detachKeysOf(flags, global),
-    proxy: flags.bool("sig-proxy"),
-    explain,
-  });
+  return attachedRun(api, id, body, { tools, keys, proxy, explain });
 }
 
 /** What only a run that stays attached needs. */
 async function attachTools() {
-  const [{ rawFor, stream }, { forwardSignals }] = await Promise.all([
+  const [{ rawFor, stream }, { forwardSignals }, { detachKeysOf }] = await Promise.all([
     import("./support/stream.ts"),
     import("./support/signals.ts"),
+    import("./support/connect.ts"),
   ]);
-  return { rawFor, stream, forwardSignals };
+  return { rawFor, stream, forwardSignals, detachKeysOf };
 }
 
 interface RunOptions {
@@ -124,12 +124,17 @@ async function attachedRun(
     stderr: body.AttachStderr,
     detachKeys: keys,
   };
-  // Both are there before the start, so that nothing of a short life is missed.
+  // Both are there before the start, so that nothing of a short life is missed: told so by us, or waited for by a daemon
+  // that starts no sooner. Nobody else knows of the id yet.
+  const [first, last] = api.keepsOrder ? [{ "Tsd-Order": id }, { "Tsd-Order": `${id}; after=2` }] : [{}, {}];
   const asked = Promise.all([
-    api.upgrade(`/containers/${id}/attach`, { query }),
-    waitFor(api, id, body.HostConfig.AutoRemove ? "removed" : "next-exit"),
+    api.upgrade(`/containers/${id}/attach`, { query, headers: first }),
+    waitFor(api, id, body.HostConfig.AutoRemove ? "removed" : "next-exit", first),
   ]);
+  const start = () => api.send("POST", `/containers/${id}/start`, { headers: last }).catch(rethrow(explain));
+  const starting = api.keepsOrder ? start() : undefined;
   asked.catch(() => {});
+  starting?.catch(() => {});
   const forwarding = proxy ? forwardSignals(api, id) : undefined;
   const [connection, exit] = await asked;
   const streaming = stream(connection, {
@@ -141,11 +146,11 @@ async function attachedRun(
     detachKeys: keys,
   });
   try {
-    await api.send("POST", `/containers/${id}/start`).catch(rethrow(explain));
+    await (starting ?? start());
     if (body.Tty && isatty(1)) (await import("./support/terminal.ts")).followSize(api, `/containers/${id}`);
-    const first = await Promise.race([streaming.ended, exit.status.then(() => "exited" as const)]);
-    if (first === "detached") return 0;
-    if (first === "exited" && (body.AttachStdout || body.AttachStderr)) await streaming.ended;
+    const over = await Promise.race([streaming.ended, exit.status.then(() => "exited" as const)]);
+    if (over === "detached") return 0;
+    if (over === "exited" && (body.AttachStdout || body.AttachStderr)) await streaming.ended;
     return await exit.status;
   } catch (error) {
     if (body.HostConfig.AutoRemove) await exit.status.catch(() => {});

@@ -4,6 +4,7 @@ import { Elysia } from "elysia";
 import type { Engine } from "../services.ts";
 import { Call, type Route } from "./call.ts";
 import { errorResponse, statusOf } from "./errors.ts";
+import { Orders } from "./order.ts";
 import { Query } from "./query.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
 import { containerRoutes } from "./routes/containers.ts";
@@ -37,6 +38,7 @@ export type FailureLog = (failure: { method: string; path: string; status: numbe
 
 export function createApi(engine: Engine, log: FailureLog): Api {
   const app = new Elysia({ strictPath: true, normalize: false });
+  const orders = new Orders();
   for (const route of ROUTES) {
     // Elysia answers HEAD by the route for GET, and drops the body.
     if (route.method === "HEAD") continue;
@@ -45,7 +47,7 @@ export function createApi(engine: Engine, log: FailureLog): Api {
       route.method,
       `/:version${route.path}`,
       ({ request, params }) =>
-        answer(request.method === "HEAD" ? (head ?? route) : route, engine, request, params, log),
+        answer(request.method === "HEAD" ? (head ?? route) : route, engine, orders, request, params, log),
       {
         // Bodies are streams that only their route may read.
         parse: "none",
@@ -55,13 +57,14 @@ export function createApi(engine: Engine, log: FailureLog): Api {
   app.onError(({ code, error }) => (code === "NOT_FOUND" ? notFound() : errorResponse(error)));
   return {
     handle: async (request) => app.handle(request),
-    upgrade: (request, socket) => upgrade(engine, request, socket, log),
+    upgrade: (request, socket) => upgrade(engine, orders, request, socket, log),
   };
 }
 
 async function answer(
   route: Route,
   engine: Engine,
+  orders: Orders,
   request: Request,
   params: Record<string, string>,
   log: FailureLog,
@@ -71,7 +74,12 @@ async function answer(
   const url = new URL(request.url);
   try {
     checkVersion(version);
-    return await route.handler(new Call(request, version, params, new Query(url.searchParams)), engine);
+    const call = new Call(request, version, params, new Query(url.searchParams));
+    return await orders.keep(call.headers, call.signal, async (begun) => {
+      const response = await route.handler(call, engine);
+      begun();
+      return response;
+    });
   } catch (error) {
     // Whoever asked has gone, in the midst of an upload, say: nobody's fault, and nobody reads the answer.
     if (!request.signal.aborted) {
@@ -90,7 +98,7 @@ const notFound = () =>
 const ATTACH = /^\/v([0-9.]+)\/containers\/([^/]+)\/attach$/;
 const EXEC = /^\/v([0-9.]+)\/exec\/([^/]+)\/start$/;
 
-function upgrade(engine: Engine, request: Request, socket: Duplex, log: FailureLog): boolean {
+function upgrade(engine: Engine, orders: Orders, request: Request, socket: Duplex, log: FailureLog): boolean {
   const url = new URL(request.url);
   const attach = ATTACH.exec(url.pathname);
   const matched = attach ?? EXEC.exec(url.pathname);
@@ -107,8 +115,10 @@ function upgrade(engine: Engine, request: Request, socket: Duplex, log: FailureL
     { version: `v${version}`, name: decodeURIComponent(name) },
     new Query(url.searchParams),
   );
-  const run = attach ? upgradeAttach : upgradeExec;
-  run(call, engine, socket).catch((error: unknown) => {
+  const run = attach
+    ? orders.keep(call.headers, call.signal, (begun) => upgradeAttach(call, engine, socket, begun))
+    : upgradeExec(call, engine, socket);
+  run.catch((error: unknown) => {
     log({ method: "POST", path: url.pathname, status: 500, error });
     socket.destroy();
   });

@@ -86,10 +86,10 @@ function checkContentType(type: string): void {
   throw new EngineError("invalid", `unsupported Content-Type header (${type}): must be 'application/json'`);
 }
 
-export function json(value: unknown, status = 200): Response {
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return new Response(`${JSON.stringify(value)}\n`, {
     status,
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...headers },
   });
 }
 

@@ -94,6 +94,7 @@ export class ApiClient {
   readonly #idle: Connection[] = [];
   #pinned: string | undefined;
   #negotiated: Promise<string> | undefined;
+  #keepsOrder = false;
 
   constructor(
     endpoint: Endpoint,
@@ -123,6 +124,11 @@ export class ApiClient {
       },
     );
     return this.#negotiated;
+  }
+
+  /** The daemon has said that it knows `ORDER_HEADER` (api/order.ts): requests that it orders need not wait for each other. */
+  get keepsOrder(): boolean {
+    return this.#keepsOrder;
   }
 
   /** Opens connections ahead of the calls that will need them. */
@@ -157,7 +163,8 @@ export class ApiClient {
 
   async #request(method: string, path: string, options: RequestOptions): Promise<ApiResponse> {
     const target = this.#target(path, options);
-    const connection = await this.#take(method, target);
+    // Without an await where none is needed: the request is out before the caller goes on.
+    const connection = this.#takeIdle() ?? (await this.#openFor(method, target));
     try {
       const body = options.body;
       const stream = body !== undefined && Symbol.asyncIterator in body;
@@ -178,6 +185,7 @@ export class ApiClient {
         () => {},
       );
       if (got.status >= 400) throw await apiError(got, payload);
+      this.#keepsOrder ||= got.headers.has("tsd-order");
       return { ...got, body: payload };
     } catch (error) {
       throw this.#explain(error, method, target);
@@ -203,9 +211,10 @@ export class ApiClient {
 
   async #upgrade(path: string, options: RequestOptions): Promise<Upgraded> {
     const target = this.#target(path, options);
-    const connection = await this.#take("POST", target);
+    const connection = this.#takeIdle() ?? (await this.#openFor("POST", target));
     const bytes = options.body === undefined ? undefined : encode(options.body);
     let head = `POST ${target} HTTP/1.1\r\n${this.#headers}Connection: Upgrade\r\nUpgrade: tcp\r\n`;
+    for (const name in options.headers) head += `${name}: ${options.headers[name]}\r\n`;
     if (bytes) head += "Content-Type: application/json\r\n";
     head += `Content-Length: ${bytes?.length ?? 0}\r\n\r\n`;
     try {
@@ -227,12 +236,14 @@ export class ApiClient {
     return options.unversioned ? path + query : `/v${this.#pinned ?? NEWEST}${path}${query}`;
   }
 
-  async #take(method: string, target: string): Promise<Connection> {
+  #takeIdle(): Connection | undefined {
     for (;;) {
       const idle = this.#idle.pop();
-      if (!idle) break;
-      if (idle.open) return idle;
+      if (!idle || idle.open) return idle;
     }
+  }
+
+  async #openFor(method: string, target: string): Promise<Connection> {
     try {
       return await this.#open();
     } catch (error) {

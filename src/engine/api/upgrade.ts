@@ -29,7 +29,13 @@ const LINGER_MS = 10_000;
  */
 const HEAD_FIRST_MS = 10;
 
-export async function upgradeAttach(call: Call, engine: Engine, client: Duplex): Promise<void> {
+/** `begun` is called when no output can be missed any more. */
+export async function upgradeAttach(
+  call: Call,
+  engine: Engine,
+  client: Duplex,
+  begun: () => void = () => {},
+): Promise<void> {
   let opened: Opened;
   try {
     opened = await openAttach(call, engine);
@@ -40,6 +46,7 @@ export async function upgradeAttach(call: Call, engine: Engine, client: Duplex):
     );
     return;
   }
+  begun();
   client.write(switching(streamType(opened, call)));
   if (opened.past) await Bun.sleep(HEAD_FIRST_MS);
   await join(client, opened);

@@ -7,8 +7,9 @@ export async function waitFor(
   api: ApiClient,
   id: string,
   condition: "next-exit" | "removed" | "not-running",
+  headers: Record<string, string> = {},
 ): Promise<{ status: Promise<number> }> {
-  const answer = await api.request("POST", `/containers/${id}/wait`, { query: { condition } });
+  const answer = await api.request("POST", `/containers/${id}/wait`, { query: { condition }, headers });
   const status = answer.body.json().then(
     (value) => {
       const { StatusCode, Error: error } = value as {

@@ -8,6 +8,8 @@ export interface Head {
 
 type Handler = (bytes: Uint8Array) => void;
 
+const NOTHING: Uint8Array = new Uint8Array(0);
+
 /** An answer's body. Bytes that come before anyone reads are kept. */
 export class Body {
   #kept: Uint8Array[] = [];
@@ -71,6 +73,8 @@ export class Body {
   async bytes(): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
     await this.each((bytes) => pieces.push(bytes));
+    // The first look at `Buffer` takes a quarter of a millisecond.
+    if (pieces.length === 0) return NOTHING;
     return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
   }
 
@@ -112,6 +116,13 @@ export class Body {
   }
 }
 
+/** Where the empty line begins; -1 when it is not there yet. */
+function headEnd(bytes: Uint8Array): number {
+  for (let at = bytes.indexOf(13); at >= 0; at = bytes.indexOf(13, at + 1))
+    if (bytes[at + 1] === 10 && bytes[at + 2] === 13 && bytes[at + 3] === 10) return at;
+  return -1;
+}
+
 type State =
   | "idle"
   | "head"
@@ -124,7 +135,7 @@ type State =
 
 export class Decoder {
   #state: State = "idle";
-  #rest: Uint8Array = new Uint8Array(0);
+  #rest = NOTHING;
   #left = 0;
   #head = false;
   #keep = true;
@@ -142,7 +153,7 @@ export class Decoder {
     let at = bytes;
     if (this.#rest.length > 0) {
       at = Buffer.concat([this.#rest, bytes]);
-      this.#rest = new Uint8Array(0);
+      this.#rest = NOTHING;
     }
     while (at.length > 0) {
       const used = this.#step(at);
@@ -207,7 +218,7 @@ export class Decoder {
   }
 
   #readHead(bytes: Uint8Array): number {
-    const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf("\r\n\r\n");
+    const end = headEnd(bytes);
     if (end < 0) {
       if (bytes.length > 1 << 20) throw new Error("the answer's head is too long");
       return -1;

@@ -13,13 +13,14 @@ import { type Call, empty, json, type Route, streaming } from "../call.ts";
 import { prepareCreate } from "../create.ts";
 import { messageOf } from "../errors.ts";
 import { updateRequest } from "../json/requests.ts";
+import { ORDER_HEADER } from "../order.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {
   const { body, warnings } = await prepareCreate(call, engine);
   const name = call.query.text("name") || undefined;
   const platform = call.before("1.41") ? undefined : call.query.text("platform") || undefined;
   const { Id, Warnings } = await engine.containers.create({ name, platform, body });
-  return json({ Id, Warnings: [...Warnings, ...warnings] }, 201);
+  return json({ Id, Warnings: [...Warnings, ...warnings] }, 201, { [ORDER_HEADER]: "kept" });
 }
 
 async function list(call: Call, engine: Engine): Promise<Response> {
