@@ -65,8 +65,11 @@ export function renderListing(listing: Listing): string {
     throw new Failure(`${complaint}: ${messageOf(error)}`);
   }
   if (!isTable) return text;
-  return `${align(`${execute(headerTemplate(source), listing.headers)}\n${text}`)}`;
+  return `${align(`${execute(headerTemplate(source), { ...listing.headers, Label: labelHeader })}\n${text}`)}`;
 }
+
+/** `com.example.some-label` heads its column as `some label`. */
+const labelHeader = (name: unknown): string => (String(name).split(".").at(-1) ?? "").replace(/[-_]/g, " ");
 
 /** Functions that shape values must not shape the headings. */
 function headerTemplate(source: string): Template {

@@ -58,6 +58,8 @@ export function ansiTime(text: string): string {
 
 /** A moment for the API: seconds as they are, a time so long ago, or a date. */
 export function timestamp(text: string, now: number = Date.now()): string {
+  // Moments are counted from the epoch; no time ago would be now.
+  if (text === "0") return text;
   try {
     return String(Math.floor((now - parseDuration(text) / 1e6) / 1000));
   } catch {

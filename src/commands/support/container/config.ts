@@ -65,11 +65,18 @@ function securityOptions(words: readonly string[]): string[] {
         `opening seccomp profile (${value}) failed: open ${value}: no such file or directory`,
       );
     }
-    const scanned = scanValue(text);
-    if (!scanned.ok)
-      throw new Failure(`compacting json for seccomp profile (${value}) failed: ${scanned.message}`);
+    const problem = compactProblem(text);
+    if (problem) throw new Failure(`compacting json for seccomp profile (${value}) failed: ${problem}`);
     return `seccomp=${JSON.stringify(JSON.parse(text))}`;
   });
+}
+
+/** Go's json.Compact takes one value, and calls a text that ends too early by another name than its decoder. */
+function compactProblem(text: string): string | undefined {
+  const scanned = scanValue(text);
+  if (!scanned.ok) return scanned.message.replace(/^(unexpected )?EOF$/, "unexpected end of JSON input");
+  const rest = text.slice(scanned.end).trimStart();
+  return rest === "" ? undefined : `invalid character '${rest[0]}' after top-level value`;
 }
 
 function health(flags: ParsedFlags): object | undefined {

@@ -68,11 +68,11 @@ export function parseExpose(word: string): string[] {
   let ends: [number, number];
   try {
     ends = range(ports, "port");
-  } catch (error) {
+  } catch {
     const high = ports.split("-").find((end) => Number(end) > 65535);
     const reason = /^\d+(-\d+)?$/.test(ports)
       ? high === undefined
-        ? (error as Error).message
+        ? `invalid range specified for port: ${ports}`
         : `strconv.ParseUint: parsing ${JSON.stringify(high)}: value out of range`
       : `strconv.ParseUint: parsing ${JSON.stringify(ports)}: invalid syntax`;
     throw new Failure(`invalid range format for --expose: ${word}, error: ${reason}`);

@@ -275,6 +275,8 @@ class Execution {
       );
     }
     if (isMap(value)) {
+      const method = Object.hasOwn(value, name) ? value[name] : undefined;
+      if (typeof method === "function") return method(...args.map((arg) => arg()));
       if (args.length > 0) return fail(`${name} is not a method but has arguments`);
       if (Object.hasOwn(value, name)) return value[name];
       return this.#strict ? fail(`map has no entry for key ${goQuote(name)}`) : MISSING;
