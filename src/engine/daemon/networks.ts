@@ -43,7 +43,9 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
       proxyLoopback,
       warn,
     }),
-    ports: openPorts(shim, { proxyAll: proxyLoopback }),
+    ports: openPorts(shim, {
+      proxyAll: { four: proxyLoopback, six: proxyLoopback || !config.ip6tables },
+    }),
     names: shim,
     events,
     config: networkConfig(config),

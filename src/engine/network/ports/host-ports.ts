@@ -11,8 +11,8 @@ const TRIES = 10;
 export interface HostPortsOptions {
   shim: Pick<ShimNetworks, "holdPorts">;
   allocator: PortAllocator;
-  /** `--userland-proxy`: ts-proxy listens on all ports, not only where the kernel cannot forward. */
-  proxyAll: boolean;
+  /** Of the host's addresses of these families ts-proxy listens on all ports, not only where the kernel cannot forward. */
+  proxyAll: Families;
   /** Whether the host has IPv6. */
   listens6(): boolean;
 }
@@ -110,13 +110,15 @@ function needsProxy(hostIp: string, six: string | undefined): boolean {
 }
 
 /** None for a port that is open at the container's own address only. */
-function heldPort(endpoint: EndpointRecord, binding: PortBinding, proxyAll: boolean): HeldPort[] {
+function heldPort(endpoint: EndpointRecord, binding: PortBinding, proxyAll: Families): HeldPort[] {
   const { protocol, hostIp, hostPort, containerPort } = binding;
   if (hostPort === 0) return [];
   const [four, six] = [addressOf(endpoint.ipv4), addressOf(endpoint.ipv6)];
   const ip = isSix(hostIp) ? (six ?? four) : four;
   const to =
-    ip !== undefined && (proxyAll || needsProxy(hostIp, six)) ? { to: { ip, port: containerPort } } : {};
+    ip !== undefined && (proxyAll[isSix(hostIp) ? "six" : "four"] || needsProxy(hostIp, six))
+      ? { to: { ip, port: containerPort } }
+      : {};
   return [{ protocol, hostIp, hostPort, ...to }];
 }
 

@@ -3,17 +3,20 @@ import { bindPort } from "../../../ffi/inet.ts";
 import { closeFd } from "../../../ffi/libc.ts";
 import type { Ports, ShimNetworks } from "../types.ts";
 import { PortAllocator } from "./allocator.ts";
-import { HostPorts } from "./host-ports.ts";
+import { HostPorts, type HostPortsOptions } from "./host-ports.ts";
 import { ephemeralRange, reservedPorts } from "./ranges.ts";
 
-export function openPorts(shim: Pick<ShimNetworks, "holdPorts">, options: { proxyAll: boolean }): Ports {
+export function openPorts(
+  shim: Pick<ShimNetworks, "holdPorts">,
+  { proxyAll }: Pick<HostPortsOptions, "proxyAll">,
+): Ports {
   const allocator = new PortAllocator(ephemeralRange(), reservedPorts());
   let six: boolean | undefined;
   const listens6 = () => {
     six ??= canListen6();
     return six;
   };
-  return new HostPorts({ shim, allocator, proxyAll: options.proxyAll, listens6 });
+  return new HostPorts({ shim, allocator, proxyAll, listens6 });
 }
 
 function canListen6(): boolean {

@@ -26,7 +26,7 @@ const endpoint = (id: string, six = true): EndpointRecord =>
   ({ id, ipv4: "172.18.0.2/16", ...(six && { ipv6: "fd00::2/64" }), ports: [] }) as unknown as EndpointRecord;
 
 /** A shim on whose host other programs have bound ports. */
-function ports(used: number[] = [], { listens6 = true, proxyAll = false } = {}) {
+function ports(used: number[] = [], { listens6 = true, proxyAll = { four: false, six: false } } = {}) {
   const held = new Map<string, HeldPort[]>();
   const shim = {
     async holdPorts(id: string, list: HeldPort[]) {
@@ -65,8 +65,18 @@ describe("publishing", () => {
     expect(held.get("b")![0]!.to).toEqual({ ip: "172.18.0.2", port: 83 });
   });
 
+  test("goes there of one family where the firewall knows the other alone", async () => {
+    const { service, held } = ports([], { proxyAll: { four: false, six: true } });
+    await service.publish(endpoint("a"), [ask("80:80"), ask("2001:db8::1:81:81")], BOTH);
+    expect(held.get("a")!.map(({ hostIp, to }) => `${hostIp} ${to?.ip}`)).toEqual([
+      "0.0.0.0 undefined",
+      ":: fd00::2",
+      "2001:db8::1 fd00::2",
+    ]);
+  });
+
   test("with --userland-proxy goes there always", async () => {
-    const { service, held } = ports([], { proxyAll: true });
+    const { service, held } = ports([], { proxyAll: { four: true, six: true } });
     await service.publish(endpoint("a"), [ask("80:8080")], FOUR);
     expect(held.get("a")).toEqual([
       { protocol: "tcp", hostIp: "0.0.0.0", hostPort: 80, to: { ip: "172.18.0.2", port: 8080 } },
