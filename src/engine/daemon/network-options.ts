@@ -133,7 +133,9 @@ export function poolsOf(options: readonly PoolOption[], engineId: string): Addre
   return said.some(six) ? said : [...said, ...otherwise.filter(six)];
 }
 
+/** @throws Error in dockerd's words */
 export function networkConfig(options: NetworkOptions): NetworkConfig {
+  checkIcc(options);
   return {
     defaultBridge: {
       bridge: options.bridge,
@@ -157,6 +159,16 @@ export function networkConfig(options: NetworkOptions): NetworkConfig {
     linkVariables: process.env.DOCKER_KEEP_DEPRECATED_LEGACY_LINKS_ENV_VARS === "1",
     defaultOptions: options["default-network-opts"],
   };
+}
+
+/** Containers are kept apart by rules. @source moby, daemon/daemon_unix.go, verifyDaemonSettings */
+function checkIcc({ icc, iptables, ip6tables, ipv6 }: NetworkOptions): void {
+  if (icc) return;
+  const missing = !iptables ? "iptables" : ipv6 && !ip6tables ? "ip6tables" : undefined;
+  if (missing === undefined) return;
+  throw new Error(
+    `You specified --${missing}=false with --icc=false. ICC=false uses ${missing} to function. Please set --icc or --${missing} to true`,
+  );
 }
 
 const text = (key: keyof NetworkOptions, help: string, check?: Option["check"], word = "string"): Option => ({

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import { parseFlags } from "../../../../src/engine/daemon/flags.ts";
-import { addressPools, parsePool, poolsOf } from "../../../../src/engine/daemon/network-options.ts";
+import {
+  addressPools,
+  networkConfig,
+  networkDefaults,
+  parsePool,
+  poolsOf,
+} from "../../../../src/engine/daemon/network-options.ts";
 import { formatPrefix } from "../../../../src/engine/network/ipam/address.ts";
 
 test("dockerd's flags for networks are read as dockerd does", () => {
@@ -37,6 +43,15 @@ test("dockerd's flags for networks are read as dockerd does", () => {
   ] as const) {
     expect(() => parseFlags(words)).toThrow(message);
   }
+});
+
+test("containers are not to be kept apart by rules that are not to be made", () => {
+  const config = (words: object) => networkConfig({ ...networkDefaults(), icc: false, ...words });
+  expect(config({ ip6tables: false }).defaultBridge.icc).toBe(false);
+  expect(() => config({ iptables: false })).toThrow(
+    "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true",
+  );
+  expect(() => config({ ip6tables: false, ipv6: true })).toThrow("Please set --icc or --ip6tables to true");
 });
 
 test("pools are checked, and there is always one of IPv6", () => {
