@@ -25,6 +25,14 @@ export function parseSecurityOpt(options: readonly string[] | null): SecurityOpt
   return out;
 }
 
+/** An AppArmor profile of its own. */
+export const asksForProfile = ({ apparmor = "" }: SecurityOptions): boolean =>
+  apparmor !== "" && apparmor !== "unconfined";
+
+/** An SELinux label of its own. */
+export const asksForLabel = ({ labels }: SecurityOptions): boolean =>
+  labels.some((label) => label !== "disable");
+
 function parsePair(option: string, out: SecurityOptions): void {
   const separator = option.includes("=") ? "=" : ":";
   const at = option.indexOf(separator);

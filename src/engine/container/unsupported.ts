@@ -6,7 +6,7 @@ import { EngineError } from "../errors.ts";
 import type { ContainerConfig, HostConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import { parseBind } from "./mount-points.ts";
-import { parseSecurityOpt } from "./security-opt.ts";
+import { asksForLabel, asksForProfile, parseSecurityOpt } from "./security-opt.ts";
 
 const some = (list: readonly unknown[] | null | undefined): boolean => (list?.length ?? 0) > 0;
 const someKey = (object: object | null | undefined): boolean => Object.keys(object ?? {}).length > 0;
@@ -86,11 +86,8 @@ function otherChecks(config: ContainerConfig, h: HostConfig, host: Host): Check[
     ["--health-cmd and the other --health flags", checks],
     [`--log-driver ${h.LogConfig.Type}`, OTHER_LOG_DRIVERS.has(h.LogConfig.Type)],
     ["--userns", h.UsernsMode !== "" && h.UsernsMode !== "host"],
-    ["--security-opt label", host.selinux && security.labels.some((label) => label !== "disable")],
-    [
-      "--security-opt apparmor",
-      security.apparmor !== undefined && security.apparmor !== "unconfined" && security.apparmor !== "",
-    ],
+    ["--security-opt label", host.selinux && asksForLabel(security)],
+    ["--security-opt apparmor", host.apparmor && asksForProfile(security)],
   ];
 }
 

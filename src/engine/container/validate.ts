@@ -7,7 +7,7 @@ import { normalizeCapabilities } from "./capabilities.ts";
 import type { ContainerConfig, Healthcheck, HostConfig } from "./config.ts";
 import type { Host } from "./host.ts";
 import { checkTmpfsTarget, cleanPath, validateMountSpec } from "./mount-points.ts";
-import { parseSecurityOpt } from "./security-opt.ts";
+import { asksForLabel, asksForProfile, parseSecurityOpt } from "./security-opt.ts";
 import { parseSignal } from "./signals.ts";
 import { validateResources } from "./validate-resources.ts";
 
@@ -215,7 +215,13 @@ export function validateCreate(
   for (const target of Object.keys(h.Tmpfs ?? {})) checkTmpfsTarget(target);
   if (!["", "private", "host"].includes(h.CgroupnsMode))
     throw new Error(`invalid cgroup namespace mode: ${h.CgroupnsMode}`);
-  parseSecurityOpt(h.SecurityOpt);
+  const security = parseSecurityOpt(h.SecurityOpt);
+  if (!host.apparmor && asksForProfile(security))
+    warnings.push(`This host has no AppArmor: --security-opt apparmor=${security.apparmor} has no effect.`);
+  if (!host.selinux && asksForLabel(security))
+    warnings.push(
+      `This host has no SELinux: --security-opt label=${security.labels.join(",")} has no effect.`,
+    );
   return { warnings };
 }
 

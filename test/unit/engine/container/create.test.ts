@@ -105,6 +105,27 @@ describe("create refuses as Docker 29.7.2 does", () => {
     ]);
   });
 
+  test("a profile or label that it cannot give; a host that knows none warns, as Docker would not", async () => {
+    using rig = new Rig();
+    const asking = (...SecurityOpt: string[]) => ({
+      body: { Image: "busybox", HostConfig: { SecurityOpt } },
+    });
+    const both = asking("apparmor=mine", "label=type:t");
+    const { Warnings } = await rig.containers.create(both);
+    expect(Warnings).toEqual([
+      "This host has no AppArmor: --security-opt apparmor=mine has no effect.",
+      "This host has no SELinux: --security-opt label=type:t has no effect.",
+    ]);
+    const none = asking("apparmor=unconfined", "label=disable");
+    expect((await rig.containers.create(none)).Warnings).toEqual([]);
+    Object.assign(rig.ctx, { host: { ...rig.ctx.host, apparmor: true, selinux: true } });
+    expect(await refusal(rig.containers.create(both))).toEqual([
+      "notImplemented",
+      "not implemented yet: --security-opt label; --security-opt apparmor",
+    ]);
+    expect((await rig.containers.create(none)).Warnings).toEqual([]);
+  });
+
   test("a name that is taken", async () => {
     using rig = new Rig();
     const id = await rig.create({}, "c1");
