@@ -11,7 +11,7 @@ import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
-import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
+import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
 import { becomeWaiter, ownWords } from "./waiter.ts";
 
@@ -93,7 +93,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
     });
   const pid = hearPid(stage);
   if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
-  if (detach || pid === 0) await stage.done;
+  if (detach || pid === 0) await stageLeft(stage);
   closeFd(stage.control);
   if (pidFile) writePidFile(pidFile, pid);
   if (detach) return 0;

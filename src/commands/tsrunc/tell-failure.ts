@@ -4,6 +4,7 @@
  */
 import type { Verb } from "../tsrunc.ts";
 import { asStartError, removeContainer } from "./launch.ts";
+import { reapFailed } from "./stage-io.ts";
 import { StateStore } from "./state-store.ts";
 import { leftFailure } from "./waiter.ts";
 
@@ -12,6 +13,7 @@ export const verb: Verb = {
   usage: "run|exec ID",
   words: [2, 2],
   async run([of = "", id = ""], _flags, { root, log }) {
+    reapFailed();
     const { failure, cgroup } = leftFailure();
     if (of === "exec") {
       log.error(`exec failed: ${asStartError(failure, "exec").message}`);

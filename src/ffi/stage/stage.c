@@ -16,11 +16,25 @@ static u32 child_count;
 static i64 *slots(void) { return (i64 *)(PLAN_BASE + SLOTS_AT); }
 static struct step *step_at(u64 index) { return (struct step *)(PLAN_BASE + plan->steps_at) + index; }
 
+/*
+ * A child's clone that is ours as well (CLONE_PARENT) and has failed is about to end. Left behind it would be a zombie
+ * of its pid namespace's first process, which may never ask for it. One that goes on is not waited for.
+ */
+static void reap_the_failed(void) {
+  struct timespec moment = { 0, 1000000 };
+  for (int i = 0; i < 100; i++) {
+    i64 pid = sys4(SYS_wait4, -1, 0, WNOHANG | WALL, 0);
+    if (pid < 0) return;
+    if (pid == 0) sys5(SYS_ppoll, 0, 0, &moment, 0, 0);
+  }
+}
+
 /* Ends this process after what it has cloned: a half-made container must not stay behind, nor hold its cgroup. */
 static void end_with_children(void) __attribute__((noreturn));
 static void end_with_children(void) {
   for (u32 i = 0; i < child_count; i++) sys2(SYS_kill, children[i], SIGKILL);
   for (u32 i = 0; i < child_count; i++) wait_for(children[i]);
+  reap_the_failed();
   end(125);
 }
 
