@@ -30,6 +30,57 @@ afterAll(() => {
   bundles.remove();
 });
 
+describe("a container that joins another's pid namespace", () => {
+  let joins: (spec: Spec) => void;
+  beforeAll(() => {
+    const folder = bundle("other", ["sleep", "1000"]);
+    const words = bundles.words("run", "--detach", "--bundle", folder, "other");
+    expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
+    const { pid } = JSON.parse(tsrunc("state", "other").stdout);
+    joins = (spec) => {
+      spec.linux!.namespaces!.find(({ type }) => type === "pid")!.path = `/proc/${pid}/ns/pid`;
+    };
+  });
+  afterAll(() => {
+    tsrunc("delete", "--force", "other");
+  });
+
+  test("sees its processes, and ends with its own status", () => {
+    const { status, stdout } = run(["sh", "-c", "tr '\\0' ' ' </proc/1/cmdline; exit 9"], joins);
+    expect([status, stdout]).toEqual([9, "sleep 1000 "]);
+    expect(run(["nosuch"], joins).stderr).toContain("executable file not found in $PATH");
+    expect(tsrunc("exec", "other", "nosuch").stderr).toContain("executable file not found in $PATH");
+    // Nor is anything left to the other's first process, which waits for nobody.
+    expect(tsrunc("exec", "other", "ps", "-o", "stat").stdout).not.toContain("Z");
+  });
+
+  test("is created first, and started then", () => {
+    const folder = bundle("one", ["sh", "-c", "echo $PPID >/dev/shm/ran"], joins);
+    const words = bundles.words("create", "--bundle", folder, "one");
+    expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
+    const { pid, status } = JSON.parse(tsrunc("state", "one").stdout);
+    expect(status).toBe("created");
+    expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^NSpid:\t\d+\t(?!1$)\d+$/m);
+    expect(tsrunc("start", "one").status).toBe(0);
+    expect(tsrunc("delete", "--force", "one").status).toBe(0);
+  });
+
+  test("has hooks that are told of a process in its namespaces, and after the start of its own", () => {
+    const note = (kind: string) => join(base, `${kind}.json`);
+    const { status, stdout } = run(["readlink", "/proc/self/ns/uts"], (spec) => {
+      joins(spec);
+      const uts = `sed 's/.*"pid":\\([0-9]*\\).*/\\1/' | xargs -I@ readlink /proc/@/ns/uts >${note("createRuntime")}`;
+      spec.hooks = {
+        createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", uts], env: ["PATH=/usr/bin:/bin"] }],
+        poststart: [{ path: "/bin/sh", args: ["sh", "-c", `cat >${note("poststart")}`] }],
+      };
+    });
+    expect(status).toBe(0);
+    expect(readFileSync(note("createRuntime"), "utf8")).toBe(stdout);
+    expect(readFileSync(note("poststart"), "utf8")).toMatch(/"pid":[1-9]/);
+  });
+});
+
 describe("run", () => {
   test("gives the container namespaces, mounts and a process of its own, and ends with its status", () => {
     const { status, stdout } = run([

@@ -15,7 +15,7 @@ import { removeCgroup } from "./cgroup.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
-import { chooseIo, closeAll, hearPid, inheritedStreams } from "./stage-io.ts";
+import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
 import { type ContainerState, processStart, StateStore } from "./state-store.ts";
 import { becomeWaiter, ownWords, remainsOf } from "./waiter.ts";
 
@@ -114,7 +114,7 @@ export async function launch(
       throw error;
     }
     // With a gate the stage ends when the container is created.
-    if (gated || state.pid === 0) await stage.done;
+    if (gated || state.pid === 0) await stageLeft(stage);
     closeFd(stage.control);
     state.startTime = processStart(state.pid)?.startTime ?? "";
     store.save(state);

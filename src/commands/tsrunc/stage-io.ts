@@ -9,6 +9,7 @@ import { F, S } from "../../ffi/file.ts";
 import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
 import { windowSize } from "../../ffi/poll.ts";
+import { WAIT } from "../../ffi/process.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import type { Flags } from "./flags.ts";
@@ -89,23 +90,46 @@ export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
   const bytes = new Uint8Array(FRAME_SIZE);
   let pid = 0;
   // Two processes tell us: the container's may ask before the first one has said who it is.
-  let asked = false;
+  let asking: number | undefined;
   let ready = hooks === undefined;
   while (sys("recvfrom", stage.control, bytes, FRAME_SIZE, SOCK.MSG_WAITALL, 0, 0) === FRAME_SIZE) {
     const frame = decodeFrame(bytes);
     if (frame.type !== FRAME.SYNC) continue;
-    if (frame.a === SYNC.hooks) asked = true;
+    if (frame.a === SYNC.hooks) asking = Number(frame.value);
     if (frame.a === SYNC.pid) {
       pid = Number(frame.value);
       if (ready) return pid;
     }
-    if (ready || pid === 0 || !asked) continue;
-    hooks?.(pid);
+    const who = asking === 0 ? pid : (asking ?? 0);
+    if (ready || who === 0) continue;
+    hooks?.(who);
     const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
     sys("write", stage.control, answer, answer.length);
     ready = true;
   }
   return 0;
+}
+
+/** The end of a stage that was to leave its process to us. */
+export async function stageLeft(stage: Stage): Promise<number> {
+  try {
+    return await stage.done;
+  } catch (error) {
+    reapFailed();
+    throw error;
+  }
+}
+
+/**
+ * A process that has failed on its way is about to end as our child: left behind, it would be a zombie of its pid
+ * namespace's first process, which may never ask for it.
+ */
+export function reapFailed(): void {
+  for (let n = 0; n < 100; n++) {
+    const pid = sys("wait4", -1, 0, WAIT.WNOHANG, 0);
+    if (pid < 0) return;
+    if (pid === 0) Bun.sleepSync(1);
+  }
 }
 
 export const closeAll = (fds: readonly (number | undefined)[]): void => {

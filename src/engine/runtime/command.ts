@@ -58,7 +58,7 @@ export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
 }
 
 /** What the last steps still need; none of it is a folder. */
-function neededFds({ init, gate, alive, preserve }: CommandOptions): number[] {
+export function neededFds({ init, gate, alive, preserve }: CommandOptions): number[] {
   const fds = [...(init?.fds ?? [])];
   if (gate !== undefined) fds.push(gate);
   if (alive !== undefined) fds.push(alive);

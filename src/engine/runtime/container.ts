@@ -3,16 +3,16 @@
  * process of the plan is the stage (which becomes the keeper, or waits, or ends); its child becomes the container.
  */
 import { CLONE, PR } from "../../ffi/process.ts";
-import { SOCK } from "../../ffi/socket-flags.ts";
 import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 import type { Cgroup } from "./cgroup-layout.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
 import { createCgroup, joinCgroup, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
-import { runCommand } from "./command.ts";
+import { type CommandOptions, neededFds, runCommand } from "./command.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
 import { candidates } from "./executable.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./hidden-paths.ts";
+import { refuseHostNames, setHostNames } from "./hostname.ts";
 import { type ExecuteInit, executeOrTell, prepareInit } from "./init-plan.ts";
 import {
   cleanPath,
@@ -24,9 +24,9 @@ import {
   openOrMakeFile,
 } from "./inside.ts";
 import {
+  controlTerminal,
   openSlave,
   type ProcessIo,
-  pair,
   prepareStreams,
   receiveTerminal,
   reopenNull,
@@ -36,6 +36,7 @@ import {
   takeTerminal,
 } from "./io.ts";
 import { type KeeperOptions, type Kept, openKeeper, SYNC } from "./keeper-steps.ts";
+import { bringUpLoopback } from "./loopback.ts";
 import { attach, cloneTree, Mounter } from "./mounts.ts";
 import { type NamesPorts, openNames } from "./names-steps.ts";
 import {
@@ -44,14 +45,25 @@ import {
   joinNamespaces,
   mapIds,
   type NamespacePlan,
+  namespaceFlag,
   openNamespaces,
   type Pidfds,
 } from "./namespaces.ts";
+import { cloneInside, openProc, shareMemory } from "./pid-namespace.ts";
 import { flags, type Plan, PlanBuilder } from "./plan.ts";
-import { joinKeyring, openAttributes, openLabelFile, setOomScore, setUmask } from "./process-setup.ts";
+import { Pipe } from "./process-pipe.ts";
+import {
+  closeAllBut,
+  hasLabel,
+  joinKeyring,
+  openAttributes,
+  openLabelFile,
+  setOomScore,
+  setUmask,
+} from "./process-setup.ts";
 import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
-import type { Named, Slot } from "./steps.ts";
+import type { Data, Named, Slot } from "./steps.ts";
 import { setSysctls } from "./sysctls.ts";
 
 export interface ContainerOptions {
@@ -142,12 +154,14 @@ class ContainerCompiler {
     const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
     const streams = prepareStreams(plan, io);
     const namespaces = openNamespaces(plan, this.#linux, this.#options.pidfds);
+    const procs = this.#openProcs(namespaces);
     const names = this.#options.names ? openNames(plan, namespaces, this.#options.names) : [];
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);
     const alive = this.#vfork ? undefined : new Pipe(plan);
     const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
     const child = plan.label("the container");
     const into = openUnified(plan, plan.fd(), cgroup);
+    const told = namespaces.joinedPid === undefined ? undefined : shareMemory(plan);
     plan.add({
       op: "clone",
       label: "clone the container's first process",
@@ -157,23 +171,46 @@ class ContainerCompiler {
       slot: this.#pid,
       ...(into !== undefined && { cgroup: into }),
     });
+    // That one has made all ready, and ended.
+    if (told) plan.get(told, "i32", { slot: this.#pid }, "learn the pid");
     if (mapped) {
       mapIds(plan, this.#linux, { pid: this.#pid, scratch: this.#scratch });
       mapped.send(plan);
     }
+    const { control, hooks } = this.#options;
+    if (control && hooks && !told) this.#tellPid();
     this.#afterClone({ ...streams, held: [...streams.held, ...names] }, alive, kept, watches);
     plan.place(child);
-    this.#child({ streams, namespaces, alive, mapped, gate: gateFd });
+    this.#child({ streams, namespaces, procs, told, alive, mapped, gate: gateFd });
+  }
+
+  /** For every mount of type proc, where the container's pid namespace is another's. */
+  #openProcs({ joinedPid: namespace }: NamespacePlan): number[] {
+    if (namespace === undefined) return [];
+    const noPivot = this.#options.noPivot ?? false;
+    const mounts = this.#options.spec.mounts ?? [];
+    return mounts
+      .filter(({ type, options }) => type === "proc" && !isBind(type, options))
+      .map(({ destination }) => {
+        const fd = this.#plan.fd();
+        const label = `error mounting "proc" to rootfs at ${JSON.stringify(destination)}`;
+        openProc(this.#plan, { namespace, fd, noPivot, label });
+        return fd;
+      });
   }
 
   #cloneFlags(namespaces: NamespacePlan, intoCgroup: boolean): Named {
     return flags(
       CLONE,
       ...namespaces.cloneFlags,
-      ...(this.#vfork ? (["CLONE_VFORK"] as const) : []),
+      ...(this.#vfork || namespaces.joinedPid !== undefined ? (["CLONE_VFORK"] as const) : []),
       ...(this.#toCaller ? (["CLONE_PARENT"] as const) : []),
       ...(intoCgroup ? (["CLONE_INTO_CGROUP"] as const) : []),
     );
+  }
+
+  #tellPid(): void {
+    this.#plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
   }
 
   /** What the parent does: a keeper keeps, another waits, or is done. */
@@ -184,11 +221,9 @@ class ContainerCompiler {
     watches: readonly Watch[],
   ): void {
     const plan = this.#plan;
-    const { control, hooks, keeper } = this.#options;
-    const tell = () => plan.add({ op: "sync", tag: SYNC.pid, value: this.#pid, label: "tell the pid" });
-    if (control && hooks) tell();
+    const { control, keeper } = this.#options;
     alive?.waitForEnd(plan);
-    if (control) tell();
+    if (control) this.#tellPid();
     receiveTerminal(plan, streams);
     if (keeper && kept) {
       const held = streams.held;
@@ -230,16 +265,17 @@ class ContainerCompiler {
     if (!noNewKeyring) joinKeyring(plan, id);
     setUmask(plan, 0);
     if (namespaces.isNew("network")) bringUpLoopback(plan, this.#scratch);
+    const attributes = plan.fd();
+    openAttributes(plan, this.#process, attributes);
     const labelFile = plan.fd();
-    openAttributes(plan, this.#process, this.#scratch);
-    openLabelFile(plan, this.#process, this.#scratch, labelFile);
+    const openLabel = (): void => openLabelFile(plan, this.#process, attributes, labelFile);
+    if (namespaces.joinedPid === undefined) openLabel();
     const init = this.#options.init ? this.#prepareInit() : undefined;
     this.#fileSystem(with_);
-    if (spec.hostname) setName(plan, "sethostname", spec.hostname);
-    if (spec.domainname) setName(plan, "setdomainname", spec.domainname);
+    setHostNames(plan, spec);
     const { preserve, io, inherited } = this.#options;
     const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
-    runCommand(plan, {
+    const command: CommandOptions = {
       process: this.#process,
       linux: this.#linux,
       filter: this.#options.filter,
@@ -249,7 +285,16 @@ class ContainerCompiler {
       ...(preserve && { preserve }),
       ...(with_.gate !== undefined && { gate: with_.gate }),
       ...(with_.alive && { alive: with_.alive.write }),
-    });
+    };
+    if (namespaces.joinedPid !== undefined && with_.told) {
+      plan.call("setns", [namespaces.joinedPid, namespaceFlag("pid")], { label: "join pid namespace" });
+      closeAllBut(plan, [...neededFds(command), ...(hasLabel(this.#process) ? [attributes] : [])]);
+      cloneInside(plan, { told: with_.told, vfork: this.#vfork });
+      plan.call("setsid", [], { label: "setsid" });
+      openLabel();
+    }
+    if (io.kind === "pty") controlTerminal(plan);
+    runCommand(plan, command);
   }
 
   /** Docker's name for it: what `ps` shows as pid 1. */
@@ -266,7 +311,7 @@ class ContainerCompiler {
   }
 
   /** Everything below the new root, by descriptor; then it becomes "/". */
-  #fileSystem({ namespaces, streams }: ChildContext): void {
+  #fileSystem({ namespaces, streams, procs }: ChildContext): void {
     const plan = this.#plan;
     const { spec, rootfs, cgroup, io, noPivot, hooks, inherited } = this.#options;
     const linux = this.#linux;
@@ -274,7 +319,7 @@ class ContainerCompiler {
     const propagation = linux.rootfsPropagation;
     mountRoot(plan, root, { rootfs, propagation });
     const at = inside(plan, root);
-    const mounter = new Mounter(at);
+    const mounter = new Mounter(at, procs);
     const newUser = namespaces.isNew("user");
     for (const mount of spec.mounts ?? []) {
       if (mount.type !== "cgroup" && mount.type !== "cgroup2") mounter.add(mount);
@@ -297,7 +342,9 @@ class ContainerCompiler {
     addMaskedPaths(at, linux.maskedPaths ?? []);
     if (io.kind === "pty") this.#terminal(at, streams, io, ownDev);
     if (hooks) {
-      plan.add({ op: "sync", tag: SYNC.hooks, label: "ask for hooks" });
+      const self = plan.slot("own pid");
+      if (namespaces.joinedPid !== undefined) plan.call("getpid", [], { slot: self });
+      plan.add({ op: "sync", tag: SYNC.hooks, value: self, label: "ask for hooks" });
       plan.add({ op: "await", tag: SYNC.hooks, label: "wait for hooks" });
     }
     makeFolders(at, this.#process.cwd, `mkdir ${this.#process.cwd}`);
@@ -333,6 +380,10 @@ class ContainerCompiler {
 interface ChildContext {
   streams: Streams;
   namespaces: NamespacePlan;
+  /** Of `openProc`, one for each mount. */
+  procs: readonly number[];
+  /** Where the pid is told, when a pid namespace is joined. */
+  told: Data | undefined;
   alive: Pipe | undefined;
   mapped: Pipe | undefined;
   gate: number | undefined;
@@ -340,61 +391,3 @@ interface ChildContext {
 
 const isBind = (type: string | undefined, options: readonly string[] = []): boolean =>
   type === "bind" || options.includes("bind") || options.includes("rbind");
-
-/** Without a uts namespace of its own, the container would rename the host. */
-function refuseHostNames({ hostname, domainname, linux }: Spec): void {
-  if (linux?.namespaces?.some(({ type }) => type === "uts")) return;
-  const name = hostname ? "hostname" : "domainname";
-  if (hostname || domainname)
-    throw new EngineError("invalid", `unable to set ${name} without a private UTS namespace`);
-}
-
-function setName(plan: PlanBuilder, call: "sethostname" | "setdomainname", name: string): void {
-  const data = plan.string(name);
-  plan.call(call, [data, data.size - 1], { label: call });
-}
-
-const SIOCSIFFLAGS = 0x8914;
-const IFF_UP = 1;
-/** "lo", little endian. */
-const LO = 0x6f6c;
-
-/** A new network namespace has a loopback that is down. */
-function bringUpLoopback(plan: PlanBuilder, fd: number): void {
-  const label = "bring the loopback interface up";
-  const request = plan.struct(40, "{lo, IFF_UP}", [
-    [0, "u16", LO],
-    [16, "u16", IFF_UP],
-  ]);
-  plan.call("socket", [flags(SOCK, "AF_INET"), flags(SOCK, "SOCK_DGRAM", "SOCK_CLOEXEC"), 0], { label, fd });
-  plan.call("ioctl", [fd, SIOCSIFFLAGS, request], { label });
-}
-
-/** A pipe between the first process and its child. */
-class Pipe {
-  readonly read: number;
-  readonly write: number;
-
-  constructor(plan: PlanBuilder) {
-    this.read = plan.fd();
-    this.write = plan.fd();
-    pair(plan, "pipe2", this.read, this.write);
-  }
-
-  send(plan: PlanBuilder): void {
-    plan.call("write", [this.write, plan.string("."), 1], { label: "let the container go on" });
-  }
-
-  receive(plan: PlanBuilder): void {
-    const byte = plan.space(8, "a byte");
-    plan.call("read", [this.read, byte, 1], { label: "wait for the first process" });
-  }
-
-  /** The child has executed, or has failed, when its end is closed. */
-  waitForEnd(plan: PlanBuilder): void {
-    const byte = plan.space(8, "a byte");
-    plan.call("close", [this.write], { label: "close our end" });
-    plan.call("read", [this.read, byte, 1], { label: "wait for the container" });
-    plan.add({ op: "check", label: "the container failed" });
-  }
-}

@@ -9,6 +9,7 @@ import { joinCgroup, openUnified } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
 import { openHow } from "./inside.ts";
 import {
+  controlTerminal,
   openSlave,
   type ProcessIo,
   prepareStreams,
@@ -21,7 +22,8 @@ import {
 } from "./io.ts";
 import { type KeeperOptions, openKeeper, SYNC } from "./keeper-steps.ts";
 import { becomeMappedRoot, namespaceFlag } from "./namespaces.ts";
-import { dataAt, flags, named, PLAN_BASE, type Plan, PlanBuilder } from "./plan.ts";
+import { cloneInside, shareMemory } from "./pid-namespace.ts";
+import { flags, named, type Plan, PlanBuilder } from "./plan.ts";
 import {
   closeAllBut,
   hasLabel,
@@ -32,7 +34,6 @@ import {
   setUmask,
 } from "./process-setup.ts";
 import type { NamespaceType, Process, Spec } from "./spec.ts";
-import type { Data } from "./steps.ts";
 
 export interface ExecOptions {
   /** The container's id. */
@@ -112,34 +113,9 @@ export function compileExec(options: ExecOptions): Plan {
   plan.place(joiner);
   const context = { scratch, target, streams, types, attributes: plan.fd() };
   join(plan, options, context);
-  const child = plan.label("the process");
-  const own = plan.slot("pid of the process, for the joiner");
-  plan.add({
-    op: "clone",
-    label: "clone the process",
-    flags: flags(CLONE, "CLONE_VFORK", "CLONE_PARENT"),
-    child,
-    process: 2,
-    slot: own,
-  });
-  plan.put(own, told, "u32", "tell the pid");
-  plan.call("exit_group", [0], { label: "end the joiner" });
-  plan.place(child);
+  cloneInside(plan, { told, vfork: true });
   enter(plan, options, context);
   return plan.build();
-}
-
-/** Far from the plan, and from where the kernel puts what has no address. */
-const SHARED_AT = 0x5000_0000;
-const PAGE = 4096;
-
-/** A word that the first process shares with the joiner. The process that the container sees does not inherit it. */
-function shareMemory(plan: PlanBuilder): Data {
-  const access = named("PROT_READ|PROT_WRITE", 3);
-  const how = named("MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE", 0x10_0021);
-  const label = "share memory with the joiner";
-  plan.call("mmap", [named("SHARED_AT", SHARED_AT), PAGE, access, how, -1, 0], { label });
-  return dataAt(SHARED_AT - PLAN_BASE, 4, "shared pid");
 }
 
 /** Those that the container has of its own, or joined; its user namespace first, which setns sees to. */
@@ -179,9 +155,6 @@ function join(
   takePipes(plan, streams);
   // Nor does it have any fd of the host's, which a tracer could take.
   closeAllBut(plan, fdsToKeep(options, streams, attributes));
-  plan.call("madvise", [named("SHARED_AT", SHARED_AT), PAGE, named("MADV_DONTFORK", 10)], {
-    label: "share no memory with the process",
-  });
 }
 
 function fdsToKeep({ process, preserve }: ExecOptions, streams: Streams, attributes: number): number[] {
@@ -223,4 +196,5 @@ function openTerminal(plan: PlanBuilder, streams: Streams, io: ProcessIo): void 
   });
   openSlave(plan, terminal, io);
   takeTerminal(plan, streams, terminal);
+  controlTerminal(plan);
 }

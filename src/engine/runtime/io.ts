@@ -129,7 +129,7 @@ export function openSlave(plan: PlanBuilder, { master, slave }: Terminal, io: Pr
   plan.call("ioctl", [master, flags(TIO, "TIOCSWINSZ"), size], { label: "set the size of the terminal" });
 }
 
-/** Makes it the controlling terminal and the three streams, and hands the master over. */
+/** Makes it the three streams, and hands the master over. */
 export function takeTerminal(plan: PlanBuilder, streams: Streams, { master, slave }: Terminal): void {
   const { terminal } = streams;
   if (!terminal) return;
@@ -137,8 +137,12 @@ export function takeTerminal(plan: PlanBuilder, streams: Streams, { master, slav
   const payload = plan.string("/dev/ptmx");
   plan.add({ op: "pass", socket: terminal.socket, send: master, payload, label });
   if (terminal.receive) plan.add({ op: "pass", socket: terminal.socket, send: slave, label });
-  plan.call("ioctl", [slave, flags(TIO, "TIOCSCTTY"), 0], { label: "ioctl(setctty)" });
   for (const fd of [0, 1, 2]) plan.call("dup3", [slave, fd, 0], { label: "dup stdio" });
+}
+
+/** By the session's leader, after {@link takeTerminal}. */
+export function controlTerminal(plan: PlanBuilder): void {
+  plan.call("ioctl", [0, flags(TIO, "TIOCSCTTY"), 0], { label: "ioctl(setctty)" });
 }
 
 /** In the first process, once the child has gone on: the terminal that it made. */

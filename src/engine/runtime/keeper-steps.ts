@@ -22,7 +22,10 @@ export interface KeeperOptions {
 export const SYNC = {
   /** The container's pid, in the host's namespace. */
   pid: 1,
-  /** Everything but the command is there: hooks may run; answer to go on. */
+  /**
+   * Everything but the command is there: hooks may run; answer to go on. Its value: the pid of who asks, when the
+   * container has none yet, since it joins a pid namespace; else 0.
+   */
   hooks: 2,
 } as const;
 

@@ -107,20 +107,24 @@ export interface FileSystem {
   data: { key: string; value?: string }[];
   /** MOUNT_ATTR_* */
   attributes: number;
+  /** What fsopen(2) answered somebody else. */
+  opened?: number;
 }
 
 /** A new, detached mount of a file system, at `fd`. */
 export function newMount(plan: PlanBuilder, file: FileSystem, fd: number, label: string): void {
-  plan.call("fsopen", [plan.string(file.type), FS_CLOEXEC], { label, fd });
+  const context = file.opened ?? fd;
+  if (file.opened === undefined)
+    plan.call("fsopen", [plan.string(file.type), FS_CLOEXEC], { label, fd: context });
   const set = (key: string, value?: string) => {
-    if (value === undefined) plan.call("fsconfig", [fd, SET_FLAG, plan.string(key), 0, 0], { label });
-    else plan.call("fsconfig", [fd, SET_STRING, plan.string(key), plan.string(value), 0], { label });
+    if (value === undefined) plan.call("fsconfig", [context, SET_FLAG, plan.string(key), 0, 0], { label });
+    else plan.call("fsconfig", [context, SET_STRING, plan.string(key), plan.string(value), 0], { label });
   };
   if (file.source) set("source", file.source);
   for (const { key, value } of file.data) set(key, value);
-  plan.call("fsconfig", [fd, CREATE, 0, 0, 0], { label });
+  plan.call("fsconfig", [context, CREATE, 0, 0, 0], { label });
   const attributes = named(attributeNames(file.attributes), file.attributes);
-  plan.call("fsmount", [fd, MOUNT_CLOEXEC, attributes], { label, fd });
+  plan.call("fsmount", [context, MOUNT_CLOEXEC, attributes], { label, fd });
 }
 
 function applyOptions(plan: PlanBuilder, fd: number, options: MountOptions, label: string): void {
@@ -169,10 +173,13 @@ const quoted = (text: string) => JSON.stringify(text);
 export class Mounter {
   readonly #at: Inside;
   readonly #mount: number;
+  readonly #procs: number[];
 
-  constructor(at: Inside) {
+  /** `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
+  constructor(at: Inside, procs: readonly number[]) {
     this.#at = at;
     this.#mount = at.plan.fd();
+    this.#procs = [...procs];
   }
 
   /** One mount of the specification that is not of cgroups. */
@@ -254,11 +261,13 @@ export class Mounter {
     const { plan } = this.#at;
     if (MASKED.has(mount.type ?? "")) openOrMakeOrdinaryFolder(this.#at, target, `${label}: ${ORDINARY}`);
     else openOrMakeFolder(this.#at, target, label);
+    const opened = mount.type === "proc" ? this.#procs.shift() : undefined;
     const file: FileSystem = {
       type: mount.type ?? "",
       data: options.data,
       attributes: options.mount.set,
       ...(mount.source && { source: mount.source }),
+      ...(opened !== undefined && { opened }),
     };
     newMount(plan, file, this.#mount, label);
     this.#attach(options, label);

@@ -27,6 +27,8 @@ export interface NamespacePlan {
   readonly cloneFlags: readonly (keyof typeof CLONE & string)[];
   /** Opened by the first process; joined by the child. */
   readonly joined: readonly { readonly type: NamespaceType; readonly fd: number }[];
+  /** The one among them that only children come to be in, when all is ready for them (pid-namespace.ts). */
+  readonly joinedPid: number | undefined;
   has(type: NamespaceType): boolean;
   isNew(type: NamespaceType): boolean;
 }
@@ -44,7 +46,7 @@ export function processOfNamespace({ path }: Namespace): number | undefined {
   return pid === undefined ? undefined : Number(pid);
 }
 
-/** In the first process: opens what is joined, and sets what only children can be in (pid, time). */
+/** In the first process: opens what is joined, and sets the time namespace, which only children can be in. */
 export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds): NamespacePlan {
   const list = linux.namespaces ?? [];
   const seen = new Set<string>();
@@ -65,7 +67,7 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
     const fd = held ?? plan.fd();
     const label = `open ${type} namespace ${path}`;
     if (held === undefined) openHost(plan, path, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
-    if (type === "pid" || type === "time") {
+    if (type === "time") {
       plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace ${path}` });
     } else joined.push({ type, fd });
   }
@@ -73,7 +75,8 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
   const cloneFlags = list
     .filter(({ type, path }) => !path && type !== "cgroup" && type !== "time")
     .map(({ type }) => FLAGS[type]);
-  return { list, cloneFlags, joined, has: (type) => seen.has(type), isNew };
+  const joinedPid = joined.find(({ type }) => type === "pid")?.fd;
+  return { list, cloneFlags, joined, joinedPid, has: (type) => seen.has(type), isNew };
 }
 
 function refuseUnsupported(type: NamespaceType, newUser: boolean): void {
@@ -105,7 +108,7 @@ function unshareTime(plan: PlanBuilder, { timeOffsets = {} }: Linux): void {
 /** In the child, before anything else of its namespaces is used. */
 export function joinNamespaces(plan: PlanBuilder, namespaces: NamespacePlan): void {
   for (const { type, fd } of namespaces.joined) {
-    if (type === "cgroup") continue;
+    if (type === "cgroup" || type === "pid") continue;
     plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace` });
   }
 }

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { cgroupOf, detectCgroups } from "../../../../src/engine/runtime/cgroup-layout.ts";
 import { compileContainer } from "../../../../src/engine/runtime/container.ts";
+import { encodePlan } from "../../../../src/engine/runtime/encode.ts";
 import { startFailure } from "../../../../src/engine/runtime/failure.ts";
 import type { Plan } from "../../../../src/engine/runtime/plan.ts";
 import { compileFilter } from "../../../../src/engine/runtime/seccomp.ts";
 import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../../../src/engine/runtime/spec.ts";
-import type { SyscallStep } from "../../../../src/engine/runtime/steps.ts";
+import type { Data, SyscallStep } from "../../../../src/engine/runtime/steps.ts";
 
 const CGROUP = cgroupOf(
   detectCgroups("30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n"),
@@ -152,5 +153,43 @@ describe("a failed step in runc's words", () => {
     expect(failed("create cgroup", 1, 0).message).toBe(
       "unable to start container process: create cgroup: reason",
     );
+  });
+});
+
+describe("a pid namespace that is joined", () => {
+  const path = "/proc/42/ns/pid";
+  const joins = (s: Spec): void => {
+    s.linux!.namespaces = [{ type: "pid", path }, { type: "mount" }];
+    s.process!.apparmorProfile = "guarded";
+  };
+  const { steps } = compile(spec(joins));
+  const entered = steps.flatMap(({ label }, at) => (label === "join pid namespace" ? [at] : []));
+  const cloned = steps.findLastIndex(({ op }) => op === "clone");
+
+  test("is entered by the process proper alone, when its root is its own and nothing of the host's is open", () => {
+    expect(entered.length).toBe(1);
+    const after = calls({ ...compile(spec(joins)), steps: steps.slice(entered[0]!, cloned) });
+    expect(after).toEqual(["setns", "close_range", "close_range", "madvise"]);
+    const before = calls({ ...compile(spec(joins)), steps: steps.slice(0, entered[0]!) });
+    expect(before).toContain("pivot_root");
+    expect(calls({ ...compile(spec(joins)), steps: steps.slice(cloned) })).not.toContain("pivot_root");
+  });
+
+  test("is shown by a /proc that was opened there once, from an empty root and with nothing open", () => {
+    const opened = steps.flatMap((step, at) =>
+      step.op === "syscall" && step.name === "fsopen" && (step.args[0] as Data).show === '"proc"' ? [at] : [],
+    );
+    expect(opened.length).toBe(1);
+    const before = steps.slice(0, opened[0]).map((step) => (step.op === "syscall" ? step.name : step.op));
+    const order = ["pivot_root", "setns", "close_range", "clone"].map((name) =>
+      before.lastIndexOf(name as never),
+    );
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(order[0]).toBeGreaterThan(0);
+  });
+
+  test("is entered on both architectures", () => {
+    for (const arch of ["x86_64", "aarch64"] as const)
+      expect(encodePlan(compile(spec(joins)), { arch }).length).toBeGreaterThan(0);
   });
 });
