@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
+import { nowNs } from "../log/time.ts";
 import { isUserDefined, parseLink } from "../network/settings.ts";
 import type { Rootfs } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
@@ -16,7 +17,7 @@ import { cleanPath, type MountPoint, mountPointOf, parseBind } from "./mount-poi
 import { checkName } from "./names.ts";
 import { normalizeBody } from "./normalize.ts";
 import { populateVolumes } from "./populate.ts";
-import { now, timeOf } from "./state.ts";
+import { timeOf } from "./state.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { applyDefaults, joinedContainer, validateCreate } from "./validate.ts";
 
@@ -215,7 +216,7 @@ export async function create(
     volume.source = ctx.volumes.make(volume.name);
   }
   const record: ContainerRecord = {
-    created: timeOf(now()),
+    created: timeOf(nowNs()),
     path: command.path,
     args: command.args,
     config,

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { nowNs } from "../log/time.ts";
 import type { Supervised } from "../shim/types.ts";
 import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
@@ -13,7 +14,7 @@ import { removeContainer } from "./remove.ts";
 import { dropShm } from "./shm.ts";
 import { SIGKILL } from "./signals.ts";
 import { started } from "./start.ts";
-import { isRunning, now, timeOf } from "./state.ts";
+import { isRunning, timeOf } from "./state.ts";
 
 /** What Docker reports of a container that was gone when nobody looked. */
 const LOST = 255;
@@ -45,7 +46,7 @@ async function lost(ctx: ContainerContext, container: Container, startedAt: stri
   await container.exclusive(async () => {
     if (!isRunning(container.state) || container.state.startedAt !== startedAt) return;
     const reason = container.state.bootId === ctx.host.bootId ? "the container's keeper is gone" : "";
-    ended(ctx, container, { status: LOST, time: now().toString(), oomKilled: false, reason });
+    ended(ctx, container, { status: LOST, time: nowNs().toString(), oomKilled: false, reason });
     dropParents(ctx, container);
   });
 }

@@ -43,11 +43,6 @@ export function timeOf(nanoseconds: string | bigint): string {
   return fraction === "" ? `${seconds}Z` : `${seconds}.${fraction}Z`;
 }
 
-/** Microseconds are what this clock has. */
-export function now(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
-}
-
 export const milliseconds = (time: string): number => Date.parse(time);
 
 /** Go's units.HumanDuration. */

@@ -1,6 +1,7 @@
 /** GET /containers/NAME/stats: what a container uses, once or every second. */
 import { totalmem } from "node:os";
 import { readText } from "../../ffi/host.ts";
+import { nowNs } from "../log/time.ts";
 import { cgroupOf, detectCgroups } from "../runtime/cgroup-layout.ts";
 import {
   type CgroupUsage,
@@ -14,7 +15,7 @@ import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { isProcessOf } from "./rootfs.ts";
 import { cgroupsPathOf } from "./spec.ts";
-import { isRunning, NEVER, now, timeOf } from "./state.ts";
+import { isRunning, NEVER, timeOf } from "./state.ts";
 import { MEMORY_FIELDS_V1, MEMORY_FIELDS_V2 } from "./stats-fields.ts";
 
 const INTERVAL_MS = 1000;
@@ -121,7 +122,7 @@ function sample(container: Container): Sample {
   const path = cgroupsPathOf(container.id, container.record.hostConfig);
   const usage = cgroupUsage(cgroupOf(detectCgroups(), path, container.id));
   return {
-    read: timeOf(now()),
+    read: timeOf(nowNs()),
     cpu: cpuStats(usage.cpu),
     rest: {
       memory_stats: memoryStats(usage),

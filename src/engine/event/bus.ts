@@ -3,11 +3,13 @@
  * stored: as in Docker, they start anew with the daemon.
  */
 import type { Filters } from "../filters.ts";
+import { nowNs } from "../log/time.ts";
 import { matchEvent } from "./match.ts";
 import type { EngineEvent, Happening } from "./types.ts";
 
 /** How many past events a late client can still ask for. */
 const KEPT = 256;
+const PUT_BACK_NS = 1_000_000_000n;
 
 export interface EventQuery {
   filters?: Filters;
@@ -52,10 +54,14 @@ export class EventBus {
     return () => this.#listeners.delete(listening);
   }
 
-  /** Strictly increasing, so that a client may go on from the time of the last event that it saw. */
+  /**
+   * Strictly increasing, so that a client may go on from the time of the last event that it saw; but a wall clock that
+   * was put back is followed.
+   */
   #now(): bigint {
-    const now = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
-    this.#last = now > this.#last ? now : this.#last + 1n;
+    const now = nowNs();
+    const putBack = now + PUT_BACK_NS < this.#last;
+    this.#last = now > this.#last || putBack ? now : this.#last + 1n;
     return this.#last;
   }
 }

@@ -1,7 +1,8 @@
 /** POST /networks/create: Docker 29's checks, in its order and words; then one row, and the network's link and rules. */
 import { randomBytes } from "node:crypto";
-import { now, timeOf } from "../container/state.ts";
+import { timeOf } from "../container/state.ts";
 import { EngineError } from "../errors.ts";
+import { nowNs } from "../log/time.ts";
 import { emit, isPredefined, type NetworkContext } from "./context.ts";
 import {
   advertising,
@@ -130,7 +131,7 @@ function readRequest(
   return {
     id: randomBytes(32).toString("hex"),
     name,
-    created: timeOf(now()),
+    created: timeOf(nowNs()),
     driver: "null",
     enableIPv4: enabled(request.EnableIPv4, ENABLE_IPV4, true),
     enableIPv6: enabled(request.EnableIPv6, ENABLE_IPV6, false),

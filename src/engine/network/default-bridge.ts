@@ -3,7 +3,8 @@
  * record follows the daemon's options, but not while containers are in it.
  */
 import { createHash } from "node:crypto";
-import { now, timeOf } from "../container/state.ts";
+import { timeOf } from "../container/state.ts";
+import { nowNs } from "../log/time.ts";
 import type { DefaultBridgeConfig } from "./config.ts";
 import type { NetworkContext } from "./context.ts";
 import { GATEWAY4_AUX, GATEWAY6_AUX, MTU } from "./driver-options.ts";
@@ -40,7 +41,7 @@ export function ensurePredefined(ctx: NetworkContext, engineId: string): void {
   if (known) ctx.ipam.releaseNetwork(known.id);
   const record: NetworkRecord = {
     ...predefined(engineId, "bridge", "bridge"),
-    created: known?.created ?? timeOf(now()),
+    created: known?.created ?? timeOf(nowNs()),
     enableIPv6: config.ipv6,
     options: optionsOf(config),
     link: config.bridge,
@@ -66,7 +67,7 @@ function predefined(engineId: string, name: string, driver: NetworkDriver): Netw
   return {
     id: createHash("sha256").update(`${engineId} ${name}`).digest("hex"),
     name,
-    created: timeOf(now()),
+    created: timeOf(nowNs()),
     driver,
     enableIPv4: true,
     enableIPv6: false,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setSystemTime, test } from "bun:test";
 import { EventBus } from "../../../../src/engine/event/bus.ts";
 import type { EngineEvent } from "../../../../src/engine/event/types.ts";
 import type { Filters } from "../../../../src/engine/filters.ts";
@@ -79,6 +79,21 @@ describe("past events", () => {
     expect(past).toHaveLength(256);
     expect(past[0]!.Actor.Attributes.name).toBe("c44");
     for (let n = 1; n < past.length; n++) expect(past[n]!.timeNano > past[n - 1]!.timeNano).toBe(true);
+  });
+  test("bear the wall clock's time, also when that was stepped", () => {
+    const bus = new EventBus();
+    const dates = ["2031-02-03T04:05:06Z", "2030-01-01T00:00:00Z"];
+    try {
+      for (const date of dates) {
+        setSystemTime(new Date(date));
+        bus.emit(start(date));
+      }
+    } finally {
+      setSystemTime();
+    }
+    expect(bus.past({ since: 0n }).map(({ timeNano }) => Number(timeNano / 1_000_000n))).toEqual(
+      dates.map((date) => Date.parse(date)),
+    );
   });
   test("lie between since and until", () => {
     const bus = new EventBus();
