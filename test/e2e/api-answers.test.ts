@@ -3,8 +3,7 @@
  * sent in this order; `c1` is a container that has not run yet and ends with status 3.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon } from "../support/daemon.ts";
 import answers from "./api/answers.json" with { type: "json" };
 
@@ -26,9 +25,7 @@ const mask = (text: string): string =>
 let daemon: Daemon;
 beforeAll(async () => {
   daemon = await new Daemon().start();
-  const archive = join(daemon.folder, "busybox.tar");
-  writeBusyboxArchive(archive);
-  await daemon.docker("load", "-q", "-i", archive);
+  loadBusybox(daemon);
   await daemon.docker("create", "--name", "c1", "--network", "none", "busybox", "sh", "-c", "exit 3");
 }, 60_000);
 afterAll(async () => {

@@ -4,8 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon, until } from "../support/daemon.ts";
 import shapes from "./api/shapes.json" with { type: "json" };
 
@@ -65,9 +64,7 @@ let daemon: Daemon;
 const began = Math.floor(Date.now() / 1000);
 beforeAll(async () => {
   daemon = await new Daemon().start();
-  const archive = join(daemon.folder, "busybox.tar");
-  writeBusyboxArchive(archive);
-  await daemon.docker("load", "-q", "-i", archive);
+  loadBusybox(daemon);
 }, 60_000);
 afterAll(async () => {
   await daemon[Symbol.asyncDispose]();

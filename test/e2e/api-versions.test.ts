@@ -1,7 +1,7 @@
 /** Every version of the API, from the first that is spoken to the last: what each shows, hides and takes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon } from "../support/daemon.ts";
 
 const FIRST = 24;
@@ -12,9 +12,7 @@ let daemon: Daemon;
 let since: number;
 beforeAll(async () => {
   daemon = await new Daemon().start();
-  const archive = join(daemon.folder, "busybox.tar");
-  writeBusyboxArchive(archive);
-  await daemon.docker("load", "-q", "-i", archive);
+  loadBusybox(daemon);
   since = Math.floor(Date.now() / 1000);
   await create(LAST, "noted", { HostConfig: { NetworkMode: "none", Annotations: { note: "x" } } });
   await create(LAST, "bridged", {});

@@ -1,8 +1,7 @@
 /** dockerd with its bridge and its iptables rules, and our daemon with ours, on one host: neither breaks the other. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { Agent } from "../support/agent.ts";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { until } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { type Host, makeHosts } from "../support/hosts.ts";
@@ -46,9 +45,7 @@ describe.each(["nftables", "iptables"] as const)("ours by %s, dockerd beside", (
     stack = things.use(
       await Stack.start({ under: [...engine.under], args: ["--firewall-backend", backend] }),
     );
-    const archive = join(stack.folder, "for-dockerd.tar");
-    writeBusyboxArchive(archive);
-    await theirs("load", "-i", archive);
+    loadBusybox(dockerd);
     await theirs("run", "-d", "--name", "theirs", "-p", "9000:80", "busybox", "sleep", "3600");
     await stack.run(["--name", "ours", "-p", "8080:80"], "sleep 3600");
     for (const host of ["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"]) {

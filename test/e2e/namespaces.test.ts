@@ -2,17 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon, until } from "../support/daemon.ts";
 
 let daemon: Daemon;
 const ids: Record<string, string> = {};
 beforeAll(async () => {
   daemon = await new Daemon().start();
-  const archive = join(daemon.folder, "busybox.tar");
-  writeBusyboxArchive(archive);
-  await daemon.docker("load", "-q", "-i", archive);
+  loadBusybox(daemon);
   for (const [name, ...flags] of [
     ["private"],
     ["shares", "--ipc", "shareable", "--shm-size", "8m"],

@@ -3,9 +3,8 @@
  * takes the other's addresses, links or rules. (firewall-dockerd.test.ts has dockerd first.)
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { Agent } from "../support/agent.ts";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { type Daemon, until } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { type Host, makeHosts } from "../support/hosts.ts";
@@ -27,12 +26,6 @@ describe.each(["nftables", "iptables"] as const)("ours by %s, then dockerd", (ba
     if ((await child.exited) !== 0) throw new Error(`docker ${words.join(" ")}: ${stderr}`);
     return stdout.trim();
   }
-
-  const load = (side: Side) => {
-    const archive = join(side.folder, "image.tar");
-    writeBusyboxArchive(archive);
-    return docker(side, "load", "-q", "-i", archive);
-  };
 
   /** One on the default bridge with a published port, and two in a network of their own that know their names. */
   async function furnish(side: Side, who: string, port: number): Promise<void> {
@@ -73,7 +66,7 @@ describe.each(["nftables", "iptables"] as const)("ours by %s, then dockerd", (ba
     await engine.ok("sysctl", "-qw", "net.ipv4.ip_forward=0");
     remote = things.use(await Agent.start(hosts.host.remote, "tcp/81"));
     daemon = things.use(await engine.daemon(options()));
-    await load(daemon);
+    loadBusybox(daemon);
     await furnish(daemon, "ours", 8000);
   }, 60_000);
 
@@ -84,7 +77,7 @@ describe.each(["nftables", "iptables"] as const)("ours by %s, then dockerd", (ba
   test("dockerd comes: ours goes on, and dockerd works", async () => {
     await ours();
     dockerd = things.use(await new Dockerd([...engine.under]).start());
-    await load(dockerd);
+    loadBusybox(dockerd);
     await ours();
     await furnish(dockerd, "theirs", 9000);
     await Promise.all([ours(), theirs()]);

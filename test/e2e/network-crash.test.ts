@@ -2,44 +2,22 @@
  * `kill -9` of the daemon while networks and endpoints come and go: what is on the host afterwards is what the rows
  * say, to the last rule, and containers that run through it all lose no packet.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
-import { type Daemon, until } from "../support/daemon.ts";
-import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { until } from "../support/daemon.ts";
 import { changes, takePicture } from "../support/network-picture.ts";
 import { UdpStream } from "../support/udp-stream.ts";
+import { daemon, docker, hosts, pidOf, useEngineHost } from "./network-harness.ts";
 
-let hosts: Hosts<"engine" | "remote">;
-let daemon: Daemon;
-
-beforeAll(async () => {
-  hosts = await makeHosts({ lan: ["engine", "remote"] });
-  daemon = await hosts.host.engine.daemon();
-  const archive = join(daemon.folder, "image.tar");
-  writeBusyboxArchive(archive);
-  await docker("load", "-q", "-i", archive);
-}, 60_000);
-
-afterAll(async () => {
-  await daemon[Symbol.asyncDispose]();
-  await hosts[Symbol.asyncDispose]();
-}, 60_000);
-
-/** Its output; throws when it fails. */
-async function docker(...words: string[]): Promise<string> {
-  const { stdout, stderr, status } = await daemon.docker(...words);
-  if (status !== 0) throw new Error(`docker ${words.join(" ")}: ${status}: ${stderr}${daemon.log}`);
-  return stdout.trim();
-}
+useEngineHost();
 
 const sleeper = (name: string, ...flags: string[]) =>
   docker("run", "-d", "--name", name, ...flags, "busybox", "sleep", "10000");
 
 /** Words that run a program in a container's network. */
 async function inside(name: string): Promise<string[]> {
-  return ["nsenter", `--net=/proc/${await docker("inspect", "-f", "{{.State.Pid}}", name)}/ns/net`];
+  return ["nsenter", `--net=/proc/${await pidOf(name)}/ns/net`];
 }
 
 const addressOf = (name: string, network: string) =>

@@ -4,34 +4,12 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
-import { type Daemon, until } from "../support/daemon.ts";
-import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { until } from "../support/daemon.ts";
+import { daemon, docker, fetchFrom, hosts, pidOf, useEngineHost } from "./network-harness.ts";
 
 const UPSTREAM = join(import.meta.dir, "../support/upstream.ts");
 
-let hosts: Hosts<"engine" | "remote">;
-let daemon: Daemon;
-
-beforeAll(async () => {
-  hosts = await makeHosts({ lan: ["engine", "remote"] });
-  daemon = await hosts.host.engine.daemon();
-  const archive = join(daemon.folder, "image.tar");
-  writeBusyboxArchive(archive);
-  await docker("load", "-q", "-i", archive);
-}, 60_000);
-
-afterAll(async () => {
-  await daemon[Symbol.asyncDispose]();
-  await hosts[Symbol.asyncDispose]();
-}, 60_000);
-
-/** Its output; throws when it fails. */
-async function docker(...words: string[]): Promise<string> {
-  const { stdout, stderr, status } = await daemon.docker(...words);
-  if (status !== 0) throw new Error(`docker ${words.join(" ")}: ${status}: ${stderr}`);
-  return stdout.trim();
-}
+useEngineHost();
 
 /** A service: answers each connection to port 80 with its host's name. */
 const service = (name: string, ...flags: string[]) =>
@@ -39,8 +17,6 @@ const service = (name: string, ...flags: string[]) =>
     ...["run", "-d", "--name", name, "--hostname", name, "--label", "shop", ...flags],
     ...["busybox", "nc", "-ll", "-p", "80", "-e", "hostname"],
   );
-
-const pidOf = (name: string) => docker("inspect", "-f", "{{.State.Pid}}", name);
 
 /** Asks in a container's network and mounts, as a process of it would; not by exec, which needs the daemon. */
 async function within(pid: string, script: string): Promise<string> {
@@ -57,10 +33,7 @@ const reaches = (pid: string, target: string, answer: string) =>
   until(async () => (await asks(pid, target)) === answer, `${answer || "nothing"} at ${target}`, 10_000);
 
 /** What a published port says to another host. */
-async function published(port: number): Promise<string> {
-  const script = `exec 3<>/dev/tcp/${hosts.host.engine.ipv4}/${port} && cat <&3`;
-  return (await hosts.host.remote.run("timeout", "5", "bash", "-c", script)).stdout.trim();
-}
+const published = (port: number) => fetchFrom("remote", hosts.host.engine.ipv4, port);
 
 const restarts = [
   ["stopped and begun again", "SIGTERM"],

@@ -1,29 +1,11 @@
 /** Networks by the real docker client, on hosts of the test's own: what tutorials do, and what a killed daemon leaves. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
-import { type Daemon, until } from "../support/daemon.ts";
-import { type Hosts, makeHosts } from "../support/hosts.ts";
+import { until } from "../support/daemon.ts";
+import { daemon, docker, failure, fetchFrom, forwards, hosts, useEngineHost } from "./network-harness.ts";
 
-let hosts: Hosts<"engine" | "remote">;
-let daemon: Daemon;
-/** Whether the host forwarded before. */
-let forwards: string;
-
-beforeAll(async () => {
-  hosts = await makeHosts({ lan: ["engine", "remote"] });
-  forwards = await hosts.host.engine.ok("sysctl", "-n", "net.ipv4.ip_forward");
-  daemon = await hosts.host.engine.daemon();
-  const archive = join(daemon.folder, "image.tar");
-  writeBusyboxArchive(archive);
-  await docker("load", "-q", "-i", archive);
-}, 60_000);
-
-afterAll(async () => {
-  await daemon[Symbol.asyncDispose]();
-  await hosts[Symbol.asyncDispose]();
-}, 60_000);
+useEngineHost();
 
 /** One test's failure is not the next one's. */
 afterEach(async () => {
@@ -32,19 +14,6 @@ afterEach(async () => {
   await docker("network", "prune", "-f");
 }, 60_000);
 
-/** Its output; throws when it fails. */
-async function docker(...words: string[]): Promise<string> {
-  const { stdout, stderr, status } = await daemon.docker(...words);
-  if (status !== 0) throw new Error(`docker ${words.join(" ")}: ${status}: ${stderr}`);
-  return stdout.trim();
-}
-
-const failure = async (...words: string[]): Promise<string> => {
-  const { stderr, status } = await daemon.docker(...words);
-  expect(status).not.toBe(0);
-  return stderr.split("\n")[0]!;
-};
-
 /** A server that answers each connection with its host's name. */
 const SERVE = "while true; do hostname | nc -l -p 80; done";
 const serve = (name: string, ...flags: string[]) =>
@@ -52,13 +21,6 @@ const serve = (name: string, ...flags: string[]) =>
 
 const ask = (container: string, target: string) =>
   docker("exec", container, "sh", "-c", `nc -w 5 ${target} 80 </dev/null`);
-
-/** What comes from a port, asked in a host's namespace. */
-async function fetchFrom(host: "engine" | "remote", address: string, port: number): Promise<string> {
-  const script = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
-  const { stdout } = await hosts.host[host].run("timeout", "5", "bash", "-c", script);
-  return stdout.trim();
-}
 
 /** Between two connections, the server is not there for a moment. */
 const answersFrom = (host: "engine" | "remote", address: string, port: number, answer: string) =>

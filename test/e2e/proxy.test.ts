@@ -12,7 +12,7 @@ import { Poller } from "../../src/engine/shim/poller.ts";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { bindPort } from "../../src/ffi/inet.ts";
 import { closeFd, pipe } from "../../src/ffi/libc.ts";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
 import { alive, ShimHarness, until } from "./shim-harness.ts";
@@ -450,9 +450,7 @@ describe("as docker-proxy", () => {
     writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${MAIN} ts-proxy "$@"\n`, { mode: 0o755 });
     await dockerd.start("--userland-proxy-path", program);
     const docker = (...words: string[]) => client.ok("docker", "-H", `unix://${dockerd.socket}`, ...words);
-    const archive = join(dockerd.folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    await docker("load", "-q", "-i", archive);
+    loadBusybox(dockerd);
     await docker("run", "-d", "--name", "web", "-p", "127.0.0.1:8090:80", "busybox", "sleep", "1000");
     const pid = await docker("inspect", "-f", "{{.State.Pid}}", "web");
     const inside = [

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon, until } from "../support/daemon.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
@@ -12,9 +12,7 @@ let daemon: Daemon;
 let id: string;
 beforeAll(async () => {
   daemon = await new Daemon().start();
-  const archive = join(daemon.folder, "busybox.tar");
-  writeBusyboxArchive(archive);
-  await daemon.docker("load", "-q", "-i", archive);
+  loadBusybox(daemon);
   const limits = ["-m", "64m", "--pids-limit", "50"];
   const busy = ["sh", "-c", "while :; do :; done"];
   const made = await daemon.docker(

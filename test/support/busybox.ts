@@ -75,3 +75,14 @@ export function writeBusyboxArchive(file: string, names: readonly string[] = ["b
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** Gives the image to a daemon, ours or dockerd, as `docker load` does. The archive stays in its folder, `busybox.tar`. */
+export function loadBusybox(
+  { folder, socket }: { folder: string; socket: string },
+  names?: readonly string[],
+): void {
+  const archive = join(folder, "busybox.tar");
+  writeBusyboxArchive(archive, names);
+  const load = Bun.spawnSync(["docker", "-H", `unix://${socket}`, "load", "-q", "-i", archive]);
+  if (!load.success) throw new Error(`docker load: ${load.stderr}`);
+}

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { listSandboxes } from "../../src/engine/network/wiring/sandboxes.ts";
 import { unpinNamespace } from "../../src/ffi/netns.ts";
-import { writeBusyboxArchive } from "./busybox.ts";
+import { loadBusybox } from "./busybox.ts";
 import { answers, Daemon, type DaemonOptions, until } from "./daemon.ts";
 import { cgroupsOf, commandLine, type Footprint, footprint, pids, processesOf } from "./footprint.ts";
 import { removeNetworks } from "./networks.ts";
@@ -49,9 +49,7 @@ export class Stack implements AsyncDisposable {
     mkdirSync(stack.go);
     stack.#options = options;
     await stack.begin();
-    const archive = join(stack.folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    await stack.ok("load", "-i", archive);
+    loadBusybox(stack.daemon);
     return stack;
   }
 

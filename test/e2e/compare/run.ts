@@ -1,7 +1,6 @@
 /** `bun test/e2e/compare/run.ts commands|networks [OUTPUT]`: compares both daemons and prints every difference. */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../../support/busybox.ts";
+import { loadBusybox } from "../../support/busybox.ts";
 import { Dockerd } from "../../support/dockerd.ts";
 import { makeHosts } from "../../support/hosts.ts";
 import { type Answer, readScript, runScript } from "./script.ts";
@@ -19,10 +18,7 @@ export interface Pair {
 export async function comparePeers(script: string): Promise<Pair[]> {
   const commands = readScript(script);
   const answersOf = async (daemon: { folder: string; socket: string }, under: readonly string[]) => {
-    const archive = join(daemon.folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    const load = Bun.spawnSync(["docker", "-H", `unix://${daemon.socket}`, "load", "-q", "-i", archive]);
-    if (!load.success) throw new Error(`docker load: ${load.stderr}`);
+    loadBusybox(daemon);
     const answers = await runScript(commands, daemon.socket, under);
     // Two daemons that are both gone answer alike.
     const lost = answers.findIndex(({ stderr }) => stderr.includes("Cannot connect to the Docker daemon"));

@@ -1,7 +1,7 @@
 /** Runs docker-py's tests against one private daemon: `docker-py.ts CHECKOUT tsd|dockerd PYTHON`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeBusyboxArchive } from "../../support/busybox.ts";
+import { loadBusybox } from "../../support/busybox.ts";
 import { Dockerd } from "../../support/dockerd.ts";
 import { makeHosts } from "../../support/hosts.ts";
 
@@ -14,10 +14,7 @@ const wanted = /^TEST_IMG = ['"](.+)['"]/m.exec(
 if (!wanted) throw new Error(`${checkout} does not name the image of its tests`);
 
 async function run(socket: string, folder: string, under: readonly string[]): Promise<number> {
-  const archive = join(folder, "image.tar");
-  writeBusyboxArchive(archive, [wanted!, "busybox:latest", "alpine:latest"]);
-  const load = Bun.spawnSync(["docker", "-H", `unix://${socket}`, "load", "-q", "-i", archive]);
-  if (!load.success) throw new Error(`docker load: ${load.stderr}`);
+  loadBusybox({ folder, socket }, [wanted!, "busybox:latest", "alpine:latest"]);
   const tests = [
     ...["api_container_test", "api_exec_test", "api_network_test"],
     ...["models_containers_test", "models_networks_test"],
