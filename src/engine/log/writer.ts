@@ -23,12 +23,31 @@ export interface LogFileOptions {
   maxFiles: number;
 }
 
-/** Docker's `max-size` (`10m`, units of 1024) and `max-file`; nonsense was refused when the container was created. */
+/** Docker's `max-size` (`10m`, units of 1000) and `max-file`. @throws Error in Docker's words */
 export function logFileOptions(options: Record<string, string>): LogFileOptions {
-  const match = /^(\d+)\s*([kmgt]?)i?b?$/i.exec((options["max-size"] ?? "").trim());
-  const unit = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }[(match?.[2] ?? "").toLowerCase()];
-  const files = Number.parseInt(options["max-file"] ?? "1", 10);
-  return { maxSize: match ? Number(match[1]) * unit! : 0, maxFiles: files > 0 ? files : 1 };
+  const size = options["max-size"];
+  const maxSize = size === undefined ? 0 : humanSize(size);
+  if (size !== undefined && maxSize <= 0) throw new Error("max-size must be a positive number");
+  const files = options["max-file"] ?? "1";
+  if (!/^[+-]?\d+$/.test(files))
+    throw new Error(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
+  if (Number(files) < 1) throw new Error("max-file cannot be less than 1");
+  return { maxSize, maxFiles: Number(files) };
+}
+
+const UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, p: 1e15 };
+
+/** Go's units.FromHumanSize: bytes. */
+function humanSize(text: string): number {
+  const [, number, suffix] = /^(.*[\d. ])([^\d. ]*)$/s.exec(text) ?? [];
+  if (number === undefined || suffix === undefined) throw new Error(`invalid size: '${text}'`);
+  const digits = number.replace(/ $/, "");
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)$/.test(digits))
+    throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(digits)}: invalid syntax`);
+  if (Number(digits) < 0) throw new Error(`invalid size: '${text}'`);
+  const [, unit] = /^([kmgtp]?)(?:(?<=[kmgtp])i?b|(?<![kmgtp])b)?$/i.exec(suffix) ?? [];
+  if (unit === undefined) throw new Error(`invalid suffix: '${suffix.toLowerCase()}'`);
+  return Math.trunc(Number(digits) * (UNITS[unit.toLowerCase()] ?? 1));
 }
 
 export class LogFile {

@@ -131,10 +131,24 @@ describe("writing a log", () => {
   test("understands Docker's options", () => {
     expect(logFileOptions({})).toEqual({ maxSize: 0, maxFiles: 1 });
     expect(logFileOptions({ "max-size": "10m", "max-file": "3" })).toEqual({
-      maxSize: 10485760,
+      maxSize: 10_000_000,
       maxFiles: 3,
     });
     expect(logFileOptions({ "max-size": "500" })).toEqual({ maxSize: 500, maxFiles: 1 });
+    expect(logFileOptions({ "max-size": "1.5 KiB" }).maxSize).toBe(1500);
     appendFileSync(path, "");
+  });
+
+  test.each([
+    [{ "max-size": "x" }, "invalid size: 'x'"],
+    [{ "max-size": "10x" }, "invalid suffix: 'x'"],
+    [{ "max-size": "10bb" }, "invalid suffix: 'bb'"],
+    [{ "max-size": "-1m" }, "invalid size: '-1m'"],
+    [{ "max-size": "0" }, "max-size must be a positive number"],
+    [{ "max-size": "a1" }, 'strconv.ParseFloat: parsing "a1": invalid syntax'],
+    [{ "max-file": "x" }, 'strconv.Atoi: parsing "x": invalid syntax'],
+    [{ "max-file": "0" }, "max-file cannot be less than 1"],
+  ])("refuses nonsense: %j", (options, message) => {
+    expect(() => logFileOptions(options as Record<string, string>)).toThrow(message);
   });
 });
