@@ -47,7 +47,7 @@ export const command: Command = {
           subnets: words("subnet"),
           ranges: words("ip-range"),
           gateways: words("gateway"),
-          auxiliary: Object.entries(map("aux-address")).filter(([, address]) => address !== ""),
+          auxiliary: Object.entries(map("aux-address")),
         }),
       },
       Internal: flags.bool("internal"),

@@ -6,6 +6,7 @@ import { parseNetwork } from "./network.ts";
 import { parseBlkioWeight, parseCpus, parseDeviceRate, parseUlimit } from "./resources.ts";
 import {
   checkDeviceRule,
+  checkDomain,
   checkEnvironment,
   checkExtraHost,
   checkIp,
@@ -58,7 +59,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   list("dns", undefined, "Set DNS servers", { parse: checkIp }),
   list("dns-opt", undefined, "Set DNS options", { hidden: true }),
   list("dns-option", undefined, "Set DNS options"),
-  list("dns-search", undefined, "Set DNS search domains"),
+  list("dns-search", undefined, "Set DNS search domains", { parse: checkDomain }),
   string("domainname", undefined, "NIS domain name of the container"),
   string("entrypoint", undefined, "Run this instead of the image's entrypoint"),
   list("env", "e", "Set environment variables", { parse: checkEnvironment }),
@@ -88,7 +89,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   list("label", "l", "Set metadata on the container", { parse: checkLabel }),
   list("label-file", undefined, "Read labels from a file, one on each line"),
   list("link", undefined, "Add a link to another container", { parse: checkLink }),
-  list("link-local-ip", undefined, "Link-local addresses of the container", { parse: checkIp }),
+  list("link-local-ip", undefined, "Link-local addresses of the container"),
   string("log-driver", undefined, "Logging driver for the container"),
   list("log-opt", undefined, "Options of the logging driver"),
   string("mac-address", undefined, "MAC address of the container (e.g., 92:d0:c6:0a:29:33)"),

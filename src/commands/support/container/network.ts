@@ -17,11 +17,11 @@ export interface NetworkWord {
 const plain = (target: string): NetworkWord => ({ target, aliases: [], driverOpts: {}, linkLocal: [] });
 
 export function parseNetwork(word: string): NetworkWord {
-  if (!/^[^,]*=/.test(word)) return plain(word);
+  if (!/\w=\w/.test(word)) return plain(word);
   const network = plain("");
   for (const field of parseCsv(word)) {
     const at = field.indexOf("=");
-    if (at < 0) throw new Error(`invalid field ${field}`);
+    if (at < 1) throw new Error(`invalid field ${field}`);
     const key = field.slice(0, at).trim().toLowerCase();
     const value = field.slice(at + 1).trim();
     if (key === "name") network.target = value;
@@ -30,14 +30,20 @@ export function parseNetwork(word: string): NetworkWord {
     else if (key === "ip6") network.ip6 = value;
     else if (key === "mac-address") network.mac = value;
     else if (key === "link-local-ip") network.linkLocal.push(value);
-    else if (key === "gw-priority") network.priority = Number(value);
+    else if (key === "gw-priority") network.priority = priority(value);
     else if (key === "driver-opt") {
-      const [name, ...rest] = value.split("=");
-      network.driverOpts[name as string] = rest.join("=");
+      const equals = value.indexOf("=");
+      if (equals < 1) throw new Error("invalid key value pair format in driver options");
+      network.driverOpts[value.slice(0, equals).trim()] = value.slice(equals + 1).trim();
     } else throw new Error(`invalid field key ${key}`);
   }
   if (network.target === "") throw new Error("network name/id is not specified");
   return network;
+}
+
+function priority(word: string): number {
+  if (!/^[+-]?\d+$/.test(word)) throw new Error(`invalid gw-priority (${word}): invalid syntax`);
+  return Number(word);
 }
 
 /** 6, 8 or 20 bytes, apart by `:`, `-`, or in pairs by `.`. */
@@ -53,32 +59,11 @@ export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record
   const words = [...flags.list<NetworkWord>("network"), ...flags.list<NetworkWord>("net")];
   if (words.length === 0) words.push(plain("default"));
   const first = words[0] as NetworkWord;
-  const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
-  const conflict = (option: string): never => {
-    throw new Failure(
-      `conflicting options: cannot specify both --${option} and per-network ${option === "network-alias" ? "alias" : option}`,
-    );
-  };
-  if (aliases.length > 0) {
-    if (first.aliases.length > 0) conflict("network-alias");
-    first.aliases.push(...aliases);
-  }
-  if (flags.has("ip")) first.ip = flags.string("ip");
-  if (flags.has("ip6")) first.ip6 = flags.string("ip6");
-  if (flags.has("mac-address")) {
-    const mac = flags.string("mac-address").trim();
-    if (mac !== "" && !isMac(mac)) throw new Failure(`${mac} is not a valid mac address`);
-    first.mac = mac;
-  }
-  first.linkLocal.push(...flags.list("link-local-ip"));
+  applyFlags(first, flags);
   const links = flags.list("link");
   const result: Record<string, object> = {};
-  if (words.some(({ target }) => userDefined(target)) && !words.every(({ target }) => userDefined(target))) {
-    throw new Failure(
-      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
-    );
-  }
   for (const word of words) {
+    check(word);
     if (Object.hasOwn(result, word.target))
       throw new Failure(`network ${JSON.stringify(word.target)} is specified multiple times`);
     const address = word.ip || word.ip6 || word.linkLocal.length > 0;
@@ -106,5 +91,40 @@ export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record
       DNSNames: null,
     };
   }
+  if (words.some(({ target }) => userDefined(target)) && !words.every(({ target }) => userDefined(target))) {
+    throw new Failure(
+      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    );
+  }
   return { mode: first.target, endpoints: result };
+}
+
+/** The flags that are older than `--network name=…` are for the first network. */
+function applyFlags(first: NetworkWord, flags: ParsedFlags): void {
+  const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
+  const linkLocal = flags.list("link-local-ip");
+  const [ip, ip6, mac] = [flags.string("ip"), flags.string("ip6"), flags.string("mac-address").trim()];
+  const twice: [option: string, what: string, given: unknown, own: unknown][] = [
+    ["network-alias", "alias", aliases.length, first.aliases.length],
+    ["ip", "IPv4 address", ip, first.ip],
+    ["ip6", "IPv6 address", ip6, first.ip6],
+    ["mac-address", "MAC address", mac, first.mac],
+    ["link-local-ip", "link-local IP addresses", linkLocal.length, first.linkLocal.length],
+  ];
+  for (const [option, what, given, own] of twice) {
+    if (given && own)
+      throw new Failure(`conflicting options: cannot specify both --${option} and per-network ${what}`);
+  }
+  first.aliases.push(...aliases);
+  first.linkLocal.push(...linkLocal);
+  if (ip) first.ip = ip;
+  if (ip6) first.ip6 = ip6;
+  if (mac) first.mac = mac;
+}
+
+function check({ target, aliases, mac }: NetworkWord): void {
+  if (target.trim() === "") throw new Failure("no name set for network");
+  if (aliases.length > 0 && !userDefined(target))
+    throw new Failure("network-scoped aliases are only supported for user-defined networks");
+  if (mac && !isMac(mac)) throw new Failure(`${mac} is not a valid mac address`);
 }
