@@ -1,5 +1,5 @@
 /** Shell completions, made from the command line's own table of verbs and flags. */
-import { aliasesOf, GROUPS, VERBS } from "../support/verbs.ts";
+import { aliasesOf, GROUPS, OTHER_WORDS, VERBS } from "../support/verbs.ts";
 
 interface Word {
   /** `run`, or `container prune`. */
@@ -25,11 +25,8 @@ async function table(): Promise<Word[]> {
   return words.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** First words that are no verbs of the API's. */
 const OTHERS: Readonly<Record<string, string>> = {
-  daemon: "Run the container engine",
-  install: "Install this program, its other names and shell completions",
-  uninstall: "Undo what tsd install did",
+  ...OTHER_WORDS,
   ...Object.fromEntries(Object.keys(GROUPS).map((group) => [group, `Manage ${group}s`])),
 };
 

@@ -79,13 +79,14 @@ export interface RootHelp {
   readonly common: readonly (readonly [string, string])[];
   readonly groups: readonly (readonly [string, string])[];
   readonly others: readonly (readonly [string, string])[];
+  readonly programs: readonly (readonly [string, string])[];
 }
 
 export function rootHelp(program: string, sections: RootHelp, flags: readonly Flag[], width: number): string {
   return (
     `Usage:  ${program} [OPTIONS] COMMAND\n\nThe whole container stack in one file\n\n` +
     `Common Commands:\n${table(sections.common, 11)}\nManagement Commands:\n${table(sections.groups, 11)}\n` +
-    `Commands:\n${table(sections.others, 11)}\nGlobal Options:\n${flagUsages(flags, width)}\n` +
+    `Commands:\n${table(sections.others, 11)}\nPrograms:\n${table(sections.programs, 11)}\nGlobal Options:\n${flagUsages(flags, width)}\n` +
     `Run '${program} COMMAND --help' for more information on a command.\n`
   );
 }

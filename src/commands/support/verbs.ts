@@ -178,6 +178,13 @@ export function aliasesOf(name: string): string[] {
   return name.includes(" ") ? paths : [...paths, name];
 }
 
+/** First words that are no verbs of the API's. */
+export const OTHER_WORDS: Readonly<Record<string, string>> = {
+  daemon: "Run the container engine",
+  install: "Install this program, its other names and shell completions",
+  uninstall: "Undo what tsd install did",
+};
+
 export function helpSections(): RootHelp {
   const plain = Object.entries(VERBS).filter(([name]) => !name.includes(" "));
   const entry = ([name, { short }]: [string, Verb]): readonly [string, string] => [name, short];
@@ -188,5 +195,6 @@ export function helpSections(): RootHelp {
       .filter(([, { common }]) => !common)
       .map(entry)
       .toSorted((a, b) => (a[0] < b[0] ? -1 : 1)),
+    programs: Object.entries(OTHER_WORDS),
   };
 }
