@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { compare, median, report, rounds, rows, startTwenty, time } from "./measure.ts";
@@ -94,13 +94,10 @@ async function bundleRun(): Promise<void> {
 async function daemons(): Promise<void> {
   await using peer = await new Dockerd().start();
   await using daemon = await new Daemon().start();
-  const archive = join(folder, "busybox.tar");
-  writeBusyboxArchive(archive);
   const theirs = (...words: string[]) => time("docker", "-H", `unix://${peer.socket}`, ...words);
   const ours = (...words: string[]) => time("docker", "-H", `unix://${daemon.socket}`, ...words);
   const tsd = (...words: string[]) => time(join(bin, "tsd"), "-H", `unix://${daemon.socket}`, ...words);
-  theirs("load", "-q", "-i", archive);
-  ours("load", "-q", "-i", archive);
+  for (const engine of [peer, daemon]) loadBusybox(engine);
 
   /** Both have been left alone for so long that they have given back what they will. */
   const atRest = async () => {

@@ -1,8 +1,5 @@
 /** Whether the 1,000th network, and the 1,000th endpoint, cost what the 10th did. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { loadBusybox } from "../support/busybox.ts";
 import type { Daemon } from "../support/daemon.ts";
 import { makeHosts } from "../support/hosts.ts";
 import { median, rows } from "./measure.ts";
@@ -66,51 +63,44 @@ async function networksMade(): Promise<void> {
 }
 
 async function endpointsMade(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
-  try {
-    await using hosts = await makeHosts({ lan: ["ours"] });
-    await using daemon = await hosts.host.ours.daemon({ args: POOL });
-    const archive = join(folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    await daemon.docker("load", "-q", "-i", archive);
-    // A bridge has at most 1,024 ports.
-    await post(daemon, "/networks/create", { Name: "wide", IPAM: { Config: [{ Subnet: "172.30.0.0/16" }] } });
-    const create = (name: string) =>
-      post(daemon, `/containers/create?name=${name}`, {
-        Image: "busybox",
-        Cmd: ["sleep", "3600"],
-        HostConfig: { NetworkMode: "wide" },
-      });
-    const connections: Record<number, number> = {};
-    await create("probe");
-    await post(daemon, "/containers/probe/start");
-    await post(daemon, "/networks/create", { Name: "other" });
-    await post(daemon, "/networks/other/connect", { Container: "probe" });
-    await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
-    const connect = async (beside: number) => {
-      const times: number[] = [];
-      for (let n = 0; n <= AROUND; n++) {
-        times.push(await timed(() => post(daemon, "/networks/wide/connect", { Container: "probe" })));
-        await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
-      }
-      connections[beside] = median(times.slice(1));
-    };
-    const one = async (n: number) => {
-      if (n === 10 || n === MANY) await connect(n);
-      await create(`box${n}`);
-      await post(daemon, `/containers/box${n}/start`);
-    };
-    const made = await make(one);
-    rows.push({
-      what: `an endpoint (\`docker network connect\`), the ${MANY}th / the 10th`,
-      unit: "ms",
-      budget: 1.5,
-      peer: connections[10]!,
-      ours: connections[MANY]!,
+  await using hosts = await makeHosts({ lan: ["ours"] });
+  await using daemon = await hosts.host.ours.daemon({ args: POOL });
+  loadBusybox(daemon);
+  // A bridge has at most 1,024 ports.
+  await post(daemon, "/networks/create", { Name: "wide", IPAM: { Config: [{ Subnet: "172.30.0.0/16" }] } });
+  const create = (name: string) =>
+    post(daemon, `/containers/create?name=${name}`, {
+      Image: "busybox",
+      Cmd: ["sleep", "3600"],
+      HostConfig: { NetworkMode: "wide" },
     });
-    const what = `a container made and started with one, the ${MANY}th / the 10th`;
-    rows.push({ what, unit: "ms", ...made });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const connections: Record<number, number> = {};
+  await create("probe");
+  await post(daemon, "/containers/probe/start");
+  await post(daemon, "/networks/create", { Name: "other" });
+  await post(daemon, "/networks/other/connect", { Container: "probe" });
+  await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
+  const connect = async (beside: number) => {
+    const times: number[] = [];
+    for (let n = 0; n <= AROUND; n++) {
+      times.push(await timed(() => post(daemon, "/networks/wide/connect", { Container: "probe" })));
+      await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
+    }
+    connections[beside] = median(times.slice(1));
+  };
+  const one = async (n: number) => {
+    if (n === 10 || n === MANY) await connect(n);
+    await create(`box${n}`);
+    await post(daemon, `/containers/box${n}/start`);
+  };
+  const made = await make(one);
+  rows.push({
+    what: `an endpoint (\`docker network connect\`), the ${MANY}th / the 10th`,
+    unit: "ms",
+    budget: 1.5,
+    peer: connections[10]!,
+    ours: connections[MANY]!,
+  });
+  const what = `a container made and started with one, the ${MANY}th / the 10th`;
+  rows.push({ what, unit: "ms", ...made });
 }

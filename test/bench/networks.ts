@@ -1,28 +1,16 @@
-/** Containers with the default network: dockerd and our daemon each in a host of its own, with bridge and firewall. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
-import { Dockerd } from "../support/dockerd.ts";
-import { makeHosts } from "../support/hosts.ts";
+/** Containers with the default network. */
 import { median, rounds, rows, startTwenty, time } from "./measure.ts";
+import { withSides } from "./sides.ts";
 
 /** `tsd`: the built file. */
 export async function networks(tsd: string): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
-  await using hosts = await makeHosts({ lan: ["peer", "ours"] });
-  await using peer = await new Dockerd(hosts.host.peer.under).start();
-  await using daemon = await hosts.host.ours.daemon();
-  try {
-    const archive = join(folder, "busybox.tar");
-    writeBusyboxArchive(archive);
+  await withSides(async ({ peer, ours: { engine: daemon } }) => {
     const client =
       (program: string, socket: string) =>
       (...words: string[]) =>
         time(program, "-H", `unix://${socket}`, ...words);
-    const [theirs, ours] = [client("docker", peer.socket), client("docker", daemon.socket)];
+    const [theirs, ours] = [client("docker", peer.engine.socket), client("docker", daemon.socket)];
     const own = client(tsd, daemon.socket);
-    for (const load of [theirs, ours]) load("load", "-q", "-i", archive);
     const once = ["run", "--rm", "busybox", "true"];
     const without = ["run", "--rm", "--network", "none", "busybox", "true"];
     const runs = await rounds(7, {
@@ -51,10 +39,8 @@ export async function networks(tsd: string): Promise<void> {
       ours: runs.tsd,
       unit: "ms",
     });
-    await twenty(peer.socket, daemon.socket, { theirs, ours });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+    await twenty(peer.engine.socket, daemon.socket, { theirs, ours });
+  });
 }
 
 /**

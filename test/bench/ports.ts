@@ -1,18 +1,10 @@
-/**
- * Published ports: dockerd and our daemon each in a host of its own, and a client on their lan. What serves in the
- * containers' networks is the same program for both.
- */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
-import { until } from "../support/daemon.ts";
-import { Dockerd } from "../support/dockerd.ts";
-import { type Host, makeHosts } from "../support/hosts.ts";
+/** Published ports. What serves in the containers' networks is the same program for both sides. */
+import { readFileSync } from "node:fs";
+import type { Host } from "../support/hosts.ts";
 import { rounds, rows } from "./measure.ts";
 import { family, stackMemory, sumOfMemory } from "./memory.ts";
+import { LOAD, type Side, withSides } from "./sides.ts";
 
-const LOAD = join(import.meta.dir, "load.ts");
 const REQUESTS = 3000;
 /** Ports of one container, for the memory of one. */
 const SOME = 20;
@@ -25,50 +17,6 @@ const SAME = 1.25;
 /** "At least as fast": both sides' packets go nearly the same way through the kernel, so noise alone may decide. */
 const EQUAL = 1;
 
-interface Engine {
-  pid: number;
-  folder: string;
-  socket: string;
-}
-
-class Side implements AsyncDisposable {
-  readonly #servers: Bun.Subprocess[] = [];
-
-  constructor(
-    readonly host: Host,
-    readonly engine: Engine,
-  ) {}
-
-  docker(...words: string[]): Promise<string> {
-    return this.host.ok("docker", "-H", `unix://${this.engine.socket}`, ...words);
-  }
-
-  run(name: string, ...flags: string[]): Promise<string> {
-    return this.docker("run", "-d", "--name", name, ...flags, "busybox", "sleep", "3600");
-  }
-
-  /** Starts a server in the container's network. */
-  async serve(container: string, port: number, ...words: string[]): Promise<void> {
-    const net = `/proc/${await this.docker("inspect", "-f", "{{.State.Pid}}", container)}/ns/net`;
-    const under = ["nsenter", `--net=${net}`];
-    this.#servers.push(Bun.spawn([...under, ...words], { stdio: ["ignore", "ignore", "inherit"] }));
-    const listening = () =>
-      Bun.spawnSync([...under, "ss", "-Hltn", `sport = :${port}`]).stdout.toString() !== "";
-    await until(listening, `a server at ${port}`);
-  }
-
-  serveHttp(container: string, port: number): Promise<void> {
-    return this.serve(container, port, process.execPath, LOAD, "http", "0.0.0.0", String(port));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const server of this.#servers) {
-      server.kill();
-      await server.exited;
-    }
-  }
-}
-
 /** Milliseconds of one connection. */
 const stream = (from: Host, address: string) => async (): Promise<number> => {
   const { end } = JSON.parse(await from.ok("iperf3", "-c", address, "-p", "5201", "-n", "2G", "-J"));
@@ -78,39 +26,22 @@ const stream = (from: Host, address: string) => async (): Promise<number> => {
 const requests = (from: Host, address: string, port: number) => async (): Promise<number> =>
   Number(await from.ok(process.execPath, LOAD, "requests", address, String(port), String(REQUESTS)));
 
-async function withSides(
-  peerFlags: readonly string[],
-  use: (sides: Record<"peer" | "ours", Side>, client: Host) => Promise<void>,
-): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
-  try {
-    await using hosts = await makeHosts({ lan: ["peer", "ours", "client"] });
-    await using dockerd = await new Dockerd(hosts.host.peer.under).start(...peerFlags);
-    await using daemon = await hosts.host.ours.daemon();
-    await using peer = new Side(hosts.host.peer, dockerd);
-    await using ours = new Side(hosts.host.ours, daemon);
-    const archive = join(folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    for (const side of [peer, ours]) await side.docker("load", "-q", "-i", archive);
-    await use({ peer, ours }, hosts.host.client);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
 export async function ports(): Promise<void> {
-  await withSides([], async ({ peer, ours }, client) => {
+  await withSides(async ({ peer, ours }, client) => {
     await memory(peer, ours);
     await traffic(peer, ours, client);
   });
 }
 
 export async function manyPorts(): Promise<void> {
-  await withSides(["--userland-proxy=false"], async ({ peer, ours }, client) => {
-    await many(peer, ours, client);
-    // dockerd takes rules away as slowly as it makes them; what is not there is quickly taken away.
-    for (const words of [["-t", "nat"], []]) await peer.host.ok("iptables", "-w", ...words, "-F");
-  });
+  await withSides(
+    async ({ peer, ours }, client) => {
+      await many(peer, ours, client);
+      // dockerd takes rules away as slowly as it makes them; what is not there is quickly taken away.
+      for (const words of [["-t", "nat"], []]) await peer.host.ok("iptables", "-w", ...words, "-F");
+    },
+    ["--userland-proxy=false"],
+  );
 }
 
 const isDockerProxy = (pid: number) => readFileSync(`/proc/${pid}/comm`, "utf8") === "docker-proxy\n";

@@ -1,14 +1,10 @@
 /** ts-proxy beside docker-proxy, both for one port of a host to another host, and the resolvers of both daemons. */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { writeBusyboxArchive } from "../support/busybox.ts";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { proportionalMemory, until } from "../support/daemon.ts";
-import { Dockerd } from "../support/dockerd.ts";
 import { type Host, makeHosts } from "../support/hosts.ts";
 import { rounds, rows } from "./measure.ts";
+import { LOAD, type Side, withSides } from "./sides.ts";
 
-const LOAD = join(import.meta.dir, "load.ts");
 const REQUESTS = 3000;
 const QUERIES = 20_000;
 /** The kernel counts a process's time in these. */
@@ -107,31 +103,18 @@ function processorTime(what: string, times: Record<"peer" | "ours", number[]>): 
 }
 
 export async function names(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tsd-bench-"));
-  await using hosts = await makeHosts({ lan: ["peer", "ours"] });
-  await using peer = await new Dockerd(hosts.host.peer.under).start();
-  await using daemon = await hosts.host.ours.daemon();
-  try {
-    const archive = join(folder, "busybox.tar");
-    writeBusyboxArchive(archive);
-    const asker = async (host: Host, socket: string): Promise<() => Promise<number>> => {
-      const docker = (...words: string[]) => host.ok("docker", "-H", `unix://${socket}`, ...words);
-      await docker("load", "-q", "-i", archive);
-      await docker("network", "create", "front");
-      await docker("run", "-d", "--name", "web", "--network", "front", "busybox", "sleep", "3600");
-      const pid = await docker("inspect", "-f", "{{.State.Pid}}", "web");
+  await withSides(async (sides) => {
+    const asker = async (side: Side): Promise<() => Promise<number>> => {
+      await side.docker("network", "create", "front");
+      await side.run("web", "--network", "front");
+      const pid = await side.docker("inspect", "-f", "{{.State.Pid}}", "web");
       const words = [LOAD, "names", "127.0.0.11", "53", String(QUERIES)];
       return async () => {
         const child = Bun.spawn(["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, ...words]);
         return Number(await new Response(child.stdout).text());
       };
     };
-    const asked = await rounds(5, {
-      peer: await asker(hosts.host.peer, peer.socket),
-      ours: await asker(hosts.host.ours, daemon.socket),
-    });
+    const asked = await rounds(5, { peer: await asker(sides.peer), ours: await asker(sides.ours) });
     rows.push({ what: `${QUERIES} names asked of 127.0.0.11`, unit: "ms", budget: 1, ...asked });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
