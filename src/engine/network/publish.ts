@@ -2,6 +2,7 @@
 import type { HostConfig } from "../container/config.ts";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
+import { isSix } from "./bindings.ts";
 import type { NetworkContext } from "./context.ts";
 import { type BridgeOptions, bridgeOptions } from "./driver-options.ts";
 import type { EndpointRecord, NetworkRecord, PortBinding, PortRequest } from "./types.ts";
@@ -86,10 +87,14 @@ function openPorts(
   { mode4, mode6 }: BridgeOptions,
   { four, six }: { four: boolean; six: boolean },
 ): PortBinding[] {
-  return asked.flatMap(({ protocol, containerPort }) => [
-    ...(four && mode4 === "routed" ? [{ protocol, containerPort, hostIp: "0.0.0.0", hostPort: 0 }] : []),
-    ...(six && mode6 === "routed" ? [{ protocol, containerPort, hostIp: "::", hostPort: 0 }] : []),
-  ]);
+  return asked.flatMap(({ protocol, containerPort, hostIp }) => {
+    // Where nothing is translated, an address says of which family a port is, and no more.
+    const [wants4, wants6] = hostIp === "" ? [four, six] : [four && !isSix(hostIp), six && isSix(hostIp)];
+    return [
+      ...(wants4 && mode4 === "routed" ? [{ protocol, containerPort, hostIp: "0.0.0.0", hostPort: 0 }] : []),
+      ...(wants6 && mode6 === "routed" ? [{ protocol, containerPort, hostIp: "::", hostPort: 0 }] : []),
+    ];
+  });
 }
 
 /** Where the network publishes what says no address; undefined: anywhere. */

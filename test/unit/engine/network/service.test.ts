@@ -267,6 +267,23 @@ describe("a container's networks", () => {
     expect(one.shim.launches).toEqual([]);
   });
 
+  test("open ports that are not translated for the family that was asked", async () => {
+    const one = await rig();
+    const Options = { "com.docker.network.bridge.gateway_mode_ipv4": "routed" };
+    await one.networks.create({ Name: "plain", Options });
+    const PortBindings = Object.fromEntries(
+      ["", "::1", "127.0.0.1"].map((HostIp, at) => [`8${at}/tcp`, [{ HostIp, HostPort: `900${at}` }]]),
+    );
+    const id = await one.create({ HostConfig: { NetworkMode: "plain", PortBindings } });
+    await one.containers.start(id);
+    const settings: object = (await one.containers.inspect(id, { size: false })).NetworkSettings;
+    const { Ports } = settings as { Ports: Record<string, unknown> };
+    const open = { HostIp: "0.0.0.0", HostPort: "" };
+    expect(
+      Object.values(Ports).map((bindings) => JSON.stringify(bindings).includes(JSON.stringify(open))),
+    ).toEqual([true, false, true]);
+  });
+
   test("are checked when it is created", async () => {
     const one = await rig();
     await one.networks.create({ Name: "web", IPAM: { Config: [{ Subnet: "10.99.0.0/24" }] } });
