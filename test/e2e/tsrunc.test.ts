@@ -293,6 +293,8 @@ test("create, start, exec, pause, kill and delete, step by step", async () => {
   expect(tsrunc("exec", "two", "true").stderr).toContain("cannot exec in a paused container");
   expect(tsrunc("resume", "two").status).toBe(0);
   expect(JSON.parse(tsrunc("ps", "--format", "json", "two").stdout)).toContain(state().pid);
+  expect(tsrunc("ps", "--format", "xml", "two")).toMatchObject({ status: 1, stdout: "" });
+  expect(tsrunc("--log", "/nosuch/log", "list")).toMatchObject({ status: 1, stdout: "" });
   expect(tsrunc("delete", "two").stderr).toContain("that is not stopped");
   expect(tsrunc("kill", "two", "TERM").status).toBe(0);
   await until(() => state().status === "stopped");

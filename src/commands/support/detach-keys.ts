@@ -7,6 +7,7 @@ const DEFAULT = "ctrl-p,ctrl-q";
 export function parseDetachKeys(text: string): Uint8Array {
   const keys = (text || DEFAULT).split(",").map((key) => {
     if ([...key].length === 1) return key.charCodeAt(0);
+    if (key === "DEL") return 127;
     const control = /^ctrl-([a-zA-Z@[\\\]^_])$/.exec(key);
     if (!control) throw new Failure(`invalid detach keys (${text}): Unknown character: '${key}'`);
     return (control[1] as string).toUpperCase().charCodeAt(0) & 0x1f;

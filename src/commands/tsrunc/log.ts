@@ -5,10 +5,12 @@ export class Log {
   readonly #file: string | undefined;
   readonly #json: boolean;
 
+  /** @throws SystemError for a file that cannot be written: whoever asked for it would wait for the reason in vain */
   constructor(file: string | undefined, format: string) {
     if (format !== "text" && format !== "json") throw new Error(`invalid log-format: ${format}`);
     this.#file = file;
     this.#json = format === "json";
+    if (file) appendText(file, "");
   }
 
   /** The global flags that make another call log in the same way. */

@@ -9,7 +9,9 @@ export const verb: Verb = {
   words: [1],
   run([id = "", ...options], flags, context) {
     const pids = cgroupPids(new StateStore(context.root).load(id).cgroup);
-    if (flags.value("format") === "json") {
+    const format = flags.value("format") ?? "table";
+    if (format !== "table" && format !== "json") throw new Error("invalid format option");
+    if (format === "json") {
       console.log(JSON.stringify(pids));
       return 0;
     }

@@ -3,20 +3,22 @@ import { EngineError } from "../errors.ts";
 
 export const DEFAULT_DETACH_KEYS: Uint8Array = Uint8Array.of(16, 17);
 
-/** @throws EngineError invalid for a name that is no key */
-export function parseDetachKeys(text: string): Uint8Array {
+/** @throws EngineError invalid for a name that is no key; of an exec, Docker calls them by another word */
+export function parseDetachKeys(text: string, word: "detach" | "escape" = "detach"): Uint8Array {
   if (text === "") return DEFAULT_DETACH_KEYS;
-  return Uint8Array.from(text.split(","), (name) => keyCode(name, text));
+  const codes = text.split(",").map(keyCode);
+  if (codes.some((code) => code < 0))
+    throw new EngineError("invalid", `Invalid ${word} keys (${text}) provided`);
+  return Uint8Array.from(codes);
 }
 
 const CONTROL = "@abcdefghijklmnopqrstuvwxyz[\\]^_";
 
-function keyCode(name: string, all: string): number {
+/** -1 for a name that is no key. */
+function keyCode(name: string): number {
   if (name.length === 1) return name.charCodeAt(0);
-  const code = name.startsWith("ctrl-") && name.length === 6 ? CONTROL.indexOf(name[5]!) : -1;
-  if (code < 0)
-    throw new EngineError("invalid", `invalid detach keys (${all}): Unknown character: '${name}'`);
-  return code;
+  if (name === "DEL") return 127;
+  return name.startsWith("ctrl-") && name.length === 6 ? CONTROL.indexOf(name[5]!) : -1;
 }
 
 /** Looks for the keys in what is typed, over the borders of chunks. */

@@ -66,9 +66,8 @@ export type ReadFile = (path: "/etc/passwd" | "/etc/group") => string;
  * @throws EngineError internal `unable to find user nosuch: no matching entries in passwd file`
  */
 export function resolveUser(words: string, groupAdd: readonly string[], read: ReadFile): ContainerUser {
-  const colon = words.indexOf(":");
-  const userWord = colon < 0 ? words : words.slice(0, colon);
-  const groupWord = colon < 0 ? "" : words.slice(colon + 1);
+  // What follows a second colon is nobody's.
+  const [userWord = "", groupWord = ""] = words.split(":");
   const wantedUid = userWord === "" ? 0 : numeric(userWord);
   const found = parsePasswd(read("/etc/passwd")).find(
     (entry) => (userWord !== "" && entry.name === userWord) || entry.uid === wantedUid,

@@ -10,7 +10,7 @@ async function create(call: Call, engine: Engine): Promise<Response> {
   const body = await call.json<ExecCreateBody>(execCreateRequest);
   if (!body.Cmd?.length) throw new EngineError("invalid", "No exec command specified");
   if (call.before("1.42")) delete body.ConsoleSize;
-  parseDetachKeys(body.DetachKeys ?? "");
+  parseDetachKeys(body.DetachKeys ?? "", "escape");
   const { Id } = await engine.execs.create(call.name, body);
   return json({ Id }, 201);
 }

@@ -5,7 +5,7 @@ const bytes = (...values: number[]) => Uint8Array.from(values);
 
 test("key sequences are read", () => {
   expect([...parseDetachKeys("")]).toEqual([16, 17]);
-  expect([...parseDetachKeys("ctrl-a,b,ctrl-@")]).toEqual([1, 98, 0]);
+  expect([...parseDetachKeys("ctrl-a,b,ctrl-@,DEL")]).toEqual([1, 98, 0, 127]);
   expect(() => parseDetachKeys("zz")).toThrow("Unknown character: 'zz'");
 });
 

@@ -12,7 +12,9 @@ describe("detach keys", () => {
     expect(parseDetachKeys("")).toEqual(bytes(16, 17));
     expect(parseDetachKeys("ctrl-a,x")).toEqual(bytes(1, 120));
     expect(parseDetachKeys("ctrl-@,ctrl-[")).toEqual(bytes(0, 27));
-    expect(() => parseDetachKeys("ctrl-$")).toThrow("invalid detach keys");
+    expect(parseDetachKeys("DEL")).toEqual(bytes(127));
+    expect(() => parseDetachKeys("a,ctrl-$")).toThrow("Invalid detach keys (a,ctrl-$) provided");
+    expect(() => parseDetachKeys("bad", "escape")).toThrow("Invalid escape keys (bad) provided");
   });
   test("are found over the borders of chunks, and nothing of them passes", () => {
     const scanner = new DetachScanner(DEFAULT_DETACH_KEYS);

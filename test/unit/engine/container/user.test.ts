@@ -22,6 +22,7 @@ test("a name takes its group, its other groups and its home", () => {
 test("a group given drops the user's other groups", () => {
   expect(user("app:wheel")).toMatchObject({ gid: 10, additionalGids: [10] });
   expect(user("app:77")).toMatchObject({ gid: 77, additionalGids: [77] });
+  expect(user("app:77:88")).toMatchObject({ uid: 1000, gid: 77, additionalGids: [77] });
 });
 
 test("numbers need no entry", () => {
