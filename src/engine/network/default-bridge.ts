@@ -4,12 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { timeOf } from "../container/state.ts";
+import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import type { DefaultBridgeConfig } from "./config.ts";
 import type { NetworkContext } from "./context.ts";
 import { GATEWAY4_AUX, GATEWAY6_AUX, MTU } from "./driver-options.ts";
 import { formatAddress, formatPrefix, masked, overlaps, parseAddress, parsePrefix } from "./ipam/address.ts";
 import type { PoolAsked } from "./ipam/ipam.ts";
+import { rangeProblems } from "./ipam/validate.ts";
 import type { IpamPool, NetworkDriver, NetworkRecord } from "./types.ts";
 
 const OPTION = "com.docker.network.bridge";
@@ -127,7 +129,10 @@ function poolFits(
   );
 }
 
-/** @source moby, daemon/daemon_unix.go, getDefaultBridgeIPAMConf */
+/**
+ * @source moby, daemon/daemon_unix.go, getDefaultBridgeIPAMConf
+ * @throws EngineError invalid when containers' addresses would not be in the bridge's subnet
+ */
 function askedOf(ctx: NetworkContext, config: DefaultBridgeConfig, family: 4 | 6): PoolAsked[] {
   const four = family === 4;
   const [bip, fixed, gateway] = four
@@ -141,8 +146,11 @@ function askedOf(ctx: NetworkContext, config: DefaultBridgeConfig, family: 4 | 6
     asked.gateway = formatAddress(prefix.address);
   }
   if (fixed) {
-    asked.ipRange = formatPrefix(masked(parsePrefix(fixed)!));
+    const range = masked(parsePrefix(fixed)!);
+    asked.ipRange = formatPrefix(range);
     asked.subnet ??= asked.ipRange;
+    const [problem] = rangeProblems(range, parsePrefix(asked.subnet), family);
+    if (problem !== undefined) throw new EngineError("invalid", problem);
   }
   if (gateway && parseAddress(gateway)) {
     asked.auxiliary = { [four ? GATEWAY4_AUX : GATEWAY6_AUX]: gateway };

@@ -45,7 +45,8 @@ export function validatePools(pools: readonly PoolAsked[], ipv6: boolean): void 
 
 const shown = (pool: Prefix | undefined): string => (pool ? formatPrefix(pool) : "invalid Prefix");
 
-function rangeProblems(range: Prefix, pool: Prefix | undefined, family: Family): string[] {
+/** In Docker's words. */
+export function rangeProblems(range: Prefix, pool: Prefix | undefined, family: Family): string[] {
   const text = formatPrefix(range);
   if (range.address.family !== family) {
     return [`invalid ip-range ${text}: parent subnet is an IPv${family} block`];
