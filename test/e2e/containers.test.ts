@@ -150,6 +150,27 @@ describe("docker run", () => {
     expect(await engine.say(limits, "sh", "-c", "ulimit -n; ulimit -Hn")).toBe("100\n200");
   });
 
+  test("has /etc/mtab, and a tmpfs that everybody may write to where no folder was", async () => {
+    const words = ["sh", "-c", "readlink /etc/mtab; stat -c %a /made; mkdir /etc/x; rm -r /etc/x"];
+    const name = `mtab-${Date.now()}`;
+    const made = await engine.run(
+      "run",
+      "--name",
+      name,
+      "--network",
+      "none",
+      "--tmpfs",
+      "/made",
+      "busybox",
+      ...words,
+    );
+    expect(made).toMatchObject({ status: 0, out: "/proc/mounts\n1777\n" });
+    const { out } = await engine.run("diff", name);
+    expect(out).not.toContain("mtab");
+    await engine.run("rm", name);
+    expect(await engine.say(["--read-only"], "sh", "-c", "readlink /etc/mtab")).toBe("/proc/mounts");
+  });
+
   test("mounts what is asked for, and nothing more", async () => {
     expect(await engine.say(["-v", `${shared}/made:/v`], "sh", "-c", "echo x >/v/f; cat /v/f")).toBe("x");
     expect(readFileSync(join(shared, "made/f"), "utf8")).toBe("x\n");

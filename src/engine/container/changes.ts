@@ -61,6 +61,7 @@ const ENGINES = new Set([
   "/dev/shm",
   "/etc/hostname",
   "/etc/hosts",
+  "/etc/mtab",
   "/etc/resolv.conf",
   "/proc",
   "/sys",

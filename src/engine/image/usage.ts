@@ -10,7 +10,7 @@ import { join } from "node:path";
 const PLACED: Record<string, readonly string[]> = {
   "": [".dockerenv"],
   dev: ["console", "mqueue", "pts", "shm"],
-  etc: ["hostname", "hosts", "resolv.conf"],
+  etc: ["hostname", "hosts", "mtab", "resolv.conf"],
   proc: [],
   sys: [],
 };

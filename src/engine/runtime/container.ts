@@ -38,6 +38,7 @@ import {
 import { type KeeperOptions, type Kept, openKeeper, SYNC } from "./keeper-steps.ts";
 import { bringUpLoopback } from "./loopback.ts";
 import { attach, cloneTree, Mounter } from "./mounts.ts";
+import { addMtab } from "./mtab.ts";
 import { type NamesPorts, openNames } from "./names-steps.ts";
 import {
   becomeMappedRoot,
@@ -96,6 +97,8 @@ export interface ContainerOptions {
   pidfds?: Pidfds;
   /** The keeper holds sockets for names, in the network namespace that is joined. */
   names?: NamesPorts;
+  /** An engine's containers have /etc/mtab, which programs read that are older than /proc/self/mounts. */
+  mtab?: boolean;
   noPivot?: boolean;
   noNewKeyring?: boolean;
   /** Of the inherited streams: those to give to the process's user, and those that are /dev/null. */
@@ -319,6 +322,7 @@ class ContainerCompiler {
     const propagation = linux.rootfsPropagation;
     mountRoot(plan, root, { rootfs, propagation });
     const at = inside(plan, root);
+    if (this.#options.mtab) addMtab(at);
     const mounter = new Mounter(at, procs);
     const newUser = namespaces.isNew("user");
     for (const mount of spec.mounts ?? []) {

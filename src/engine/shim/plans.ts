@@ -29,6 +29,7 @@ export function runtimeCompilers(): Compilers {
         io: processIo(io),
         cgroup,
         pidfds: joined.pidfds,
+        mtab: true,
         init,
         ...(names && { names }),
         keeper: { socket, record: exitRecord, bootId },
