@@ -97,7 +97,9 @@ function validatePorts(ports: HostConfig["PortBindings"]): void {
 const hasNul = (value: unknown): boolean => {
   if (typeof value === "string") return value.includes("\0");
   if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).some(([key, inner]) => key.includes("\0") || hasNul(inner));
+  for (const key in value)
+    if (key.includes("\0") || hasNul((value as Record<string, unknown>)[key])) return true;
+  return false;
 };
 
 /** The kernel's strings end there: what the container got would not be what was asked for. Labels never leave us. */

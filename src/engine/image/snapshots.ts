@@ -23,6 +23,11 @@ interface Row {
 export class SnapshotStore {
   readonly #db: Database;
   readonly #root: string;
+  /** Rows that were looked up: every create and start asks for them, and for each layer of the image. */
+  readonly #layers = new Map<string, Row>();
+  readonly #containers = new Map<string, Row>();
+  /** A layer's id and those of all below it, top first. */
+  readonly #lineages = new Map<number, readonly number[]>();
   /** Layers are left that only containers stand on: when one of those goes, so may they. */
   orphans = false;
 
@@ -39,7 +44,11 @@ export class SnapshotStore {
   }
 
   layer(chain: string): Row | undefined {
-    return this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE chain = ?").get(chain) ?? undefined;
+    const known = this.#layers.get(chain);
+    if (known !== undefined) return known;
+    const row = this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE chain = ?").get(chain);
+    if (row !== null) this.#layers.set(chain, row);
+    return row ?? undefined;
   }
 
   has(chain: string): boolean {
@@ -130,8 +139,10 @@ export class SnapshotStore {
       container,
       size: 0,
     };
+    this.#containers.set(container, row);
     const path = this.path(row.id);
-    mkdirSync(join(path, "work"), { recursive: true, mode: 0o700 });
+    mkdirSync(path, { mode: 0o700 });
+    mkdirSync(join(path, "work"), { mode: 0o700 });
     const upper = join(path, "upper");
     mkdirSync(upper, { mode: 0o755 });
     // The root of the merged tree shows the upper directory's owner and mode.
@@ -150,6 +161,7 @@ export class SnapshotStore {
     const row = this.#container(container);
     if (row === undefined) return;
     this.#db.run("DELETE FROM snapshot WHERE id = ?", [row.id]);
+    this.#containers.delete(container);
     await rm(this.path(row.id), { recursive: true, force: true });
   }
 
@@ -176,6 +188,8 @@ export class SnapshotStore {
   collect(keep: ReadonlySet<string>): number {
     let freed = 0;
     const gone: number[] = [];
+    this.#layers.clear();
+    this.#lineages.clear();
     this.#db.transaction(() => {
       for (;;) {
         const leaves = this.#db
@@ -207,6 +221,7 @@ export class SnapshotStore {
     for (const container of this.containers()) {
       if (!containers.has(container)) this.#db.run("DELETE FROM snapshot WHERE container = ?", [container]);
     }
+    this.#containers.clear();
     const rows = new Set(
       this.#db
         .query<{ id: number }, []>("SELECT id FROM snapshot")
@@ -219,9 +234,11 @@ export class SnapshotStore {
   }
 
   #container(container: string): Row | undefined {
-    return (
-      this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE container = ?").get(container) ?? undefined
-    );
+    const known = this.#containers.get(container);
+    if (known !== undefined) return known;
+    const row = this.#db.query<Row, [string]>("SELECT * FROM snapshot WHERE container = ?").get(container);
+    if (row !== null) this.#containers.set(container, row);
+    return row ?? undefined;
   }
 
   #byId(id: number): Row {
@@ -229,9 +246,12 @@ export class SnapshotStore {
   }
 
   /** A layer and all below it, top first. */
-  #lineage(id: number): number[] {
+  #lineage(id: number): readonly number[] {
+    const known = this.#lineages.get(id);
+    if (known !== undefined) return known;
     const ids: number[] = [];
     for (let at: number | null = id; at !== null; at = this.#byId(at).parent) ids.push(at);
+    this.#lineages.set(id, ids);
     return ids;
   }
 
