@@ -135,7 +135,8 @@ async function attachedRun(
   const starting = api.keepsOrder ? start() : undefined;
   asked.catch(() => {});
   starting?.catch(() => {});
-  const forwarding = proxy ? forwardSignals(api, id) : undefined;
+  // To the end of this program, which comes with the container's.
+  if (proxy) forwardSignals(api, id);
   const [connection, exit] = await asked;
   const streaming = stream(connection, {
     ...(await rawFor({ tty: body.Tty, stdin: body.AttachStdin })),
@@ -157,6 +158,5 @@ async function attachedRun(
     throw error;
   } finally {
     streaming.restore();
-    forwarding?.();
   }
 }
