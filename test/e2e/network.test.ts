@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { loadBusybox } from "../support/busybox.ts";
 import { until } from "../support/daemon.ts";
 import { daemon, docker, failure, fetchFrom, forwards, hosts, useEngineHost } from "./network-harness.ts";
 
@@ -180,6 +181,15 @@ describe("containers in networks", () => {
     await serve("next", "-p", "8080:80");
     await answersFrom("remote", engine.ipv4, 8080, "next");
     await removeAll("next");
+  }, 60_000);
+
+  test("on the host's network have its name of now, though it was another one's when the daemon began", async () => {
+    const { engine } = hosts.host;
+    await using renamed = await engine.daemon({ under: ["unshare", "--uts"] });
+    loadBusybox(renamed);
+    await engine.ok("nsenter", `--uts=/proc/${renamed.pid}/ns/uts`, "hostname", "renamed");
+    const { stdout } = await renamed.docker("run", "--rm", "--network", "host", "busybox", "hostname");
+    expect(stdout).toBe("renamed\n");
   }, 60_000);
 
   test("wired by hand: a container without a network, its pid, and a veth moved in", async () => {

@@ -190,7 +190,7 @@ function nameHost(ctx: ContainerContext, config: ContainerConfig, h: HostConfig,
     config.Hostname = donor.Hostname;
     config.Domainname = donor.Domainname;
   } else if (config.Hostname === "") {
-    config.Hostname = h.NetworkMode === "host" ? ctx.host.hostname : id.slice(0, 12);
+    config.Hostname = h.NetworkMode === "host" ? ctx.host.hostname() : id.slice(0, 12);
   }
 }
 

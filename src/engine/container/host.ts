@@ -10,7 +10,8 @@ export interface Host {
   cpusetCpus: string;
   cpusetMems: string;
   cgroup: "v1" | "v2";
-  hostname: string;
+  /** It may be given another one at any time. */
+  hostname(): string;
   /** CAP_… names that this daemon can give. */
   capabilities: string[];
   ipv4Forwarding: boolean;
@@ -73,7 +74,7 @@ export function probeHost(): Host {
     cpusetCpus: online,
     cpusetMems: read("/sys/devices/system/node/online", "0"),
     cgroup: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1",
-    hostname: hostname(),
+    hostname,
     capabilities: availableCapabilities(),
     ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward", "1") === "1",
     architecture: ARCHITECTURES[process.arch] ?? process.arch,
