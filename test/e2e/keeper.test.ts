@@ -75,6 +75,35 @@ describe("a keeper", () => {
     await until(() => sys("kill", own, 0) === -3, "the keeper's process to go");
   });
 
+  test("hands over its fds with its greeting when it is asked before; what nobody takes is closed", async () => {
+    using place = scratch();
+    const open = () => readdirSync("/proc/self/fd").length;
+    const early = async (name: string) => {
+      const folder = join(place.path, name);
+      mkdirSync(folder);
+      const events = listener();
+      const keeper = await launchKeeper(keptPlan(folder, "read line; echo got $line"), events, {
+        takeEarly: true,
+      });
+      keepers.push(keeper);
+      sweep.push(keeper.pid, keeperPid(keeper));
+      return { keeper, events };
+    };
+    const { keeper } = await early("taken");
+    const { stdin, stdout, stderr, pidfd } = await keeper.take();
+    await Bun.write(Bun.file(stdin!), "hello\n");
+    expect(await Bun.file(stdout!).text()).toBe("got hello\n");
+    const again = await keeper.take();
+    expect(Object.keys(again)).toContain("stdout");
+    for (const fd of [stdin, stdout, stderr, pidfd, ...Object.values(again)])
+      if (fd !== undefined) closeFd(fd);
+    const before = open();
+    const left = await early("left");
+    sys("kill", keeperPid(left.keeper), SIG.SIGKILL);
+    await until(() => left.events.told.includes("close gone"), "the keeper's end");
+    await until(() => open() <= before, "its fds to be closed");
+  });
+
   test("does not keep its plan in our memory", async () => {
     using place = scratch();
     const started = async (): Promise<WeakRef<object>> => {

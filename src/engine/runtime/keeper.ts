@@ -39,6 +39,14 @@ export interface Keeper {
   disconnect(): void;
 }
 
+export interface LaunchOptions extends StageOptions {
+  /**
+   * Ask for the fds before the keeper is one, so that they come with its greeting; for the first `take`. Not for a plan
+   * with AWAIT, which would read that.
+   */
+  takeEarly?: boolean;
+}
+
 /**
  * Starts a plan that ends in KEEP; resolves when it got there, rejects with `StepFailure` when a step failed.
  * `plan` makes its own listening socket; the first client is the control socket.
@@ -46,14 +54,16 @@ export interface Keeper {
 export async function launchKeeper(
   plan: Plan,
   events: KeeperEvents,
-  options: StageOptions = {},
+  { takeEarly = false, ...options }: LaunchOptions = {},
 ): Promise<Keeper> {
-  return await greeting(startStage(plan, { name: "ts-keeper", ...options, control: true }), events);
+  const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  return await greeting(stage, events, takeEarly);
 }
 
 /** On its own: functions in here live as long as the keeper, with all that is in their scope, and plans are large. */
-async function greeting(stage: Stage, events: KeeperEvents): Promise<Keeper> {
+async function greeting(stage: Stage, events: KeeperEvents, takeEarly: boolean): Promise<Keeper> {
   const client = new KeeperClient(stage.control, events);
+  if (takeEarly) client.takeEarly();
   // A stage that ends before it says hello has failed; `done` knows why
   const failed = stage.done.then((status) => {
     throw new SystemError(`the stage ended with ${status} before it kept anything`, 104);
@@ -87,6 +97,7 @@ class KeeperClient implements Keeper {
   readonly #events: KeeperEvents;
   readonly #greeted = Promise.withResolvers<Keeper>();
   readonly #taking: Taking[] = [];
+  #early: ReturnType<Keeper["take"]> | undefined;
   #socket: Socket | undefined;
   #partial = new Uint8Array(0);
   #displaced = false;
@@ -116,14 +127,24 @@ class KeeperClient implements Keeper {
     );
   }
 
+  /** The keeper counts its clients from 1, and reads what waits for it when it has greeted the first. */
+  takeEarly(): void {
+    this.#early = this.#take(1);
+    this.#early.catch(() => {});
+  }
+
   take(): Promise<Partial<Record<HeldName, number>>> {
+    const early = this.#early;
+    this.#early = undefined;
+    return early ?? this.#take(this.generation);
+  }
+
+  #take(generation: number): Promise<Partial<Record<HeldName, number>>> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new SystemError("take a keeper's fds", 104);
       const [ours, theirs] = socketPair(SOCK.SOCK_SEQPACKET);
       try {
-        sendFds(this.#fd, encodeFrame({ type: FRAME.TAKE, a: 0, generation: this.generation, value: 0n }), [
-          theirs,
-        ]);
+        sendFds(this.#fd, encodeFrame({ type: FRAME.TAKE, a: 0, generation, value: 0n }), [theirs]);
         this.#taking.push({ socket: ours, resolve, reject });
       } catch (error) {
         closeFd(ours);
@@ -145,6 +166,7 @@ class KeeperClient implements Keeper {
   disconnect(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#dropEarly();
     this.#rejectAll();
     this.#socket?.end();
   }
@@ -225,6 +247,15 @@ class KeeperClient implements Keeper {
     taking.reject(new SystemError("take a keeper's fds", errno));
   }
 
+  /** Nobody has taken what was asked for early. */
+  #dropEarly(): void {
+    this.#early?.then(
+      (fds) => Object.values(fds).forEach(closeFd),
+      () => {},
+    );
+    this.#early = undefined;
+  }
+
   #rejectAll(): void {
     const error = new SystemError("keeper", 104);
     for (const { socket, reject } of this.#taking.splice(0)) {
@@ -237,6 +268,7 @@ class KeeperClient implements Keeper {
   #gone(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#dropEarly();
     this.#rejectAll();
     setImmediate(() => this.#events.close(this.#displaced ? "displaced" : "gone"));
   }

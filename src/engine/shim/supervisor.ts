@@ -247,7 +247,10 @@ export class Supervisor {
       this.#records.write(record);
       process = new SupervisedProcess(record, this.#context);
       watch.step("records");
-      const launching = launchKeeper(compiled.plan, process.events, compiled.options);
+      const launching = launchKeeper(compiled.plan, process.events, {
+        ...compiled.options,
+        takeEarly: true,
+      });
       launching.catch(() => {});
       // While the stage is at work: only an exec needs it, which comes when all of this is done.
       if (what.spec !== undefined) this.#keepSpec(id, what.spec);
