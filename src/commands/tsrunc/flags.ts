@@ -63,7 +63,7 @@ export function parseFlags(table: FlagTable, args: readonly string[]): { flags: 
       break;
     }
     if (!word.startsWith("-") || word === "-") break;
-    const bare = word.replace(/^--?/, "");
+    const bare = word.slice(word.startsWith("--") ? 2 : 1);
     const equals = bare.indexOf("=");
     const given = equals < 0 ? bare : bare.slice(0, equals);
     const name = Object.hasOwn(table, given)

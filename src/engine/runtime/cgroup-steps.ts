@@ -35,8 +35,14 @@ export function createCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, reso
 
 /** Every folder from the mount point down to the container's. */
 function levels({ mountpoint, path }: CgroupFolder): string[] {
-  const names = path.slice(mountpoint.length).split("/").filter(Boolean);
-  return names.map((_, i) => `${mountpoint}/${names.slice(0, i + 1).join("/")}`);
+  const all: string[] = [];
+  // A plain loop, as all that a start goes through
+  for (let end = mountpoint.length; end + 1 < path.length; ) {
+    const next = path.indexOf("/", end + 1);
+    end = next < 0 ? path.length : next;
+    all.push(path.slice(0, end));
+  }
+  return all;
 }
 
 function makeFolders(plan: PlanBuilder, fd: number, folder: CgroupFolder): void {

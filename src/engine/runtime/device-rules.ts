@@ -40,7 +40,8 @@ const everything = (rule: DeviceRule): boolean =>
 
 /** Everything that a later rule for everything makes moot is left out. */
 export function deviceRules(given: readonly DeviceRule[] = []): DeviceRule[] {
-  const last = given.findLastIndex(everything);
+  let last = given.length - 1;
+  while (last >= 0 && !everything(given[last]!)) last--;
   const rules = last > 0 ? given.slice(last) : [...given];
   if (last >= 0 && rules[0]?.allow && rules.length === 1) return rules;
   return [...rules, ...DEFAULT_RULES];

@@ -139,9 +139,11 @@ function encodeSteps(steps: readonly Step[], words: Int32Array, at: number, cont
         if (arg.kind === "slot") head |= 0x1_0000 << n;
         value = arg.value;
       } else value = arg;
-      // The word above is zero already
-      if (typeof value === "number" && value >= 0 && value <= 0x7fff_ffff) words[at + 6 + n * 2] = value;
-      else encodeWide(at + 6 + n * 2, value, words);
+      if (typeof value === "number" && value >= -0x8000_0000 && value <= 0x7fff_ffff) {
+        words[at + 6 + n * 2] = value;
+        // The word above is zero already
+        if (value < 0) words[at + 7 + n * 2] = -1;
+      } else encodeWide(at + 6 + n * 2, value, words);
     }
     words[at] = head;
   }
