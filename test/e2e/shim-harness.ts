@@ -18,6 +18,8 @@ import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { connectShim } from "../../src/engine/shim/client.ts";
 import type { ContainerIo, ExecLaunchRequest, Exit, ShimClient } from "../../src/engine/shim/types.ts";
+import { sweepStack } from "../support/sweep.ts";
+import { unswept } from "../support/unswept.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
 const APPLETS = [
@@ -59,6 +61,7 @@ export class ShimHarness {
   #count = 0;
 
   constructor() {
+    unswept.add(this);
     for (const name of ["bin", "proc", "dev", "tmp"]) mkdirSync(join(this.rootfs, name), { recursive: true });
     const busybox = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(path));
     if (busybox === undefined) throw new Error("busybox-static is not installed");
@@ -210,6 +213,23 @@ export class ShimHarness {
 
   /** Ends all that was started here. */
   async dispose(): Promise<void> {
+    try {
+      await this.#end();
+    } finally {
+      this.sweep();
+    }
+  }
+
+  /** The same at once, whatever state it is in. */
+  sweep(): void {
+    for (const client of this.#clients) client.close();
+    sweepStack({ folder: this.folder, execRoot: this.execRoot });
+    for (const parent of this.cgroups()) rmdirSync(parent);
+    for (const folder of [this.folder, this.execRoot]) rmSync(folder, { recursive: true, force: true });
+    unswept.delete(this);
+  }
+
+  async #end(): Promise<void> {
     const shim = this.#clients.at(-1);
     for (const { id, exit } of (await shim?.list().catch(() => [])) ?? []) {
       if (exit === undefined) await shim!.signal(id, 9).catch(() => {});
@@ -223,8 +243,6 @@ export class ShimHarness {
     const pid = this.shimPid();
     if (pid > 0) process.kill(pid, "SIGTERM");
     await until(() => this.shimPid() === 0, "the end of the shim");
-    for (const parent of this.cgroups()) rmdirSync(parent);
-    for (const folder of [this.folder, this.execRoot]) rmSync(folder, { recursive: true, force: true });
   }
 }
 

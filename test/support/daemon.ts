@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { removeNetworks } from "./networks.ts";
+import { sweepStack } from "./sweep.ts";
+import { unswept } from "./unswept.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 /** `TSD` names a built file to test instead of the sources. Asked when it is needed: who sets it imports this first. */
@@ -31,6 +32,7 @@ export class Daemon implements AsyncDisposable {
   constructor(folder = mkdtempSync(join(tmpdir(), "daemon-"))) {
     this.folder = folder;
     this.socket = join(folder, "api.sock");
+    unswept.add(this);
   }
 
   get log(): string {
@@ -119,17 +121,25 @@ export class Daemon implements AsyncDisposable {
 
   /** Kills all containers, ends daemon and shim, removes the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process && this.#process.exitCode === null) {
+    try {
+      if (!this.running) return;
       const { stdout } = await this.docker("ps", "-aq");
       const ids = stdout.split("\n").filter(Boolean);
       if (ids.length > 0) await this.docker("rm", "-f", ...ids);
       await this.stop();
+      // The shim ends by itself when it has neither containers nor a daemon.
+      const shim = join(this.folder, "exec/shim.sock");
+      await until(async () => !existsSync(shim) || !(await answers(shim)), "the shim to end");
+    } finally {
+      this.sweep();
     }
-    // The shim ends by itself when it has neither containers nor a daemon.
-    const shim = join(this.folder, "exec/shim.sock");
-    await until(async () => !existsSync(shim) || !(await answers(shim)), "the shim to end");
-    removeNetworks(join(this.folder, "data"), join(this.folder, "exec"));
+  }
+
+  /** The same at once, whatever state it is in. */
+  sweep(): void {
+    sweepStack({ folder: this.folder });
     rmSync(this.folder, { recursive: true, force: true });
+    unswept.delete(this);
   }
 }
 

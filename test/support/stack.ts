@@ -1,22 +1,10 @@
 /** Daemon, shim and keepers of a built tsd, to be killed in tests. */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { listSandboxes } from "../../src/engine/network/wiring/sandboxes.ts";
-import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { loadBusybox } from "./busybox.ts";
 import { answers, Daemon, type DaemonOptions, until } from "./daemon.ts";
-import { cgroupsOf, commandLine, type Footprint, footprint, pids, processesOf } from "./footprint.ts";
-import { removeNetworks } from "./networks.ts";
+import { commandLine, type Footprint, footprint, pids } from "./footprint.ts";
+import { sweepStack } from "./sweep.ts";
 
 const BUILT = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
 
@@ -151,27 +139,13 @@ export class Stack implements AsyncDisposable {
   /** Whatever state a failed test has left it in: nothing of it stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.powerOff();
-    rmSync(this.folder, { recursive: true, force: true });
+    this.daemon.sweep();
   }
 
   /** All of it ends at once, and nothing of it is left but files. */
   async powerOff(): Promise<void> {
-    const ids = new Set(this.ids);
     if (this.daemon.running) await this.daemon.stop("SIGKILL");
-    // Without keepers and shim a container is only what its cgroups hold; one that was being killed may be frozen.
-    for (let left = this.#left(ids); left.length > 0; left = this.#left(ids)) {
-      for (const pid of left) kill(pid);
-      for (const cgroup of cgroupsOf([...ids])) write(join(cgroup, "freezer.state"), "THAWED");
-      await Bun.sleep(20);
-    }
-    for (const cgroup of cgroupsOf([...ids])) rmdirSync(cgroup);
-    for (const path of listSandboxes(join(this.folder, "exec/netns"))) unpinNamespace(path);
-    removeNetworks(join(this.folder, "data"), join(this.folder, "exec"));
-  }
-
-  #left(ids: Set<string>): number[] {
-    for (const { id } of recordsBelow(join(this.folder, "exec/k"))) ids.add(id);
-    return processesOf(this.folder, ids).map(({ pid }) => pid);
+    sweepStack({ folder: this.folder, ids: this.ids });
   }
 }
 
@@ -181,25 +155,6 @@ function parentOf(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-const recordsBelow = (folder: string): { id: string }[] =>
-  existsSync(folder)
-    ? readdirSync(folder)
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")))
-    : [];
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended meanwhile.
-  }
-}
-
-function write(path: string, value: string): void {
-  if (existsSync(path)) writeFileSync(path, value);
 }
 
 /** The lines of a counting script: `1`, `2`, …, then `end N`. Undefined when all is right, else what is wrong. */
