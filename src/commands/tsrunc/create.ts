@@ -9,7 +9,7 @@ export const verb: Verb = {
   words: [1, 1],
   async run([id = ""], flags, context) {
     try {
-      await launch(id, flags, context, { gated: true });
+      await launch(id, flags, context, {});
     } catch (error) {
       throw new Error(`runc create failed: ${(error as Error).message}`, { cause: error });
     }

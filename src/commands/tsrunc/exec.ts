@@ -91,7 +91,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
       tellFailure: ownWords(context, "tell-failure", "exec", id),
       ...(pidFile && { pidFile: absolute(pidFile) }),
     });
-  const pid = hearPid(stage);
+  const pid = await hearPid(stage);
   if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   if (detach || pid === 0) await stageLeft(stage);
   closeFd(stage.control);

@@ -10,7 +10,7 @@ import type { Verb } from "../tsrunc.ts";
 const FEATURES = {
   ociVersionMin: "1.0.0",
   ociVersionMax: "1.2.0",
-  hooks: ["prestart", "createRuntime", "poststart", "poststop"],
+  hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
   mountOptions: knownMountOptions(),
   linux: {
     namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],

@@ -6,15 +6,17 @@ import type { Hook, Hooks, State } from "../../engine/runtime/spec.ts";
 
 export const BEFORE_START = ["prestart", "createRuntime"] as const;
 
+/** Whether the container has to wait before its root changes. */
 export const wantsHooks = (hooks: Hooks | undefined): boolean =>
-  BEFORE_START.some((kind) => (hooks?.[kind]?.length ?? 0) > 0);
+  [...BEFORE_START, "createContainer" as const].some((kind) => (hooks?.[kind]?.length ?? 0) > 0);
 
-/** Those that would run inside the container's namespaces. */
-export function refuseInnerHooks(hooks: Hooks | undefined): void {
-  for (const kind of ["createContainer", "startContainer"] as const) {
-    if (hooks?.[kind]?.length) throw new Error(`hooks of the kind ${kind} are not supported yet`);
-  }
-}
+/** runc's sentence. */
+export const hookFailure = (
+  kind: keyof Hooks,
+  index: number,
+  { failure, stdout, stderr }: { failure: string; stdout: string; stderr: string },
+): Error =>
+  new Error(`error running ${kind} hook #${index}: ${failure}, stdout: ${stdout}, stderr: ${stderr}`);
 
 /** The state on stdin; the first one that fails ends it with an error. */
 export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, state: State): void {
@@ -32,9 +34,7 @@ export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, 
       stdin: new TextEncoder().encode(JSON.stringify(state)),
       ...(hook.timeout && { timeout: hook.timeout * 1000, killSignal: "SIGKILL" as const }),
     });
-    if (failure !== undefined) {
-      throw new Error(`error running ${kind} hook #${i}: ${failure}, stdout: ${stdout}, stderr: ${stderr}`);
-    }
+    if (failure !== undefined) throw hookFailure(kind, i, { failure, stdout, stderr });
   });
 }
 

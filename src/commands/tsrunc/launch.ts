@@ -14,7 +14,8 @@ import { type Bundle, readBundle, withHome } from "./bundle.ts";
 import { removeCgroup } from "./cgroup.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
-import { BEFORE_START, refuseInnerHooks, runHooks, wantsHooks } from "./hooks.ts";
+import { BEFORE_START, runHooks, wantsHooks } from "./hooks.ts";
+import type { Inside } from "./inner-hooks.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
 import { type ContainerState, processStart, StateStore } from "./state-store.ts";
 import { becomeWaiter, ownWords, remainsOf } from "./waiter.ts";
@@ -30,16 +31,18 @@ export const LAUNCH_FLAGS: FlagTable = {
 
 export interface Launched {
   state: ContainerState;
-  bundle: Bundle;
+  /** What hooks in the container have to know. */
+  inside: Inside;
   stage: Stage;
   /** Brings the terminal's master, when it is ours to relay. */
   masterSocket?: number;
 }
 
 export interface LaunchOptions {
-  /** The process waits for `tsrunc start`. */
-  gated: boolean;
-  /** Wait for it, and, unless it is kept, remove what it leaves: this process ends as a waiter when it can. */
+  /**
+   * Wait for it, and, unless it is kept, remove what it leaves: this process ends as a waiter when it can. Without, the
+   * container is only created.
+   */
   attached?: { keep: boolean };
 }
 
@@ -48,19 +51,18 @@ export async function launch(
   id: string,
   flags: Flags,
   context: Context,
-  { gated, attached }: LaunchOptions,
+  { attached }: LaunchOptions,
 ): Promise<Launched> {
   const bundle = readBundle(flags.value("bundle"));
   const { spec } = bundle;
-  refuseInnerHooks(spec.hooks);
   const process = withHome(spec.process!, bundle.rootfs);
   const store = new StateStore(context.root);
   const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
-  const choice = chooseIo(process, flags, gated);
+  const choice = chooseIo(process, flags, attached === undefined);
   const hooks = wantsHooks(spec.hooks);
+  const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
   /** Nothing is left for JavaScript: no terminal to relay, and no hook that follows the start. */
-  const waits =
-    attached !== undefined && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length;
+  const waits = !gated && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length;
   const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
   try {
@@ -77,7 +79,7 @@ export async function launch(
       noPivot: flags.on("no-pivot"),
       noNewKeyring: flags.on("no-new-keyring"),
       ...(gated && { gate: store.fifo(id) }),
-      toCaller: waits,
+      toCaller: waits || attached === undefined,
       ...(choice.preserve && { preserve: choice.preserve }),
       ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
     });
@@ -87,9 +89,13 @@ export async function launch(
       control: true,
     });
     const state = newState(id, bundle, cgroup);
-    const runBefore = (pid: number) => {
-      for (const kind of BEFORE_START)
-        runHooks(kind, spec.hooks?.[kind], ociState({ ...state, pid }, "creating"));
+    const inside: Inside = { id, spec: { ...spec, process }, filter, cgroup, rootfs: bundle.rootfs };
+    const runBefore = async (pid: number) => {
+      const told = ociState({ ...state, pid }, "creating");
+      for (const kind of BEFORE_START) runHooks(kind, spec.hooks?.[kind], told);
+      if (!spec.hooks?.createContainer?.length) return;
+      const { runInnerHooks } = await import("./inner-hooks.ts");
+      await runInnerHooks("createContainer", inside, pid, told);
     };
     const pidFile = flags.value("pid-file");
     try {
@@ -102,26 +108,26 @@ export async function launch(
             tellFailure: ownWords(context, "tell-failure", "run", id),
             note: store.prepare(state),
             ...(pidFile && { pidFile: absolute(pidFile) }),
-            ...(!attached.keep && { remains: remainsOf(context, store, state, spec.hooks) }),
+            ...(!attached?.keep && { remains: remainsOf(context, store, state, spec.hooks) }),
           },
           cgroup,
         );
-      state.pid = hearPid(stage, hooks ? runBefore : undefined);
+      state.pid = await hearPid(stage, hooks ? runBefore : undefined);
     } catch (error) {
       stage.kill(9);
       closeFd(stage.control);
       await stage.done.catch(() => {});
       throw error;
     }
-    // With a gate the stage ends when the container is created.
-    if (gated || state.pid === 0) await stageLeft(stage);
+    // Of a container that is only created it ends.
+    if (attached === undefined || state.pid === 0) await stageLeft(stage);
     closeFd(stage.control);
     state.startTime = processStart(state.pid)?.startTime ?? "";
     store.save(state);
     if (pidFile) writePidFile(pidFile, state.pid);
     return {
       state,
-      bundle,
+      inside,
       stage,
       ...(choice.masterSocket !== undefined && { masterSocket: choice.masterSocket }),
     };

@@ -3,7 +3,7 @@ import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
-import { startCreated } from "./start.ts";
+import { openGate } from "./start.ts";
 import { StateStore } from "./state-store.ts";
 
 export const verb: Verb = {
@@ -22,14 +22,15 @@ export const verb: Verb = {
     let launched: Launched;
     const keep = flags.on("keep");
     try {
-      launched = await launch(id, flags, context, { gated: detach, ...(!detach && { attached: { keep } }) });
+      launched = await launch(id, flags, context, detach ? {} : { attached: { keep } });
+      if (detach || launched.inside.spec.hooks?.startContainer?.length) await begin(store, launched);
     } catch (error) {
       throw new Error(`runc run failed: ${(error as Error).message}`, { cause: error });
     }
-    const { state, bundle, stage, masterSocket } = launched;
-    const { hooks } = bundle.spec;
+    const { state, inside, stage, masterSocket } = launched;
+    const { hooks } = inside.spec;
     if (detach) {
-      startCreated(store, state, hooks);
+      runHooks("poststart", hooks?.poststart, ociState(state, "running"));
       return 0;
     }
     try {
@@ -49,3 +50,13 @@ export const verb: Verb = {
     return status;
   },
 };
+
+/** Nothing stays of a container that cannot be started. */
+async function begin(store: StateStore, { state, inside }: Launched): Promise<void> {
+  try {
+    await openGate(store, state, inside);
+  } catch (error) {
+    await removeContainer(store, state.id, state.cgroup);
+    throw error;
+  }
+}

@@ -86,7 +86,7 @@ const preserve = (count: number, before: number) =>
  * by blocking: there is nothing else to do in these two milliseconds, and no event loop starts faster. 0 when the stage
  * failed.
  */
-export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
+export async function hearPid(stage: Stage, hooks?: (pid: number) => Promise<void>): Promise<number> {
   const bytes = new Uint8Array(FRAME_SIZE);
   let pid = 0;
   // Two processes tell us: the container's may ask before the first one has said who it is.
@@ -102,7 +102,7 @@ export function hearPid(stage: Stage, hooks?: (pid: number) => void): number {
     }
     const who = asking === 0 ? pid : (asking ?? 0);
     if (ready || who === 0) continue;
-    hooks?.(who);
+    await hooks?.(who);
     const answer = encodeFrame({ type: FRAME.ANSWER, a: SYNC.hooks, generation: 0, value: 0n });
     sys("write", stage.control, answer, answer.length);
     ready = true;

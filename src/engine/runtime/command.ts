@@ -20,6 +20,8 @@ import type { Linux, Process } from "./spec.ts";
 
 export interface CommandOptions {
   process: Process;
+  /** What is executed, where the first word of the command is not its file. */
+  file?: string;
   linux: Linux;
   /** Of the seccomp profile. */
   filter: Uint8Array | undefined;
@@ -49,7 +51,7 @@ export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
   if (linux.seccomp && !process.noNewPrivileges) installSeccomp(plan, linux.seccomp, filter);
   becomeUser(plan, { process, own });
   // With an init the container has started before its command is looked for, as with docker-init
-  const command = init ? undefined : lookUpCommand(plan, process);
+  const command = init ? undefined : lookUpCommand(plan, process, options.file);
   if (linux.seccomp && process.noNewPrivileges) installSeccomp(plan, linux.seccomp, filter);
   if (gate !== undefined) waitAtGate(plan, gate, alive);
   if (preserve) passOn(plan, preserve);

@@ -80,12 +80,9 @@ export interface ContainerOptions {
   keeper?: KeeperOptions;
   /** A pid 1 that reaps and forwards signals above the process. */
   init?: boolean;
-  /**
-   * A fifo of the host's: the process is executed when somebody writes into it (`tsrunc create`), and is a child of
-   * whoever started the stage.
-   */
+  /** A fifo of the host's: the process is executed when somebody writes into it (`tsrunc create`). */
   gate?: string;
-  /** The process is a child of whoever started the stage, as with a gate: the stage ends when it has started. */
+  /** The process is a child of whoever started the stage, which ends when it has started, or waits at the gate. */
   toCaller?: boolean;
   /** Tell SYNC.pid over the control socket: when the process runs (or waits at the gate), and, for hooks, before. */
   control?: boolean;
@@ -144,7 +141,7 @@ class ContainerCompiler {
   }
 
   get #toCaller(): boolean {
-    return this.#options.gate !== undefined || this.#options.toCaller === true;
+    return this.#options.toCaller === true;
   }
 
   /** The stage's own process: makes what outlives the container's start, and clones it. */

@@ -7,7 +7,7 @@ import { EngineError } from "../errors.ts";
 import { type Cgroup, unifiedFolder } from "./cgroup-layout.ts";
 import { joinCgroup, openUnified } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
-import { openHow } from "./inside.ts";
+import { openHost, openHow } from "./inside.ts";
 import {
   controlTerminal,
   openSlave,
@@ -45,6 +45,10 @@ export interface ExecOptions {
   /** The stage's fd of its pidfd: the number alone may be another process's by the time that the stage looks. */
   pidfd?: number;
   process: Process;
+  /** Below the root that the first process has now, while what will be its root lies over that of its namespace. */
+  oldRoot?: boolean;
+  /** What is executed, where the first word of the command is not its file. */
+  file?: string;
   /** `compileFilter` of the specification's seccomp profile. */
   filter: Uint8Array | undefined;
   io: ProcessIo;
@@ -145,12 +149,20 @@ function join(
   joinCgroup(plan, scratch, options.cgroup);
   if (process.oomScoreAdj !== undefined) setOomScore(plan, scratch, process.oomScoreAdj);
   openAttributes(plan, process, attributes);
+  const root = options.oldRoot ? plan.fd() : undefined;
+  const label = "keep to the old root";
+  if (root !== undefined)
+    openHost(plan, `/proc/${options.pid}/root`, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: root });
   if (types.length > 0) {
     const all = types.map(namespaceFlag);
     const sum = all.reduce((bits, flag) => bits | BigInt(flag.value), 0n);
     plan.call("setns", [target, named(all.map(({ show }) => show).join("|"), sum)], {
       label: "join the container's namespaces",
     });
+  }
+  if (root !== undefined) {
+    plan.call("fchdir", [root], { label });
+    plan.call("chroot", [plan.string(".")], { label });
   }
   takePipes(plan, streams);
   // Nor does it have any fd of the host's, which a tracer could take.
@@ -178,6 +190,7 @@ function enter(plan: PlanBuilder, options: ExecOptions, context: EnterContext): 
   const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
   runCommand(plan, {
     process,
+    ...(options.file !== undefined && { file: options.file }),
     linux: spec.linux ?? {},
     filter: options.filter,
     own,

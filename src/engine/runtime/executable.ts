@@ -32,10 +32,13 @@ export interface Command {
   readonly name: string;
 }
 
-/** Leaves the path in a slot, or fails in runc's words. Runs as the user, inside the container. */
-export function lookUpCommand(plan: PlanBuilder, process: Process): Command {
+/**
+ * Leaves the path in a slot, or fails in runc's words. Runs as the user, inside the container. `file` is what to execute
+ * where the first word is not it.
+ */
+export function lookUpCommand(plan: PlanBuilder, process: Process, file?: string): Command {
   const args = process.args ?? [];
-  const name = args[0];
+  const name = file ?? args[0];
   if (name === undefined) throw new EngineError("invalid", "process.args must not be empty");
   const env = process.env ?? [];
   const path = plan.slot("path of the command");
