@@ -53,7 +53,8 @@ export function chooseIo(process: Process, flags: Flags, detach: boolean): IoCho
     throw new Error("cannot use console socket if runc will not detach or allocate tty");
   }
   const count = flags.number("preserve-fds");
-  const preserved = Array.from({ length: count }, (_, i) => inheritedFd(3 + i, count));
+  const preserved: number[] = [];
+  for (let i = 0; i < count; i++) preserved.push(inheritedFd(3 + i, count));
   const size = process.consoleSize && { cols: process.consoleSize.width, rows: process.consoleSize.height };
   if (!process.terminal) return { io: { kind: "inherit" }, fds: preserved, ...preserve(count, 0) };
   if (socketPath)

@@ -68,13 +68,13 @@ const high = (mask: bigint) => Number(mask >> 32n);
 
 /** While the process is still root: what is not in the bounding set can never come back by an execve. */
 export function dropBoundingSet(plan: PlanBuilder, sets: CapabilitySets): void {
-  const keep = capabilityMask(sets.bounding);
+  const keep: readonly string[] = sets.bounding ?? [];
   // A kernel that does not know one says EINVAL.
   const tolerate = [ERRNO.EINVAL];
   const drop = flags(PR, "PR_CAPBSET_DROP");
   for (let number = 0; number < CAPABILITIES.length; number++) {
-    if (keep & (1n << BigInt(number))) continue;
     const name = CAPABILITIES[number]!;
+    if (keep.includes(name)) continue;
     const label = `unable to apply bounding set: drop ${name}`;
     plan.call("prctl", [drop, named(name, number), 0, 0, 0], { label, tolerate });
   }
