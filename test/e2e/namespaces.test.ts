@@ -152,8 +152,46 @@ describe("one that cannot be joined is refused as Docker does", () => {
   }
 });
 
-test("--pid container:NAME shows the other's processes", async () => {
-  expect(await run(["--pid", "container:shares"], "cat /proc/1/cmdline | tr '\\0' ' '")).toBe("sleep 1000");
+describe("--pid container:NAME", () => {
+  const joins = ["--pid", "container:shares"];
+  // The number in the host's namespace is not its own; its session, its terminal and its status are.
+  const leads = '[ "$(cut -d" " -f6 /proc/$$/stat)" = $$ ] && echo leads';
+
+  test("shows the other's processes, and is one of them", async () => {
+    expect(await run(joins, "cat /proc/1/cmdline | tr '\\0' ' '")).toBe("sleep 1000");
+    expect(await run(joins, leads)).toBe("leads");
+  });
+
+  test("has a terminal of its own", async () => {
+    expect(await run([...joins, "-t"], `${leads}; echo it >/dev/tty; tty`)).toBe("leads\r\nit\r\n/dev/pts/0");
+  });
+
+  test("goes with a limit of memory, a user, and --init, which is for who has a namespace of its own", async () => {
+    const flags = [...joins, "--init", "-m", "32m", "-u", "7"];
+    expect(await run(flags, "id -u; echo $PPID")).toBe("7\n0");
+  });
+
+  test("fails as others do, and leaves nothing with the other", async () => {
+    const failed = await daemon.docker(...RUN, "--rm", ...joins, "busybox", "nosuch");
+    expect([failed.status, failed.stderr]).toEqual([
+      127,
+      expect.stringContaining('exec: "nosuch": executable file not found in $PATH'),
+    ]);
+    const status = await daemon.docker(...RUN, "--rm", ...joins, "busybox", "sh", "-c", "exit 5");
+    expect(status.status).toBe(5);
+    expect((await daemon.docker("exec", "shares", "nosuch")).status).toBe(127);
+    // Nor does a zombie stay, which the other's first process would have to wait for.
+    expect(await inside("shares", "ps -o stat | grep -c Z")).toBe("0");
+  });
+
+  test("is killed by its own name, and execs come into it", async () => {
+    await daemon.docker(...RUN, "-d", "--name", "joined", ...joins, "busybox", "sleep", "1000");
+    expect(await inside("joined", "readlink /proc/self/ns/pid")).toBe(
+      await inside("shares", "readlink /proc/1/ns/pid"),
+    );
+    expect((await daemon.docker("rm", "-f", "joined")).status).toBe(0);
+    expect(await inside("shares", "ps | grep -c '[s]leep 1000'")).toBe("1");
+  });
 });
 
 test("--uts host has the host's name", async () => {
