@@ -196,3 +196,41 @@ test("gives completions that their shells accept", () => {
   );
   expect(words.stdout).toBe("container\n");
 });
+
+test("completes what a verb's arguments are names of", () => {
+  expect(install().status).toBe(0);
+  const bin = join(prefix, "says-names");
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, "tsd"),
+    "#!/bin/sh\ncase $1 in network) echo n1 ;; ps) echo c1 ;; images) echo i1 ;; esac\n",
+    {
+      mode: 0o755,
+    },
+  );
+  const bash = (...line: string[]) => {
+    const script = `. ${prefix}/share/bash-completion/completions/tsd; COMP_WORDS=(tsd "$@"); COMP_CWORD=$#; _tsd; echo "\${COMPREPLY[@]}"`;
+    return run("env", `PATH=${bin}:${process.env.PATH}`, "bash", "-c", script, "bash", ...line).stdout.trim();
+  };
+  const file = join(prefix, "share/fish/vendor_completions.d/tsd.fish");
+  const fish = (...line: string[]) => {
+    const script = `source ${file}; complete -C '${["tsd", ...line].join(" ")}'`;
+    const words = ["fish", "--no-config", "-c", script];
+    return run("env", `HOME=${prefix}`, `PATH=${bin}:${process.env.PATH}`, ...words).stdout.trim();
+  };
+  for (const [line, names] of [
+    [["network", "rm", ""], "n1"],
+    [["network", "inspect", "n1", ""], "n1"],
+    [["network", "create", ""], ""],
+    [["rm", "-f", ""], "c1"],
+    [["container", "rm", ""], "c1"],
+    [["image", "rm", ""], "i1"],
+  ] as const) {
+    expect([line, bash(...line)]).toEqual([line, names]);
+    expect([line, fish(...line)]).toEqual([line, names]);
+  }
+  expect(bash("network", "connect", "")).toBe("n1");
+  expect(bash("network", "connect", "n1", "")).toBe("c1");
+  expect(bash("run", "--network", "")).toBe("n1");
+  expect(fish("network", "connect", "").split("\n").sort()).toEqual(["c1", "n1"]);
+});

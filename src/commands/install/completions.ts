@@ -6,7 +6,53 @@ interface Word {
   path: string;
   short: string;
   flags: { name: string; short?: string; usage: string; bool: boolean }[];
+  operands: readonly Operand[];
 }
+
+/** What is named there. */
+type Operand = "container" | "image" | "network" | "file" | "nothing";
+
+/** What says the names. */
+const NAMES = {
+  container: "ps -a --format '{{.Names}}'",
+  image: "images --format '{{.Repository}}:{{.Tag}}'",
+  network: "network ls --format '{{.Name}}'",
+} as const;
+
+/** By verb; the last goes on. */
+const OPERANDS: Readonly<Record<string, readonly Operand[]>> = {
+  ...Object.fromEntries(
+    [
+      ...[
+        "attach",
+        "cp",
+        "diff",
+        "exec",
+        "export",
+        "inspect",
+        "kill",
+        "logs",
+        "pause",
+        "port",
+        "rename",
+        "restart",
+      ],
+      ...["rm", "start", "stats", "stop", "top", "unpause", "update", "wait", "container inspect"],
+    ].map((name) => [name, ["container"] as const]),
+  ),
+  ...Object.fromEntries(
+    ["run", "create", "rmi", "tag", "history", "push", "save", "image inspect"].map((name) => [
+      name,
+      ["image"] as const,
+    ]),
+  ),
+  load: ["file"],
+  import: ["file"],
+  "network connect": ["network", "container"],
+  "network disconnect": ["network", "container"],
+  "network inspect": ["network"],
+  "network rm": ["network"],
+};
 
 async function table(): Promise<Word[]> {
   const words: Word[] = [];
@@ -20,7 +66,7 @@ async function table(): Promise<Word[]> {
       bool: flag.type === "bool" || flag.type === "",
     }));
     for (const path of new Set([name, ...aliasesOf(name)]))
-      words.push({ path, short: verb.short, flags: described });
+      words.push({ path, short: verb.short, flags: described, operands: OPERANDS[name] ?? ["nothing"] });
   }
   return words.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
@@ -35,7 +81,12 @@ const dashed = (word: Word): string =>
   word.flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])]).join(" ");
 
 function bash(words: readonly Word[]): string {
-  const cases = words.map((word) => `    ${quote(word.path)}) flags=${quote(dashed(word))} ;;`).join("\n");
+  const cases = words
+    .map(
+      (word) =>
+        `    ${quote(word.path)}) flags=${quote(dashed(word))} operands=(${word.operands.join(" ")}) ;;`,
+    )
+    .join("\n");
   const groups = Object.keys(GROUPS).map((group) => {
     const verbs = words
       .filter(({ path }) => path.startsWith(`${group} `))
@@ -43,14 +94,22 @@ function bash(words: readonly Word[]): string {
     return `    ${group}) next=${quote(verbs.join(" "))} ;;`;
   });
   const top = [...new Set([...words.map(({ path }) => path.split(" ")[0]!), ...Object.keys(OTHERS)])];
+  const names = Object.entries(NAMES).map(([kind, ask]) => `    ${kind}) tsd ${ask} 2>/dev/null ;;`);
   return `# bash completion for tsd
+_tsd_names() {
+  case $1 in
+${names.join("\n")}
+  esac
+}
 _tsd() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} path= flags= next= word i
+  local cur=\${COMP_WORDS[COMP_CWORD]} path= flags= next= operands=(nothing) kind= word i n=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
     case $word in -*) continue ;; esac
-    path="\${path:+$path }$word"
-    case $path in ${Object.keys(GROUPS).join(" | ")}) ;; *) break ;; esac
+    case $path in
+      '' | ${Object.keys(GROUPS).join(" | ")}) path="\${path:+$path }$word" ;;
+      *) ((++n)) ;;
+    esac
   done
   case $path in
     '') next=${quote(top.join(" "))} ;;
@@ -60,11 +119,13 @@ ${cases}
   if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "$flags --help" -- "$cur"))
   elif [[ -n $next ]]; then COMPREPLY=($(compgen -W "$next" -- "$cur"))
   else
-    case \${path##* } in
-      run | create | rmi | tag | history | push | save) COMPREPLY=($(compgen -W "$(tsd images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null)" -- "$cur")) ;;
-      load | pull | install) COMPREPLY=($(compgen -f -- "$cur")) ;;
-      *) COMPREPLY=($(compgen -W "$(tsd ps -a --format '{{.Names}}' 2>/dev/null)" -- "$cur")) ;;
+    kind=\${operands[n < \${#operands[@]} ? n : \${#operands[@]} - 1]}
+    case \${COMP_WORDS[COMP_CWORD - 1]} in
+      --network | --net) kind=network ;;
+      --link | --volumes-from) kind=container ;;
     esac
+    if [[ $kind == file ]]; then COMPREPLY=($(compgen -f -- "$cur"))
+    else COMPREPLY=($(compgen -W "$(_tsd_names "$kind")" -- "$cur")); fi
   fi
 }
 complete -F _tsd tsd
@@ -78,17 +139,27 @@ function zsh(words: readonly Word[]): string {
     .map(({ path, short }): [string, string] => [path, short])
     .concat(Object.entries(OTHERS))
     .map(([path, short]) => quote(`${path}:${describe(short)}`));
-  const cases = words.map(({ path, flags }) => {
-    const specs = flags.map(({ name, usage, bool }) =>
-      quote(`--${name}${bool ? "" : "="}[${describe(usage)}]${bool ? "" : ":value:"}`),
+  const cases = words.map(({ path, flags, operands }) => {
+    const specs = flags.map(({ name, usage, bool }) => {
+      const action = name === "network" ? "_tsd_network" : "";
+      return quote(`--${name}${bool ? "" : "="}[${describe(usage)}]${bool ? "" : `:value:${action}`}`);
+    });
+    const action = (kind: Operand): string =>
+      kind in NAMES ? `_tsd_${kind}` : kind === "file" ? "_files" : "";
+    const named = operands.map((kind, at) =>
+      quote(`${at === operands.length - 1 ? "*" : at + 1}:${kind}:${action(kind)}`),
     );
-    return `    ${quote(path)}) _arguments ${specs.join(" ")} '*:argument:_files' ;;`;
+    return `    ${quote(path)}) _arguments ${[...specs, ...named].join(" ")} ;;`;
   });
+  const names = Object.entries(NAMES).map(
+    ([kind, ask]) => `_tsd_${kind}() { compadd -- \${(f)"$(tsd ${ask} 2>/dev/null)"} }`,
+  );
   const groups = Object.keys(GROUPS).map((group) => {
     const verbs = words.filter(({ path }) => path.startsWith(`${group} `));
     return `    ${group}) list=(${verbs.map(({ path, short }) => quote(`${path.split(" ")[1]}:${describe(short)}`)).join(" ")}); _describe command list ;;`;
   });
   return `#compdef tsd
+${names.join("\n")}
 _tsd() {
   local verb= word i
   local -a list
@@ -96,7 +167,13 @@ _tsd() {
     word=\${words[i]}
     [[ $word == -* ]] && continue
     verb="\${verb:+$verb }$word"
-    case $verb in ${Object.keys(GROUPS).join("|")}) ;; *) break ;; esac
+    case $verb in
+      ${Object.keys(GROUPS).join("|")}) ;;
+      *)
+        words=("\${(@)words[i,-1]}")
+        ((CURRENT -= i - 1))
+        break ;;
+    esac
   done
   case $verb in
     '') list=(${top.join(" ")}); _describe command list ;;
@@ -112,15 +189,27 @@ function fish(words: readonly Word[]): string {
   const lines = ["# fish completion for tsd"];
   for (const [word, short] of Object.entries(OTHERS))
     lines.push(`complete -c tsd -f -n __fish_use_subcommand -a ${word} -d ${quote(short)}`);
-  for (const { path, short, flags } of words) {
+  for (const { path, short, flags, operands } of words) {
     const [first, second] = path.split(" ");
+    const siblings = words.flatMap(({ path: other }) => {
+      const [group, word] = other.split(" ");
+      return group === first && word !== undefined ? [word] : [];
+    });
     const when = second
-      ? `__fish_seen_subcommand_from ${first}; and not __fish_seen_subcommand_from ${second}`
+      ? `__fish_seen_subcommand_from ${first}; and not __fish_seen_subcommand_from ${siblings.join(" ")}`
       : "__fish_use_subcommand";
     const seen = second
       ? `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
       : `__fish_seen_subcommand_from ${first}`;
     lines.push(`complete -c tsd -f -n ${quote(when)} -a ${second ?? first} -d ${quote(short)}`);
+    const exactly = second
+      ? seen
+      : `${seen}; and not __fish_seen_subcommand_from ${Object.keys(GROUPS).join(" ")}`;
+    for (const kind of operands) {
+      if (kind === "file") continue;
+      const ask = kind === "nothing" ? "" : ` -a ${quote(`(tsd ${NAMES[kind]} 2>/dev/null)`)}`;
+      lines.push(`complete -c tsd -f -n ${quote(exactly)}${ask}`);
+    }
     for (const flag of flags) {
       const letter = flag.short ? ` -s ${flag.short}` : "";
       lines.push(
