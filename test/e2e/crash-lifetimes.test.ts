@@ -2,7 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, until } from "../support/daemon.ts";
 import { type Footprint, processesOf } from "../support/footprint.ts";
@@ -36,6 +36,12 @@ test("SIGTERM leaves containers running, and the shim stays with them until they
   await stack.back(before);
 }, 30_000);
 
+/** How many are, to a unix socket. */
+const connected = (socket: string): number =>
+  readFileSync("/proc/net/unix", "utf8")
+    .split("\n")
+    .filter((line) => line.includes(" 03 ") && line.endsWith(` ${socket}`)).length;
+
 test("--live-restore=false stops containers first, and removes those that are to be", async () => {
   expect(await stack.daemon.stop()).toBe(0);
   await stack.begin({ args: ["--live-restore=false"] });
@@ -43,8 +49,20 @@ test("--live-restore=false stops containers first, and removes those that are to
   await stack.run(["--name", "gone", "--rm", "--stop-timeout", "1"], "while :; do usleep 50000; done");
   await until(async () => (await stack.ok("logs", "c1")) === "up", "the container to be up");
   const pids = [await stack.pid("c1"), await stack.pid("gone")];
+  const under = [
+    ["attach", "c1"],
+    ["logs", "-f", "c1"],
+    ["wait", "c1"],
+  ].map((words) => stack.docker(...words));
+  const attaches = ["events", "--since", "1h", "--until", "0s", "--filter", "event=attach", "--format", "."];
+  await until(async () => (await stack.ok(...attaches)) === ".", "the client to be attached", 5000);
+  await until(() => connected(stack.daemon.socket) >= under.length + 1, "the clients to be connected");
   expect(await stack.daemon.stop()).toBe(0);
   expect(pids.some(alive)).toBe(false);
+  const [attached, followed, waited] = await Promise.all(under);
+  expect(attached).toMatchObject({ stdout: "asked\n", stderr: "", status: 3 });
+  expect(followed).toMatchObject({ stdout: "up\nasked\n", stderr: "", status: 0 });
+  expect(waited).toMatchObject({ stdout: "3\n", stderr: "", status: 0 });
   expect(stack.daemon.log).not.toContain("level=warning");
   expect(stack.daemon.log).not.toContain("level=error");
   expect(existsSync(join(stack.folder, "data/containers", id))).toBe(true);

@@ -24,6 +24,8 @@ interface Served {
   trusted: boolean;
 }
 
+const QUIET_MS = 50;
+
 export class ApiServer {
   readonly #api: Api;
   readonly #clients = new Set<Served>();
@@ -80,6 +82,19 @@ export class ApiServer {
   /** Accepts nobody any more. */
   close(): void {
     this.#listener?.stop();
+  }
+
+  /** Resolves when no connection has ended for a moment: those that are about to, with what there is to say, have. */
+  async quiet(): Promise<void> {
+    for (let last = -1; last !== this.#clients.size; ) {
+      last = this.#clients.size;
+      await Bun.sleep(QUIET_MS);
+    }
+  }
+
+  /** What has been written still arrives. */
+  endAllConnections(): void {
+    for (const { wire } of this.#clients) wire.socket.end();
   }
 
   closeAllConnections(): void {

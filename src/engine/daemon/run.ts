@@ -68,8 +68,13 @@ export async function runDaemon(line: CommandLine, options: DaemonConfig): Promi
     rest.stir();
     await untilEnd(line, current, log, engine);
     notify("STOPPING=1");
-    closeAll(listening);
-    await endEngine(engine, current, log);
+    stopListening(listening);
+    if (!current["live-restore"]) {
+      await stopContainers(engine, current, log);
+      await Promise.all(listening.map(({ server }) => server.quiet()));
+    }
+    for (const { server } of listening) server.endAllConnections();
+    await engine.close();
     log.info("Daemon shutdown complete");
   } finally {
     for (const step of undo.reverse()) step();
@@ -158,22 +163,24 @@ function reload(line: CommandLine, config: DaemonConfig, log: Log): void {
   }
 }
 
-async function endEngine({ engine, close }: OpenEngine, config: DaemonConfig, log: Log): Promise<void> {
-  if (!config["live-restore"]) {
-    log.info("Stopping containers");
-    const timeout = Promise.withResolvers<void>();
-    const timer = setTimeout(timeout.resolve, config["shutdown-timeout"] * 1000);
-    await Promise.race([engine.containers.shutdown(), timeout.promise]);
-    clearTimeout(timer);
-  }
-  await close();
+/** Who is attached or waits sees the end of it, as with dockerd: only new clients are turned away. */
+async function stopContainers({ engine }: OpenEngine, config: DaemonConfig, log: Log): Promise<void> {
+  log.info("Stopping containers");
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, config["shutdown-timeout"] * 1000);
+  await Promise.race([engine.containers.shutdown(), timeout.promise]);
+  clearTimeout(timer);
 }
 
-function closeAll(listening: readonly Listening[]): void {
+function stopListening(listening: readonly Listening[]): void {
   for (const { server, address } of listening) {
     server.close();
-    server.closeAllConnections();
     // A socket of systemd's stays; it is the next daemon's too.
     if (address.kind === "unix" && existsSync(address.path)) unlinkSync(address.path);
   }
+}
+
+function closeAll(listening: readonly Listening[]): void {
+  stopListening(listening);
+  for (const { server } of listening) server.closeAllConnections();
 }
