@@ -17,7 +17,7 @@ beforeAll(() => {
   bundles = new Bundles({ built: true });
 });
 
-afterAll(() => bundles.remove());
+afterAll(() => bundles.sweep());
 
 /** It may trace, and finds what the test puts into `/tmp`. */
 const watcherSpec =

@@ -12,7 +12,7 @@ const notes = join(base, "notes");
 const runtimes = { tsrunc: bundles.program, runc: "runc" } as const;
 type Runtime = keyof typeof runtimes;
 
-afterAll(() => bundles.remove());
+afterAll(() => bundles.sweep());
 
 beforeEach(() => {
   rmSync(notes, { recursive: true, force: true });

@@ -15,7 +15,7 @@ beforeAll(() => {
   bundles = new Bundles({ built: true });
 });
 
-afterAll(() => bundles.remove());
+afterAll(() => bundles.sweep());
 
 /** Starts a container whose script says "up" when it can be told something. */
 async function start(name: string, script: string, change?: (spec: Spec) => void, flags: string[] = []) {

@@ -27,7 +27,7 @@ beforeAll(() => {
 
 afterAll(() => {
   clearAfterDockerd(base);
-  bundles.remove();
+  bundles.sweep();
 });
 
 describe("a container that joins another's pid namespace", () => {
@@ -204,6 +204,34 @@ describe("a failure names the reason in runc's words", () => {
     );
     expect(failure(["true"], bind("/tmp"))).toContain("not a directory");
   });
+  test.each([
+    ["{", "unexpected EOF"],
+    ["", "EOF"],
+    ["null", "Root must be specified"],
+    [
+      '{"root":{"path":5}}',
+      "json: cannot unmarshal number into Go struct field Root.root.path of type string",
+    ],
+    [
+      '{"root":{"path":"rootfs"},"process":{"cwd":"/","args":"true"}}',
+      "json: cannot unmarshal string into Go struct field Process.process.args of type []string",
+    ],
+    [
+      '{"root":{"path":"rootfs"},"process":{"cwd":"/","args":["true"]},"linux":{"namespaces":{"type":"mount"}}}',
+      "json: cannot unmarshal object into Go struct field Linux.linux.namespaces of type []LinuxNamespace",
+    ],
+  ])("a config.json with other types: %s", (text, message) => {
+    const folder = bundle("malformed", ["true"]);
+    writeFileSync(join(folder, "config.json"), text);
+    for (const words of [
+      ["run", "-b", folder, "malformed"],
+      ["explain", folder],
+    ]) {
+      const { status, stderr } = tsrunc(...words);
+      expect(status).toBe(1);
+      expect(stderr).toContain(`${message}"`);
+    }
+  });
   test("an id that would leave the process root", () => {
     expect(failure(["id"], (s) => (s.process!.user = { uid: 2 ** 32 - 1, gid: 0 }))).toContain(
       "uids and gids must be in range 0-2147483647",
@@ -294,6 +322,10 @@ test("create, start, exec, pause, kill and delete, step by step", async () => {
   expect(tsrunc("resume", "two").status).toBe(0);
   expect(JSON.parse(tsrunc("ps", "--format", "json", "two").stdout)).toContain(state().pid);
   expect(tsrunc("ps", "--format", "xml", "two")).toMatchObject({ status: 1, stdout: "" });
+  writeFileSync(join(base, "process.json"), '{"cwd":"/","args":5}');
+  expect(tsrunc("exec", "--process", join(base, "process.json"), "two").stderr).toContain(
+    "exec failed: json: cannot unmarshal number into Go struct field Process.args of type []string",
+  );
   expect(tsrunc("--log", "/nosuch/log", "list")).toMatchObject({ status: 1, stdout: "" });
   expect(tsrunc("delete", "two").stderr).toContain("that is not stopped");
   expect(tsrunc("kill", "two", "TERM").status).toBe(0);

@@ -5,7 +5,9 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,6 +17,8 @@ import { join } from "node:path";
 import { detectCgroups } from "../../src/engine/runtime/cgroup-layout.ts";
 import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
+import { sweepStack } from "./sweep.ts";
+import { unswept } from "./unswept.ts";
 
 const REPOSITORY = join(import.meta.dir, "../..");
 const BUILT = process.env.TSD ?? join(REPOSITORY, "dist/tsd");
@@ -36,6 +40,7 @@ export class Bundles {
 
   /** `built`: the executable that users get; engines run sources with threads that were there before them. */
   constructor({ built = false } = {}) {
+    unswept.add(this);
     const { rootfs, program } = this;
     for (const folder of ["bin", "dev", "etc", "proc", "sys", "tmp"])
       mkdirSync(join(rootfs, folder), { recursive: true });
@@ -87,12 +92,18 @@ export class Bundles {
       .filter((path) => existsSync(path));
   }
 
-  remove(): void {
+  /** Ends what is left of its containers, too. */
+  sweep(): void {
+    sweepStack({ folder: this.base, ids: [`/${this.cgroups}/`] });
     for (const { mountpoint } of detectCgroups().hierarchies) {
       const folder = join(mountpoint, this.cgroups);
-      if (existsSync(folder)) this.command(["rmdir", folder]);
+      if (!existsSync(folder)) continue;
+      for (const entry of readdirSync(folder, { withFileTypes: true }))
+        if (entry.isDirectory()) rmdirSync(join(folder, entry.name));
+      rmdirSync(folder);
     }
     rmSync(this.base, { recursive: true, force: true });
+    unswept.delete(this);
   }
 
   #must(...words: string[]): void {
