@@ -1,6 +1,7 @@
 /** `port`: where a container's ports are published. */
 import type { Command } from "./support/command.ts";
 import { Failure } from "./support/failure.ts";
+import { naturalOrder } from "./support/natural-order.ts";
 import { out } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
 
@@ -22,18 +23,23 @@ export const command: Command = {
       `/containers/${pathWord(name)}/json`,
     );
     const ports = container.NetworkSettings?.Ports ?? {};
-    if (wanted === undefined) {
-      const order = Object.keys(ports).toSorted(
-        (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10) || (a < b ? -1 : 1),
-      );
+    const print = (lines: readonly string[]) =>
       out(
-        order
-          .flatMap((port) => (ports[port] ?? []).map((binding) => `${port} -> ${address(binding)}\n`))
+        lines
+          .toSorted(naturalOrder)
+          .map((line) => `${line}\n`)
           .join(""),
       );
-      return;
+    if (!wanted) {
+      return print(
+        Object.entries(ports).flatMap(([port, bindings]) =>
+          (bindings ?? []).map((binding) => `${port} -> ${address(binding)}`),
+        ),
+      );
     }
-    const [number, protocol = "tcp"] = wanted.split("/") as [string, string?];
+    const at = wanted.indexOf("/");
+    const number = at < 0 ? wanted : wanted.slice(0, at);
+    const protocol = (at < 0 ? "" : wanted.slice(at + 1)) || "tcp";
     const reason = !/^\d+$/.test(number)
       ? "invalid syntax"
       : Number(number) > 65535
@@ -46,6 +52,6 @@ export const command: Command = {
     const bindings = ports[`${number}/${protocol}`];
     if (!bindings || bindings.length === 0)
       throw new Failure(`Error: No public port '${wanted}' published for ${name}`);
-    out(bindings.map((binding) => `${address(binding)}\n`).join(""));
+    print(bindings.map(address));
   },
 };

@@ -2,14 +2,8 @@
 import type { Command } from "../support/command.ts";
 import { bool, filter, filterQuery, string } from "../support/flags.ts";
 import { printListing } from "../support/format.ts";
-import {
-  HEADERS,
-  type NetworkSummary,
-  naturalOrder,
-  networkRow,
-  RAW,
-  TABLE,
-} from "../support/network/row.ts";
+import { naturalOrder } from "../support/natural-order.ts";
+import { HEADERS, type NetworkSummary, networkRow, RAW, TABLE } from "../support/network/row.ts";
 import { out } from "../support/output.ts";
 
 export const command: Command = {

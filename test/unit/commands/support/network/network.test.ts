@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { naturalOrder } from "../../../../../src/commands/support/natural-order.ts";
 import { gatherIpam } from "../../../../../src/commands/support/network/ipam.ts";
-import { naturalOrder } from "../../../../../src/commands/support/network/row.ts";
 import { driverOptions } from "../../../../../src/commands/support/network/words.ts";
 
 const NONE = { subnets: [], ranges: [], gateways: [], auxiliary: [] };
