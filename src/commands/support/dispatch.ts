@@ -4,7 +4,7 @@ import { versionLine } from "../tsd.ts";
 import type { Arity, Command, Context, GlobalOptions } from "./command.ts";
 import { Failure, messageOf, UsageError } from "./failure.ts";
 import { bool, type Flag, list, type ParsedFlags, parseFlags, string } from "./flags.ts";
-import { err, out } from "./output.ts";
+import { err, flushed, out } from "./output.ts";
 import { GROUPS, notYet, resolveVerb, VERBS, wordsOf } from "./verbs.ts";
 
 const ROOT_FLAGS: readonly Flag[] = [
@@ -32,12 +32,15 @@ const LEVELS = new Set(["panic", "fatal", "error", "warn", "warning", "info", "d
 /** Runs one command line; gives the exit status. */
 export async function run(program: string, args: string[]): Promise<number> {
   try {
-    return await dispatch(program, args);
+    const status = await dispatch(program, args);
+    await flushed();
+    return status;
   } catch (error) {
     const known = error instanceof Failure || error instanceof ApiError || error instanceof ConnectionError;
     if (!known && process.env.TSD_TRACE) throw error;
     const message = messageOf(error);
     if (message !== "") err(`${message}\n`);
+    await flushed().catch(() => {});
     return error instanceof Failure ? error.status : 1;
   }
 }
