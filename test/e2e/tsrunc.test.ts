@@ -213,7 +213,7 @@ describe("a failure names the reason in runc's words", () => {
       "json: cannot unmarshal number into Go struct field Root.root.path of type string",
     ],
     [
-      '{"root":{"path":"rootfs"},"process":{"cwd":"/","args":"true"}}',
+      '{"root":{"path":"rootfs"},"process":{"cwd":"/","args":"true"},"linux":{"namespaces":[{"type":"mount"}]}}',
       "json: cannot unmarshal string into Go struct field Process.process.args of type []string",
     ],
     [
@@ -322,9 +322,9 @@ test("create, start, exec, pause, kill and delete, step by step", async () => {
   expect(tsrunc("resume", "two").status).toBe(0);
   expect(JSON.parse(tsrunc("ps", "--format", "json", "two").stdout)).toContain(state().pid);
   expect(tsrunc("ps", "--format", "xml", "two")).toMatchObject({ status: 1, stdout: "" });
-  writeFileSync(join(base, "process.json"), '{"cwd":"/","args":5}');
+  writeFileSync(join(base, "process.json"), '{"cwd":"/","args":"true"}');
   expect(tsrunc("exec", "--process", join(base, "process.json"), "two").stderr).toContain(
-    "exec failed: json: cannot unmarshal number into Go struct field Process.args of type []string",
+    "exec failed: json: cannot unmarshal string into Go struct field Process.args of type []string",
   );
   expect(tsrunc("--log", "/nosuch/log", "list")).toMatchObject({ status: 1, stdout: "" });
   expect(tsrunc("delete", "two").stderr).toContain("that is not stopped");

@@ -2,6 +2,7 @@
 import type { Process, Spec } from "../../engine/runtime/spec.ts";
 import { absolute, readText, readTextIn } from "../../ffi/host.ts";
 import type { SystemError } from "../../ffi/libc.ts";
+import { malformed } from "./malformed.ts";
 
 export interface Bundle {
   folder: string;
@@ -11,18 +12,33 @@ export interface Bundle {
   rootfs: string;
 }
 
-export function readBundle(path: string | undefined): Bundle {
+/** Reads a bundle for `use`, which may stumble over what is in it: the error tells of that. */
+export async function withBundle<T>(
+  path: string | undefined,
+  use: (bundle: Bundle) => Promise<T>,
+): Promise<T> {
   const folder = absolute(path ?? ".");
-  let text: string;
+  const text = readConfig(folder);
   try {
-    text = readText(`${folder}/config.json`);
+    return await use(parseBundle(folder, text));
+  } catch (error) {
+    throw await malformed(error, () => text, "spec");
+  }
+}
+
+function readConfig(folder: string): string {
+  try {
+    return readText(`${folder}/config.json`);
   } catch (error) {
     if ((error as SystemError).code === "ENOENT")
       throw new Error("JSON specification file config.json not found");
     throw error;
   }
-  const spec = JSON.parse(text) as Spec;
-  if (!spec.root?.path) throw new Error("Root must be specified");
+}
+
+function parseBundle(folder: string, text: string): Bundle {
+  const spec = JSON.parse(text) as Spec | null;
+  if (!spec?.root?.path) throw new Error("Root must be specified");
   const rootfs = absolute(spec.root.path, folder);
   checkProcess(spec.process);
   return { folder, text, spec, rootfs };

@@ -10,6 +10,7 @@ import { checkProcess, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
+import { malformed } from "./malformed.ts";
 import { forwardSignals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
@@ -41,7 +42,8 @@ export const verb: Verb = {
   async run([id = "", ...words], flags, context) {
     try {
       return await exec(id, words, flags, context);
-    } catch (error) {
+    } catch (failure) {
+      const error = await malformed(failure, () => readText(flags.value("process") ?? ""), "process");
       throw new Error(`exec failed: ${asStartError(error, "exec").message}`, { cause: error });
     }
   },

@@ -10,7 +10,7 @@ import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import type { Context } from "../tsrunc.ts";
-import { type Bundle, readBundle, withHome } from "./bundle.ts";
+import { type Bundle, withBundle, withHome } from "./bundle.ts";
 import { removeCgroup } from "./cgroup.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
@@ -47,13 +47,19 @@ export interface LaunchOptions {
 }
 
 /** Does not return when this process could end as a waiter. */
-export async function launch(
+export const launch = (
   id: string,
   flags: Flags,
   context: Context,
-  { attached }: LaunchOptions,
+  options: LaunchOptions,
+): Promise<Launched> =>
+  withBundle(flags.value("bundle"), (bundle) => launchBundle(id, bundle, { flags, context, ...options }));
+
+async function launchBundle(
+  id: string,
+  bundle: Bundle,
+  { flags, context, attached }: LaunchOptions & { flags: Flags; context: Context },
 ): Promise<Launched> {
-  const bundle = readBundle(flags.value("bundle"));
   const { spec } = bundle;
   const process = withHome(spec.process!, bundle.rootfs);
   const store = new StateStore(context.root);
