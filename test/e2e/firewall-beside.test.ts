@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PortBinding } from "../../src/engine/network/types.ts";
+import type { FirewallNetwork, PortBinding } from "../../src/engine/network/types.ts";
 import { Agent } from "../support/agent.ts";
 import { Bridge, type Container } from "../support/bridges.ts";
 import { until } from "../support/daemon.ts";
@@ -148,6 +148,104 @@ test("what a killed daemon left is taken over, and what it remembered is put bac
     expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
   }
 }, 30_000);
+
+test("a table as earlier versions made it is replaced in one transaction, but for the user's chain", async () => {
+  await using fresh = await start();
+  const endpoint = { ...web.endpoint, ports: [tcp(8080)] };
+  const drops = ["ip saddr 192.0.2.77 drop", "ip saddr { 192.0.2.78, 192.0.2.79 } drop"];
+  const addDrops = async () => {
+    for (const drop of drops) await engine.ok("nft", `add rule inet ${TABLE} user ${drop}`);
+  };
+  await fresh.sync([bridge.network], [endpoint]);
+  await addDrops();
+  const wanted = await ruleset();
+  await fresh.kill();
+  await engine.ok("nft", "flush", "ruleset");
+  await engine.ok("nft", "-f", join(import.meta.dir, "../support/earlier-table.nft"));
+  await addDrops();
+  expect(await reach()).toBe(SAW);
+  await using firewall = await again();
+  const monitor = engine.spawn(["nft", "monitor"]);
+  let told = "";
+  void (async () => {
+    for await (const chunk of monitor.stdout.pipeThrough(new TextDecoderStream())) told += chunk;
+  })();
+  // A change of its own tells that it listens, and another that it has told everything.
+  for (const name of ["begin", "end"]) {
+    await until(async () => {
+      await engine.ok("nft", `add table ip ${name}; delete table ip ${name}`);
+      return told.includes(`table ip ${name}`);
+    }, "the monitor to tell");
+    if (name === "begin") await firewall.sync([bridge.network], [endpoint]);
+  }
+  monitor.kill();
+  expect(told.match(/new generation .* \((?!nft)/g)).toHaveLength(1);
+  expect(sorted(await ruleset())).toEqual(sorted(wanted));
+  expect(await reach()).toBe(SAW);
+  await firewall.close(false);
+  expect((await ruleset()).match(/saddr|chain /g)).toEqual(["chain ", "saddr", "saddr"]);
+}, 30_000);
+
+/** Chains and sets are listed in the order in which they were made. */
+const sorted = (text: string): string[] =>
+  text
+    .replaceAll(/__set\d+/g, "")
+    .split("\n")
+    .sort();
+
+test("things that have our names and are not ours are replaced, and the user's chain is kept", async () => {
+  await engine.ok(
+    "nft",
+    `add table inet ${TABLE}; add set inet ${TABLE} bridges { type ipv4_addr; }; add chain inet ${TABLE} user; add rule inet ${TABLE} user ip saddr 192.0.2.77 counter packets 7 bytes 9 drop comment "mine"`,
+  );
+  await using firewall = await start();
+  await firewall.sync([bridge.network], [{ ...web.endpoint, ports: [tcp(8080)] }]);
+  expect(await reach()).toBe(SAW);
+  expect(await ruleset()).toContain('ip saddr 192.0.2.77 counter packets 7 bytes 9 drop comment "mine"');
+  await firewall.close(false);
+}, 20_000);
+
+test("with one family alone, the other's packets go as if we were not there", async () => {
+  await engine.ok("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1");
+  const { remote: client } = hosts.host;
+  const [four, six] = bridge.subnets;
+  await client.ok("ip", "route", "replace", four, "via", engine.ipv4);
+  await client.ok("ip", "-6", "route", "replace", six, "via", engine.ipv6);
+  for (const backend of ["nftables", "iptables"] as const) {
+    execRoot = folder();
+    const apart = { ...bridge.network, icc: false };
+    await using firewall = await driveFirewall(engine, backend, {
+      execRoot,
+      families: { four: true, six: false },
+      proxyLoopback: backend === "iptables",
+    });
+    await firewall.putNetwork(apart);
+    const ports = [tcp(8080), { ...tcp(8080), hostIp: "::" }];
+    await firewall.putEndpoint({ ...web.endpoint, ports });
+    expect(await reach()).toBe(SAW);
+    expect(await remote.ask("tcp", web.ipv4, 80, 1)).toBe("nothing");
+    // Neither kept from who routes to it, nor published, nor sent out with another address.
+    expect(await remote.ask("tcp", web.ipv6, 81)).toBe(client.ipv6);
+    expect(await remote.ask("tcp", engine.ipv6, 8080)).toBe("refused");
+    await using inside = await Agent.start(web);
+    expect(await inside.ask("tcp", client.ipv6, 80)).toBe(web.ipv6);
+    expect(await inside.ask("tcp", client.ipv4, 80)).toBe(engine.ipv4);
+    await firewall.close(false);
+  }
+  await client.ok("ip", "route", "del", four);
+  await client.ok("ip", "-6", "route", "del", six);
+  await engine.ok("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0");
+}, 30_000);
+
+test("without rules of either family, the host still forwards because of us, and no longer than we are there", async () => {
+  execRoot = folder();
+  await using firewall = await driveFirewall(engine, "none", { execRoot });
+  await firewall.putNetwork(bridge.network);
+  expect(await sysctl("net.ipv4.ip_forward")).toBe("1");
+  expect(await ruleset()).toBe("");
+  await firewall.close(false);
+  expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
+}, 20_000);
 
 test("where packets may not be filtered, bridge networks say so, and nothing else fails", async () => {
   execRoot = folder();
@@ -376,5 +474,33 @@ test("with 2,000 ports, one more costs no more than the tenth", async () => {
   const many = await measure(40);
   expect(many).toBeLessThan(few * 2 + 1);
   expect(await reach(11_999)).toBe(SAW);
+  await firewall.close(false);
+}, 30_000);
+
+test("with 1,000 networks, one more costs no more than the tenth", async () => {
+  await using firewall = await start();
+  await publish(firewall);
+  const network = (n: number): FirewallNetwork => ({
+    ...bridge.network,
+    id: `network-${n}`,
+    bridge: `many-${n}`,
+    ipv4: { ...bridge.network.ipv4!, subnet: `10.${n >> 8}.${n & 255}.0/24` },
+    ipv6: { ...bridge.network.ipv6!, subnet: `fd10:${n}::/64` },
+  });
+  const measure = async (from: number): Promise<number> => {
+    const times: number[] = [];
+    for (let n = from; n < from + 15; n++) {
+      const begun = performance.now();
+      await firewall.putNetwork(network(n));
+      times.push(performance.now() - begun);
+    }
+    return times.sort((a, b) => a - b)[7]!;
+  };
+  await measure(0);
+  const few = await measure(20);
+  for (let n = 40; n < 1000; n++) await firewall.putNetwork(network(n));
+  const many = await measure(1000);
+  expect(many).toBeLessThan(few * 1.5 + 0.5);
+  expect(await reach()).toBe(SAW);
   await firewall.close(false);
 }, 30_000);

@@ -25,6 +25,7 @@ export interface DriveOptions {
   execRoot: string;
   ipForward?: boolean;
   proxyLoopback?: boolean;
+  families?: { four: boolean; six: boolean };
   env?: Record<string, string>;
   /** Words in front of the program. */
   under?: readonly string[];
@@ -32,7 +33,7 @@ export interface DriveOptions {
 
 export async function driveFirewall(
   host: Host,
-  backend: "nftables" | "iptables",
+  backend: Firewall["backend"],
   { env, under = [], ...options }: DriveOptions,
 ): Promise<Driven> {
   const child = Bun.spawn(
@@ -96,10 +97,11 @@ export async function driveFirewall(
 if (import.meta.main) {
   const [, , backend, options] = process.argv;
   const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
-  const firewall: Firewall = await openFirewall(backend as "nftables" | "iptables", {
+  const firewall: Firewall = await openFirewall(backend as Firewall["backend"], {
     engineId: "f1e2d3c4-0000",
     ipForward: true,
     proxyLoopback: false,
+    families: { four: true, six: true },
     ...JSON.parse(options!),
     warn: (message: string) => say({ warn: message }),
   });

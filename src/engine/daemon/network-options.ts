@@ -155,7 +155,6 @@ export function networkConfig(options: NetworkOptions): NetworkConfig {
     dnsSearch: options["dns-search"],
     dnsOptions: options["dns-opts"],
     hostGateways: options["host-gateway-ips"],
-    rules6: options.ip6tables,
     linkVariables: process.env.DOCKER_KEEP_DEPRECATED_LEGACY_LINKS_ENV_VARS === "1",
     defaultOptions: options["default-network-opts"],
   };

@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite";
 import { filesOf } from "../container/context.ts";
 import type { EventBus } from "../event/bus.ts";
 import type { Members } from "../network/context.ts";
-import { type FirewallBackend, needsProxy, openFirewall } from "../network/firewall/open.ts";
+import { type FirewallBackend, openFirewall, proxiedFamilies } from "../network/firewall/open.ts";
 import { Ipam } from "../network/ipam/ipam.ts";
 import { openPorts } from "../network/ports/open.ts";
 import { Networks } from "../network/service.ts";
@@ -30,8 +30,10 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
   const { config, db, folder, engineId, shim, events, containers, warn } = parts;
   const execRoot = config["exec-root"];
   const wiring = new NetlinkWiring({ execRoot, owner: `tsd ${engineId}`, warn });
-  const backend = (config.iptables ? config["firewall-backend"] || "nftables" : "none") as FirewallBackend;
-  const proxyLoopback = needsProxy(backend, config["userland-proxy"]);
+  const families = { four: config.iptables, six: config.ip6tables };
+  const filters = families.four || families.six;
+  const backend = (filters ? config["firewall-backend"] || "nftables" : "none") as FirewallBackend;
+  const proxied = proxiedFamilies(backend, families, config["userland-proxy"]);
   return new Networks({
     store: new NetworkStore(db),
     ipam: new Ipam(poolsOf(config["default-address-pools"], engineId), () => wiring.hostPrefixes()),
@@ -40,12 +42,11 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
       engineId,
       execRoot: `${execRoot}/n`,
       ipForward: config["ip-forward"],
-      proxyLoopback,
+      families,
+      proxyLoopback: proxied.four,
       warn,
     }),
-    ports: openPorts(shim, {
-      proxyAll: { four: proxyLoopback, six: proxyLoopback || !config.ip6tables },
-    }),
+    ports: openPorts(shim, { proxyAll: proxied }),
     names: shim,
     events,
     config: networkConfig(config),

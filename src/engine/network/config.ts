@@ -26,8 +26,6 @@ export interface NetworkConfig {
   dnsOptions: readonly string[];
   /** What `host-gateway` means; empty: the default bridge's own addresses. */
   hostGateways: readonly string[];
-  /** `--ip6tables`: the firewall knows of IPv6. */
-  rules6: boolean;
   /** Links on the default bridge set variables, as they did before Docker 29. */
   linkVariables: boolean;
   /** `--default-network-opt`: by driver. */

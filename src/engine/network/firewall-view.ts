@@ -1,6 +1,5 @@
-/** What the firewall is told of a network and of an endpoint: of IPv6 only where it is to make rules for that. */
-import { addressOf, isSix } from "./bindings.ts";
-import type { NetworkConfig } from "./config.ts";
+/** What the firewall is told of a network and of an endpoint. */
+import { addressOf } from "./bindings.ts";
 import { bridgeOptions } from "./driver-options.ts";
 import { parsePrefix } from "./ipam/address.ts";
 import type {
@@ -11,9 +10,7 @@ import type {
   NetworkRecord,
 } from "./types.ts";
 
-type Rules = Pick<NetworkConfig, "rules6">;
-
-export function firewallNetwork(network: NetworkRecord, { rules6 }: Rules): FirewallNetwork {
+export function firewallNetwork(network: NetworkRecord): FirewallNetwork {
   const options = bridgeOptions(network.options);
   const family = (four: boolean): FirewallFamily | undefined => {
     const pool = network.ipam.pools.find(
@@ -29,7 +26,7 @@ export function firewallNetwork(network: NetworkRecord, { rules6 }: Rules): Fire
       ...(source && { source }),
     };
   };
-  const [ipv4, ipv6] = [family(true), rules6 ? family(false) : undefined];
+  const [ipv4, ipv6] = [family(true), family(false)];
   return {
     id: network.id,
     bridge: network.link,
@@ -43,17 +40,16 @@ export function firewallNetwork(network: NetworkRecord, { rules6 }: Rules): Fire
 
 export function firewallEndpoint(
   endpoint: EndpointRecord,
-  { rules6 }: Rules,
   links?: FirewallEndpoint["links"],
 ): FirewallEndpoint {
-  const [ipv4, ipv6] = [addressOf(endpoint.ipv4), rules6 ? addressOf(endpoint.ipv6) : undefined];
+  const [ipv4, ipv6] = [addressOf(endpoint.ipv4), addressOf(endpoint.ipv6)];
   return {
     id: endpoint.id,
     network: endpoint.network,
     hostLink: endpoint.hostLink,
     ...(ipv4 && { ipv4 }),
     ...(ipv6 && { ipv6 }),
-    ports: endpoint.ports.filter(({ hostIp }) => rules6 || !isSix(hostIp)),
-    ...(links?.length && { links: links.filter(({ from }) => rules6 || !isSix(from)) }),
+    ports: endpoint.ports,
+    ...(links?.length && { links }),
   };
 }

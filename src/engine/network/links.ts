@@ -124,7 +124,7 @@ export function firewallView(
 ): FirewallEndpoint {
   const network = ctx.store.network(endpoint.network);
   const apart = network?.predefined && !bridgeOptions(network.options).icc;
-  return firewallEndpoint(endpoint, ctx.config, apart ? allowedLinks(ctx, container) : undefined);
+  return firewallEndpoint(endpoint, apart ? allowedLinks(ctx, container) : undefined);
 }
 
 /** Those that link to it look for it where it is now. */

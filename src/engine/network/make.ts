@@ -23,7 +23,7 @@ async function makeNow(ctx: NetworkContext, network: NetworkRecord, rules: boole
   const chosen = network.predefined ? chooseBridge(ctx, network) : network;
   await ctx.wiring.createNetwork(chosen);
   if (chosen.driver !== "bridge" || !rules) return;
-  await ctx.firewall.putNetwork(firewallNetwork(chosen, ctx.config));
+  await ctx.firewall.putNetwork(firewallNetwork(chosen));
 }
 
 /** Takes link and rules away; the row is the caller's. */

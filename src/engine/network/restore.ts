@@ -92,7 +92,7 @@ export async function syncFirewall(ctx: NetworkContext): Promise<void> {
     ({ network, container }) => networks.some(({ id }) => id === network) && !ctx.leaving.has(container),
   );
   await ctx.firewall.sync(
-    networks.map((network) => firewallNetwork(network, ctx.config)),
+    networks.map(firewallNetwork),
     endpoints.flatMap((endpoint) => {
       const container = ctx.containers().byId(endpoint.container);
       return container ? [firewallView(ctx, container, endpoint)] : [];

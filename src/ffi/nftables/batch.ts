@@ -6,25 +6,23 @@
 import { type Attribute, attribute, be32, concatenate, nested, text } from "../netlink/attributes.ts";
 import { NLM_F } from "../netlink/flags.ts";
 import type { Message } from "../netlink/message.ts";
-import { type Expression, verdictData } from "./expressions.ts";
+import type { Expression } from "./expressions.ts";
 import {
   type Family,
   HOOK,
   type Hook,
   NFNL,
   NFPROTO,
-  NFT_DATA_VERDICT,
   NFT_MSG,
   NFT_SET,
+  NFT_SET_ELEM_INTERVAL_END,
   NFTA_CHAIN,
   NFTA_HOOK,
-  NFTA_LIST_ELEM,
   NFTA_RULE,
   NFTA_SET,
   NFTA_SET_ELEM,
   NFTA_SET_ELEM_LIST,
   NFTA_TABLE,
-  type VERDICT,
 } from "./flags.ts";
 import { concatenation, type DataType } from "./types.ts";
 
@@ -39,14 +37,18 @@ export interface SetDefinition {
   name: string;
   key: readonly DataType[];
   /** Makes it a map. */
-  value?: readonly DataType[] | "verdict";
+  value?: readonly DataType[];
+  /** Keys are the beginnings and ends of intervals: see `prefixElements`. */
+  intervals?: boolean;
   comment?: string;
 }
 
 export interface Element {
   key: Uint8Array;
   /** Of a map. */
-  value?: Uint8Array | { verdict: keyof typeof VERDICT; chain?: string };
+  value?: Uint8Array;
+  /** The first key behind an interval; such a one has no value. */
+  ends?: true;
 }
 
 /** A list of them has to fit in an attribute, whose length has 16 bits. */
@@ -141,6 +143,15 @@ export class Batch {
     ]);
   }
 
+  /** At the end of the chain, as a dump tells it: with its comment, and what its counters have counted. */
+  copyRule(chain: string, rule: { expressions: Uint8Array; userdata: Uint8Array | undefined }): this {
+    return this.#add("NFT_MSG_NEWRULE", NLM_F_CREATE | NLM_F_APPEND, `add rule to chain ${chain}`, [
+      text(NFTA_RULE.CHAIN, chain),
+      nested(NFTA_RULE.EXPRESSIONS, rule.expressions),
+      ...(rule.userdata === undefined ? [] : [attribute(NFTA_RULE.USERDATA, rule.userdata)]),
+    ]);
+  }
+
   /** `handle` as a dump tells it. */
   deleteRule(chain: string, handle: Uint8Array): this {
     return this.#add("NFT_MSG_DELRULE", 0, `delete rule of chain ${chain}`, [
@@ -149,27 +160,23 @@ export class Batch {
     ]);
   }
 
-  addSet({ name, key, value, comment }: SetDefinition): this {
+  addSet({ name, key, value, intervals, comment }: SetDefinition): this {
     const keys = concatenation(key);
-    const values =
-      value === undefined || value === "verdict"
-        ? { id: NFT_DATA_VERDICT, length: 0, order: 0 as const }
-        : concatenation(value);
-    const isMap = value !== undefined;
+    const values = value && concatenation(value);
     const data = userdata(
       [0, little(keys.order)],
-      ...(isMap ? [[1, little(values.order)] as [number, Uint8Array]] : []),
+      ...(values ? [[1, little(values.order)] as [number, Uint8Array]] : []),
       ...(key.length > 1 ? [[3, mixed()] as [number, Uint8Array]] : []),
-      ...(isMap && value.length > 1 && value !== "verdict" ? [[4, mixed()] as [number, Uint8Array]] : []),
-      ...(isMap ? [[6, little(0)] as [number, Uint8Array]] : []),
+      ...(value && value.length > 1 ? [[4, mixed()] as [number, Uint8Array]] : []),
+      ...(values ? [[6, little(0)] as [number, Uint8Array]] : []),
       ...(comment === undefined ? [] : [commentEntry(7, comment)]),
     );
     return this.#add("NFT_MSG_NEWSET", NLM_F_CREATE, `add set ${name}`, [
       text(NFTA_SET.NAME, name),
-      be32(NFTA_SET.FLAGS, isMap ? NFT_SET.map : 0),
+      be32(NFTA_SET.FLAGS, (values ? NFT_SET.map : 0) | (intervals ? NFT_SET.interval : 0)),
       be32(NFTA_SET.KEY_TYPE, keys.id),
       be32(NFTA_SET.KEY_LEN, keys.length),
-      ...(isMap ? [be32(NFTA_SET.DATA_TYPE, values.id), be32(NFTA_SET.DATA_LEN, values.length)] : []),
+      ...(values ? [be32(NFTA_SET.DATA_TYPE, values.id), be32(NFTA_SET.DATA_LEN, values.length)] : []),
       be32(NFTA_SET.ID, this.#number(name)),
       attribute(NFTA_SET.USERDATA, data),
     ]);
@@ -235,15 +242,13 @@ const ruleOf = (chain: string, expressions: readonly Expression[]): Attribute[] 
   nested(NFTA_RULE.EXPRESSIONS, ...expressions),
 ];
 
-function elementOf({ key, value }: Element): Attribute {
+/** nft counts them, from 1. */
+function elementOf({ key, value, ends }: Element, at: number): Attribute {
   const data = (type: number, bytes: Uint8Array) => nested(type, attribute(1, bytes));
   return nested(
-    NFTA_LIST_ELEM,
+    at + 1,
+    ...(ends ? [be32(NFTA_SET_ELEM.FLAGS, NFT_SET_ELEM_INTERVAL_END)] : []),
     data(NFTA_SET_ELEM.KEY, key),
-    ...(value === undefined
-      ? []
-      : value instanceof Uint8Array
-        ? [data(NFTA_SET_ELEM.DATA, value)]
-        : [verdictData(NFTA_SET_ELEM.DATA, value.verdict, value.chain)]),
+    ...(value === undefined ? [] : [data(NFTA_SET_ELEM.DATA, value)]),
   );
 }

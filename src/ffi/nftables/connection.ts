@@ -109,9 +109,9 @@ export class Nftables implements Disposable {
     });
   }
 
-  /** The names of a table's sets and maps. */
+  /** The names of a table's sets and maps. Empty when there is no such table. */
   sets(family: Family, table: string): string[] {
-    return this.#dump("NFT_MSG_GETSET", NFPROTO[family], `list sets of table ${table}`, [
+    return this.#dumpIfThere("NFT_MSG_GETSET", NFPROTO[family], `list sets of table ${table}`, [
       text(NFTA_SET.TABLE, table),
     ]).map((reply) => asText(attributesOf(reply)?.get(NFTA_SET.NAME)));
   }
@@ -148,14 +148,8 @@ export class Nftables implements Disposable {
       text(NFTA_RULE.TABLE, table),
       ...(chain === undefined ? [] : [text(NFTA_RULE.CHAIN, chain)]),
     ];
-    let replies: Reply[];
-    try {
-      replies = this.#dump("NFT_MSG_GETRULE", NFPROTO[family], `list rules of table ${table}`, filter);
-    } catch (error) {
-      if (error instanceof NetlinkError && error.errno === ERRNO.ENOENT) return [];
-      throw error;
-    }
-    return replies.flatMap((reply) => {
+    const what = `list rules of table ${table}`;
+    return this.#dumpIfThere("NFT_MSG_GETRULE", NFPROTO[family], what, filter).flatMap((reply) => {
       const attributes = attributesOf(reply)!;
       const rule = {
         chain: asText(attributes.get(NFTA_RULE.CHAIN)),
@@ -172,6 +166,15 @@ export class Nftables implements Disposable {
 
   #dump(type: keyof typeof NFT_MSG, family: number, what: string, filter: Attribute[] = []): Reply[] {
     return this.#socket.dump(get(type, family, what, filter));
+  }
+
+  #dumpIfThere(type: keyof typeof NFT_MSG, family: number, what: string, filter: Attribute[]): Reply[] {
+    try {
+      return this.#dump(type, family, what, filter);
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === ERRNO.ENOENT) return [];
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {

@@ -20,17 +20,6 @@ const expression = (name: string, ...attributes: Attribute[]): Expression =>
 
 const value = (type: number, bytes: Uint8Array): Attribute => nested(type, attribute(NFTA_DATA.VALUE, bytes));
 
-/** A verdict as an attribute: of an immediate, or of a map's element. */
-export const verdictData = (type: number, code: keyof typeof VERDICT, chain?: string): Attribute =>
-  nested(
-    type,
-    nested(
-      NFTA_DATA.VERDICT,
-      be32(NFTA_VERDICT.CODE, VERDICT[code]),
-      ...(chain === undefined ? [] : [text(NFTA_VERDICT.CHAIN, chain)]),
-    ),
-  );
-
 export const meta = (key: number, word: number): Expression =>
   expression("meta", be32(2, key), be32(1, register(word)));
 
@@ -66,8 +55,8 @@ export const mask = (
   );
 
 export interface LookUp {
-  /** Of a map: where its value goes. For a map of verdicts, that is what happens. */
-  into?: number | "verdict";
+  /** Of a map: where its value goes. */
+  into?: number;
   /** Goes on when the key is not there. */
   not?: boolean;
   /** The set's number in the same batch, as nft sends it; its name is enough. */
@@ -79,7 +68,7 @@ export const lookup = (word: number, set: string, { into, not, id }: LookUp = {}
   expression(
     "lookup",
     be32(2, register(word)),
-    ...(into === undefined ? [] : [be32(3, into === "verdict" ? 0 : register(into))]),
+    ...(into === undefined ? [] : [be32(3, register(into))]),
     text(1, set),
     ...(id === undefined ? [] : [be32(4, id)]),
     ...(not ? [be32(5, 1)] : []),
@@ -89,7 +78,18 @@ export const immediate = (word: number, bytes: Uint8Array): Expression =>
   expression("immediate", be32(1, register(word)), value(2, bytes));
 
 const decide = (code: keyof typeof VERDICT, chain?: string): Expression =>
-  expression("immediate", be32(1, 0), verdictData(2, code, chain));
+  expression(
+    "immediate",
+    be32(1, 0),
+    nested(
+      2,
+      nested(
+        NFTA_DATA.VERDICT,
+        be32(NFTA_VERDICT.CODE, VERDICT[code]),
+        ...(chain === undefined ? [] : [text(NFTA_VERDICT.CHAIN, chain)]),
+      ),
+    ),
+  );
 
 export const accept = (): Expression => decide("accept");
 export const drop = (): Expression => decide("drop");

@@ -7,7 +7,6 @@ import {
   ct,
   type Expression,
   fib,
-  immediate,
   type LookUp,
   lookup,
   mask,
@@ -119,8 +118,9 @@ export const dnatBy = (ip: Ip, map: string, fields: readonly Field[], id?: numbe
   nat("dnat", ip.family, 0, words(ip.type.length)),
 ];
 
-export const snatTo = (ip: Ip, address: Uint8Array): Expression[] => [
-  immediate(0, address),
+/** `snat … to KEY map @MAP`: the map gives an address; without an entry, the rule ends. */
+export const snatBy = (ip: Ip, map: string, fields: readonly Field[], id?: number): Expression[] => [
+  ...lookUp(map, fields, { into: 0, ...(id !== undefined && { id }) }),
   nat("snat", ip.family, 0),
 ];
 
@@ -156,4 +156,10 @@ export const isMarked = (bit: number): Expression[] => [
 export const toThisHost = (): Expression[] => [
   fib(FIB.NFT_FIB_RESULT_ADDRTYPE, FIB.NFTA_FIB_F_DADDR, 0),
   compare(0, little(FIB.RTN_LOCAL)),
+];
+
+/** `fib saddr type != local` */
+export const notOfThisHost = (): Expression[] => [
+  fib(FIB.NFT_FIB_RESULT_ADDRTYPE, FIB.NFTA_FIB_F_SADDR, 0),
+  compare(0, little(FIB.RTN_LOCAL), true),
 ];

@@ -53,12 +53,15 @@ export const CT = { state: 0, status: 2 } as const;
 export const CT_STATE = { established: 2, related: 4 } as const;
 export const IPS_DST_NAT = 0x20;
 /** `fib daddr type`, and what it gives for an address of this host. */
-export const FIB = { NFT_FIB_RESULT_ADDRTYPE: 3, NFTA_FIB_F_DADDR: 2, RTN_LOCAL: 2 } as const;
+export const FIB = {
+  NFT_FIB_RESULT_ADDRTYPE: 3,
+  NFTA_FIB_F_SADDR: 1,
+  NFTA_FIB_F_DADDR: 2,
+  RTN_LOCAL: 2,
+} as const;
 
 export const NFT_SET = { constant: 2, interval: 4, map: 8 } as const;
 export const NFT_SET_ELEM_INTERVAL_END = 1;
-/** The type of a map's values when they are verdicts. */
-export const NFT_DATA_VERDICT = 0xffffff00;
 
 export const NFTA_TABLE = { NAME: 1, FLAGS: 2, USERDATA: 6 } as const;
 export const NFTA_CHAIN = {

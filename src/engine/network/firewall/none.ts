@@ -1,15 +1,42 @@
-/** `--iptables=false`: packets are the administrator's own business. */
-import type { Firewall } from "../types.ts";
+/** `--iptables=false --ip6tables=false`: packets are the administrator's own business, but for `--ip-forward`. */
+import type { Firewall, FirewallNetwork } from "../types.ts";
+import { enableForwarding, restoreSettings } from "./forwarding.ts";
+import type { FirewallOptions } from "./options.ts";
+import { Sysctls } from "./sysctl.ts";
 
 export class NoFirewall implements Firewall {
   readonly backend = "none";
-  async putNetwork(): Promise<void> {}
-  async removeNetwork(): Promise<void> {}
+  readonly #options: FirewallOptions;
+  readonly #sysctls: Sysctls;
+  readonly #networks = new Map<string, FirewallNetwork>();
+
+  constructor(options: FirewallOptions) {
+    this.#options = options;
+    this.#sysctls = new Sysctls(`${options.execRoot}/sysctls.json`);
+  }
+
+  async putNetwork(network: FirewallNetwork): Promise<void> {
+    this.#networks.set(network.id, network);
+    if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], { four: [], six: [] });
+  }
+
+  async removeNetwork(id: string): Promise<void> {
+    this.#networks.delete(id);
+  }
+
   async putEndpoint(): Promise<void> {}
   async removeEndpoint(): Promise<void> {}
-  async sync(): Promise<void> {}
+
+  async sync(networks: FirewallNetwork[]): Promise<void> {
+    this.#networks.clear();
+    for (const network of networks) await this.putNetwork(network);
+  }
+
   warnings(): string[] {
     return [];
   }
-  async close(): Promise<void> {}
+
+  async close(keep: boolean): Promise<void> {
+    if (!keep) restoreSettings(this.#sysctls, this.#networks);
+  }
 }

@@ -2,17 +2,24 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Firewall } from "../types.ts";
 import type { FirewallOptions } from "./options.ts";
+import type { Families } from "./state.ts";
 import { UnavailableFirewall } from "./unavailable.ts";
 import { WithFirewalld } from "./with-firewalld.ts";
 
 export type FirewallBackend = Firewall["backend"];
 
 /**
- * Whether ts-proxy has to listen on all published ports. By iptables as Docker does it, always: chains that dockerd has
- * rules in too cannot tell its loopback ports from ours.
+ * Whose published ports ts-proxy has to listen on, all of them: of the family that has no rules, and by iptables as Docker
+ * does it, of both, since chains that dockerd has rules in too cannot tell its loopback ports from ours.
  */
-export const needsProxy = (backend: FirewallBackend, userlandProxy: boolean): boolean =>
-  userlandProxy || backend !== "nftables";
+export function proxiedFamilies(
+  backend: FirewallBackend,
+  { four, six }: Families,
+  userlandProxy: boolean,
+): Families {
+  const both = userlandProxy || backend !== "nftables";
+  return { four: both || !four, six: both || !six };
+}
 
 export async function openFirewall(backend: FirewallBackend, options: FirewallOptions): Promise<Firewall> {
   await removeOther(backend, options);
@@ -37,7 +44,7 @@ async function open(backend: FirewallBackend, options: FirewallOptions): Promise
     }
     case "none": {
       const { NoFirewall } = await import("./none.ts");
-      return new NoFirewall();
+      return new NoFirewall(options);
     }
   }
 }

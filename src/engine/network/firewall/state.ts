@@ -1,9 +1,30 @@
 /** What the firewall is to let through and to keep out, whichever backend makes it so. */
 import type { FirewallEndpoint, FirewallFamily, FirewallNetwork } from "../types.ts";
 
+/** Whose packets are ours to decide about. */
+export interface Families {
+  four: boolean;
+  six: boolean;
+}
+
 export class FirewallState {
+  /** Without the family that is not ours to decide about. */
   readonly networks = new Map<string, FirewallNetwork>();
   readonly endpoints = new Map<string, FirewallEndpoint>();
+
+  readonly #families: Families;
+
+  constructor(families: Families) {
+    this.#families = families;
+  }
+
+  putNetwork({ ipv4, ipv6, ...rest }: FirewallNetwork): void {
+    this.networks.set(rest.id, {
+      ...rest,
+      ...(ipv4 && this.#families.four && { ipv4 }),
+      ...(ipv6 && this.#families.six && { ipv6 }),
+    });
+  }
 
   /** Of an endpoint whose network is not known, nothing is let through. */
   networkOf(endpoint: FirewallEndpoint): FirewallNetwork | undefined {
@@ -27,7 +48,7 @@ export class FirewallState {
   replace(networks: readonly FirewallNetwork[], endpoints: readonly FirewallEndpoint[]): void {
     this.networks.clear();
     this.endpoints.clear();
-    for (const network of networks) this.networks.set(network.id, network);
+    for (const network of networks) this.putNetwork(network);
     for (const endpoint of endpoints) this.endpoints.set(endpoint.id, endpoint);
   }
 }

@@ -3,8 +3,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { addressBytes } from "../../../../src/ffi/inet.ts";
 import { concatenate } from "../../../../src/ffi/netlink/attributes.ts";
-import { Batch } from "../../../../src/ffi/nftables/batch.ts";
-import { accept, counter, drop, jump, leave, masquerade } from "../../../../src/ffi/nftables/expressions.ts";
+import { Batch, type Element } from "../../../../src/ffi/nftables/batch.ts";
+import {
+  accept,
+  counter,
+  drop,
+  goTo,
+  jump,
+  leave,
+  masquerade,
+} from "../../../../src/ffi/nftables/expressions.ts";
 import {
   destinationChanged,
   dnatBy,
@@ -19,11 +27,13 @@ import {
   l4proto,
   lookUp,
   nfproto,
+  notOfThisHost,
   oifname,
-  snatTo,
+  snatBy,
   toThisHost,
   within,
 } from "../../../../src/ffi/nftables/fields.ts";
+import { prefixElements } from "../../../../src/ffi/nftables/intervals.ts";
 import {
   concatenated,
   DATA_TYPES,
@@ -34,6 +44,8 @@ import {
 
 const { ipv4, ipv6, protocol, service, ifname } = DATA_TYPES;
 const prefix = (address: string, bits: number) => ({ address: addressBytes(address), bits });
+/** nft begins a set of intervals with it; the kernel can do without. */
+const NOTHING_BEFORE: Element = { key: new Uint8Array(4), ends: true };
 
 /**
  * What nft 1.0.6 sent for ruleset.nft, taken from its sendmsg(2): message, flags, family header and attributes. It sends
@@ -61,8 +73,10 @@ function ours(): Batch {
   batch.addSet({ name: "any6", key: [protocol, service], value: [ipv6, service], comment: "a map" });
   batch.addSet({ name: "direct4", key: [ipv4, ifname] });
   batch.addSet({ name: "endpoints4", key: [ipv4] });
-  batch.addSet({ name: "to-bridge", key: [ifname], value: "verdict" });
-  batch.addElements("to-bridge", [{ key: ifnameValue("br0"), value: { verdict: "jump", chain: "to-br0" } }]);
+  batch.addSet({ name: "subnets4", key: [ipv4], intervals: true });
+  batch.addElements("subnets4", [NOTHING_BEFORE, ...prefixElements(prefix("172.16.0.0", 12))]);
+  batch.addSet({ name: "sources4", key: [ifname], value: [ipv4] });
+  batch.addElements("sources4", [{ key: ifnameValue("br0"), value: addressBytes("1.2.3.4") }]);
   batch.addRule("to-br0", [...established(), accept()]);
   batch.addRule("to-br0", [...is(iifname, ifnameValue("br0")), accept()], "containers among themselves");
   batch.addRule("to-br0", [
@@ -86,7 +100,7 @@ function ours(): Batch {
     counter(),
     drop(),
   ]);
-  batch.addRule("forward", lookUp("to-bridge", [oifname], { into: "verdict", id: 5 }));
+  batch.addRule("forward", [...is(oifname, ifnameValue("br0")), goTo("to-br0")]);
   batch.addRule("publish", [...nfproto(IP6), ...within(IP6.saddr, prefix("fe80::", 10)), leave()]);
   batch.addRule("publish", [...nfproto(IP4), ...dnatBy(IP4, "published4", [IP4.daddr, l4proto, dport], 1)]);
   batch.addRule("publish", dnatBy(IP6, "any6", [l4proto, dport], 2));
@@ -99,10 +113,12 @@ function ours(): Batch {
   ]);
   batch.addRule("nat-postrouting", [
     ...isNot(oifname, ifnameValue("br0")),
+    ...notOfThisHost(),
     ...nfproto(IP4),
-    ...within(IP4.saddr, prefix("172.16.0.0", 12)),
-    ...snatTo(IP4, addressBytes("1.2.3.4")),
+    ...lookUp("subnets4", [IP4.saddr], { id: 5 }),
+    masquerade(),
   ]);
+  batch.addRule("nat-postrouting", snatBy(IP4, "sources4", [iifname], 6));
   return batch;
 }
 
@@ -124,4 +140,25 @@ test("elements go in messages that an attribute can hold", () => {
     .messages.map(({ body }) => body.reduce((sum, part) => sum + part.length, 0));
   expect(sizes.length).toBe(3);
   expect(Math.max(...sizes)).toBeLessThan(65_536);
+});
+
+const shown = (address: string, bits: number): string[] =>
+  prefixElements(prefix(address, bits)).map(
+    ({ key, ends }) => `${ends ? "end " : ""}${Buffer.from(key).toString("hex")}`,
+  );
+
+test("a prefix is an interval from its first address to the one behind it", () => {
+  expect(shown("10.1.2.3", 8)).toEqual(["0a000000", "end 0b000000"]);
+  expect(shown("192.168.255.64", 26)).toEqual(["c0a8ff40", "end c0a8ff80"]);
+  expect(shown("192.168.255.192", 26)).toEqual(["c0a8ffc0", "end c0a90000"]);
+  expect(shown("10.0.0.7", 32)).toEqual(["0a000007", "end 0a000008"]);
+  expect(shown("fd00:0:0:ffff::1", 64)).toEqual([
+    "fd0000000000ffff0000000000000000",
+    "end fd000000000100000000000000000000",
+  ]);
+});
+
+test("an interval up to the last address has no end", () => {
+  expect(shown("255.255.255.128", 25)).toEqual(["ffffff80"]);
+  expect(shown("0.0.0.0", 0)).toEqual(["00000000"]);
 });

@@ -37,7 +37,7 @@ class IptablesFirewall implements Repairable {
   readonly #tag: string;
   readonly #sysctls: Sysctls;
   readonly #conntrack = new Conntrack();
-  readonly #state = new FirewallState();
+  readonly #state: FirewallState;
   /** What is there of ours, by comment. */
   readonly #applied: Record<Version, Map<string, Rule>> = { 4: new Map(), 6: new Map() };
   #foreign: Record<Version, string[]> = { 4: [], 6: [] };
@@ -53,6 +53,7 @@ class IptablesFirewall implements Repairable {
   constructor(options: FirewallOptions) {
     this.#options = options;
     this.#tag = tableName(options.engineId);
+    this.#state = new FirewallState(options.families);
     this.#sysctls = new Sysctls(`${options.execRoot}/sysctls.json`);
   }
 
@@ -75,7 +76,7 @@ class IptablesFirewall implements Repairable {
   }
 
   async putNetwork(network: FirewallNetwork): Promise<void> {
-    this.#state.networks.set(network.id, network);
+    this.#state.putNetwork(network);
     await this.#change();
     await this.#settings(network);
   }
@@ -149,9 +150,10 @@ class IptablesFirewall implements Repairable {
       }
       enableForwarding(this.#sysctls, [network], closed);
     }
-    if (network.icc) return;
+    const known = this.#state.networks.get(network.id);
+    if (!known || known.icc) return;
     for (const version of VERSIONS) {
-      if (!(version === 4 ? network.ipv4 : network.ipv6)) continue;
+      if (!(version === 4 ? known.ipv4 : known.ipv6)) continue;
       if (this.#sysctls.read(BRIDGED[version]) === undefined) {
         throw new EngineError(
           "internal",

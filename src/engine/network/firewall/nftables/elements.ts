@@ -1,27 +1,83 @@
-/** What an endpoint and a network put into the sets: the part that changes with every container, and only that. */
+/** What networks and endpoints put into the sets: the part that changes with every one of them, and only that. */
 import { addressBytes } from "../../../../ffi/inet.ts";
 import type { Element } from "../../../../ffi/nftables/batch.ts";
+import { prefixElements } from "../../../../ffi/nftables/intervals.ts";
 import { concatenated, ifnameValue, protocolValue, serviceValue } from "../../../../ffi/nftables/types.ts";
 import { isAny, isSix } from "../../bindings.ts";
 import type { FirewallEndpoint, FirewallFamily, FirewallNetwork, PortBinding } from "../../types.ts";
 import { hidesContainers, translates } from "../state.ts";
-import { FAMILIES, type FamilySets, ISOLATED_LINKS } from "./names.ts";
+import {
+  APART_BRIDGES,
+  BRIDGES,
+  FAMILIES,
+  type FamilySets,
+  INTERNAL_BRIDGES,
+  ISOLATED_LINKS,
+  SAME_BRIDGE,
+  TRUSTED_LINKS,
+} from "./names.ts";
 
 /** By set and key, so that two states can be compared. */
 export type Elements = Map<string, { table: "inet" | "bridge"; set: string; element: Element }>;
 
 function put(elements: Elements, set: string, element: Element, table: "inet" | "bridge" = "inet"): void {
-  elements.set(`${table} ${set} ${Buffer.from(element.key).toString("hex")}`, { table, set, element });
+  const { key, ends } = element;
+  elements.set(`${table} ${set} ${Buffer.from(key).toString("hex")}${ends ? " end" : ""}`, {
+    table,
+    set,
+    element,
+  });
+}
+
+interface OfFamily {
+  sets: FamilySets;
+  family: FirewallFamily;
+  six: boolean;
+}
+
+const familiesOf = ({ ipv4, ipv6 }: FirewallNetwork): OfFamily[] =>
+  FAMILIES.flatMap((sets) => {
+    const six = sets.ip.family === 10;
+    const family = six ? ipv6 : ipv4;
+    return family ? [{ sets, family, six }] : [];
+  });
+
+/** Of the network alone. */
+export function networkElements(network: FirewallNetwork): Elements {
+  const elements: Elements = new Map();
+  const link = ifnameValue(network.bridge);
+  const key = { key: link };
+  put(elements, SAME_BRIDGE, { key: concatenated([link, link]) });
+  if (!network.icc) put(elements, APART_BRIDGES, key);
+  put(elements, network.internal ? INTERNAL_BRIDGES : BRIDGES, key);
+  if (network.internal) return elements;
+  for (const { sets, family } of familiesOf(network)) {
+    if (family.mode === "routed") put(elements, sets.routed, key);
+    if (family.mode === "nat-unprotected") put(elements, sets.unprotected, key);
+    if (hidesContainers(network, family)) {
+      for (const trusted of network.trustedInterfaces) {
+        put(elements, TRUSTED_LINKS, { key: concatenated([ifnameValue(trusted), link]) });
+      }
+    }
+    if (!translates(family)) continue;
+    for (const element of prefixElements(prefixOf(family.subnet))) put(elements, sets.subnets, element);
+    if (!family.masquerade) continue;
+    if (family.source === undefined) put(elements, sets.masqueraded, key);
+    else put(elements, sets.sources, { ...key, value: addressBytes(family.source) });
+  }
+  return elements;
+}
+
+function prefixOf(cidr: string): { address: Uint8Array; bits: number } {
+  const [address = "", bits] = cidr.split("/");
+  return { address: addressBytes(address), bits: Number(bits) };
 }
 
 export function endpointElements(endpoint: FirewallEndpoint, network: FirewallNetwork): Elements {
   const elements: Elements = new Map();
-  for (const sets of FAMILIES) {
-    const six = sets.ip.family === 10;
-    const family = six ? network.ipv6 : network.ipv4;
+  for (const { sets, family, six } of familiesOf(network)) {
     const address = six ? endpoint.ipv6 : endpoint.ipv4;
-    if (family === undefined || address === undefined) continue;
-    putDirect(elements, sets, address, network, family);
+    if (address === undefined) continue;
     if (!network.internal) {
       for (const port of endpoint.ports) {
         if (isSix(port.hostIp) === six) putPort(elements, sets, address, port, family);
@@ -43,21 +99,6 @@ export function endpointElements(endpoint: FirewallEndpoint, network: FirewallNe
     put(elements, ISOLATED_LINKS, { key: ifnameValue(endpoint.hostLink) }, "bridge");
   }
   return elements;
-}
-
-function putDirect(
-  elements: Elements,
-  { endpoints, direct }: FamilySets,
-  ip: string,
-  network: FirewallNetwork,
-  family: FirewallFamily,
-): void {
-  if (!hidesContainers(network, family)) return;
-  const address = addressBytes(ip);
-  put(elements, endpoints, { key: address });
-  for (const link of [network.bridge, ...network.trustedInterfaces]) {
-    put(elements, direct, { key: concatenated([address, ifnameValue(link)]) });
-  }
 }
 
 function putPort(

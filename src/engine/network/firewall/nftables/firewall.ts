@@ -1,5 +1,5 @@
 /**
- * The firewall by nf_tables. Every change is one transaction of the few elements or rules that it is about; when the
+ * The firewall by nf_tables. Every change is one transaction of the few elements that it is about; when the
  * kernel refuses it, because somebody has changed what is ours, all is rebuilt instead.
  */
 import { Batch } from "../../../../ffi/nftables/batch.ts";
@@ -20,11 +20,10 @@ import { FirewallState, routeLocalnet } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
-import { type Elements, endpointElements } from "./elements.ts";
+import { type Elements, endpointElements, networkElements } from "./elements.ts";
 import { addAccepts, concernsUs, type Foreign, inspectForeign, removeAccepts } from "./foreign.ts";
-import { networkChains, USER_CHAIN } from "./names.ts";
-import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
-import { addElements, deleteElements, rebuild, remove } from "./table.ts";
+import { USER_CHAIN } from "./names.ts";
+import { addElements, deleteElements, type Kinds, kindsOf, rebuild, remove, replace } from "./table.ts";
 
 /** Changes of others come in bursts: iptables-restore, a reload of firewalld. */
 const SETTLE_MS = 100;
@@ -44,11 +43,13 @@ export class NftablesFirewall implements Repairable {
   readonly #nftables = new Nftables();
   readonly #conntrack = new Conntrack();
   readonly #sysctls: Sysctls;
-  readonly #state = new FirewallState();
+  readonly #state: FirewallState;
   #foreign: Foreign = { userChains: [], bridges: [], warnings: [] };
   #warned = new Set<string>();
   /** The tables are there. */
   #made = false;
+  /** What they were made for. */
+  #kinds: Kinds = { apart: false, internal: false };
   #closed = false;
   /** What the sets of closed links were made from. */
   #closedBefore = "";
@@ -59,6 +60,7 @@ export class NftablesFirewall implements Repairable {
   constructor(options: FirewallOptions) {
     this.#options = options;
     this.#table = tableName(options.engineId);
+    this.#state = new FirewallState(options.families);
     this.#sysctls = new Sysctls(`${options.execRoot}/sysctls.json`);
   }
 
@@ -72,30 +74,21 @@ export class NftablesFirewall implements Repairable {
   }
 
   async putNetwork(network: FirewallNetwork): Promise<void> {
-    const known = this.#state.networks.has(network.id);
-    this.#state.networks.set(network.id, network);
+    const before = this.#elementsOf(network.id);
+    this.#state.putNetwork(network);
     const closed = this.#closedLinks();
-    const alone = this.#made && network.icc && !known;
-    if (!alone || JSON.stringify(closed) !== this.#closedBefore) this.#rebuild();
-    else this.#commit(this.#networkBatch(network));
+    if (JSON.stringify(closed) !== this.#closedBefore) this.#rebuild();
+    else this.#exchange(before, this.#elementsOf(network.id));
     this.#settings(network, closed);
   }
 
   async removeNetwork(id: string): Promise<void> {
+    const before = this.#elementsOf(id);
     const removed = this.#state.removeNetwork(id);
     if (!removed) return;
-    const { network, endpoints } = removed;
-    const batches = this.#batches();
-    for (const endpoint of endpoints) deleteElements(endpointElements(endpoint, network), batches);
-    const { inet } = batches;
-    for (const [map, element] of jumpElements(network)) inet.deleteElements(map, [element]);
-    const chains = Object.values(networkChains(network.bridge));
-    for (const chain of chains) inet.flushChain(chain);
-    for (const chain of chains) inet.deleteChain(chain);
-    if (!network.icc) this.#rebuild();
-    else this.#commit(batches);
-    this.#sysctls.restore(routeLocalnet(network.bridge));
-    for (const endpoint of endpoints) this.#forget(endpoint, undefined);
+    this.#exchange(before, undefined);
+    this.#sysctls.restore(routeLocalnet(removed.network.bridge));
+    for (const endpoint of removed.endpoints) this.#forget(endpoint, undefined);
   }
 
   async putEndpoint(endpoint: FirewallEndpoint): Promise<void> {
@@ -151,35 +144,35 @@ export class NftablesFirewall implements Repairable {
     this.#nftables[Symbol.dispose]();
   }
 
-  #batches(): { inet: Batch; bridge: Batch } {
-    return { inet: new Batch("inet", this.#table), bridge: new Batch("bridge", this.#table) };
-  }
-
-  #networkBatch(network: FirewallNetwork): { inet: Batch; bridge: Batch } {
-    const batches = this.#batches();
-    addNetworkChains(batches.inet, network);
-    addNetworkRules(batches.inet, network);
-    for (const [map, element] of jumpElements(network)) batches.inet.addElements(map, [element]);
-    for (const endpoint of this.#state.endpointsOf(network.id)) {
-      addElements(endpointElements(endpoint, network), batches);
+  /** Of a network with its endpoints; undefined when it is not known. */
+  #elementsOf(id: string): Elements | undefined {
+    const network = this.#state.networks.get(id);
+    if (!network) return undefined;
+    const elements = networkElements(network);
+    for (const endpoint of this.#state.endpointsOf(id)) {
+      for (const [key, element] of endpointElements(endpoint, network)) elements.set(key, element);
     }
-    return batches;
+    return elements;
   }
 
   /** From one set of elements to another, without a moment in which what is in both is not there. */
   #exchange(before: Elements | undefined, after: Elements | undefined): void {
-    const same = (a: Elements, b: Elements | undefined): Elements =>
+    const differing = (a: Elements, b: Elements | undefined): Elements =>
       new Map(
         [...a].filter(([key, { element }]) => !equal(element.value, b?.get(key)?.element.value, b?.has(key))),
       );
-    const batches = this.#batches();
-    if (before) deleteElements(same(before, after), batches);
-    if (after) addElements(same(after, before), batches);
+    const batches = {
+      inet: new Batch("inet", this.#table),
+      bridge: new Batch("bridge", this.#table),
+    };
+    if (before) deleteElements(differing(before, after), batches);
+    if (after) addElements(differing(after, before), batches);
     this.#commit(batches);
   }
 
   #commit({ inet, bridge }: { inet: Batch; bridge: Batch }): void {
-    if (!this.#made) {
+    const { apart, internal } = kindsOf(this.#state);
+    if (!this.#made || apart !== this.#kinds.apart || internal !== this.#kinds.internal) {
       this.#rebuild();
       return;
     }
@@ -194,21 +187,22 @@ export class NftablesFirewall implements Repairable {
   #rebuild(): void {
     if (!this.#made) this.#inspect();
     const closed = this.#closedLinks();
+    const { families, proxyLoopback } = this.#options;
     const wanted = {
+      families,
       state: this.#state,
       closedLinks: closed,
       foreignBridges: this.#foreign.bridges,
-      proxyLoopback: this.#options.proxyLoopback,
+      proxyLoopback,
       mark: this.#foreign.userChains.length > 0,
     };
     try {
       this.#nftables.commit(...rebuild(this.#nftables, this.#table, wanted));
     } catch {
-      // A table of that name with other things in it, of another version of ours perhaps: from nothing.
-      this.#nftables.commit(new Batch("inet", this.#table).addTable().deleteTable());
-      this.#nftables.commit(...rebuild(this.#nftables, this.#table, wanted));
+      this.#nftables.commit(...replace(this.#nftables, this.#table, wanted));
     }
     this.#made = true;
+    this.#kinds = kindsOf(this.#state);
     this.#closedBefore = JSON.stringify(closed);
     this.#accept();
   }
@@ -226,7 +220,8 @@ export class NftablesFirewall implements Repairable {
 
   #settings(network: FirewallNetwork, closed: ClosedLinks): void {
     if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], closed);
-    if (!this.#options.proxyLoopback) enableLoopback(this.#sysctls, network);
+    const known = this.#state.networks.get(network.id);
+    if (known && !this.#options.proxyLoopback) enableLoopback(this.#sysctls, known);
   }
 
   #forget(before: FirewallEndpoint | undefined, after: FirewallEndpoint | undefined): void {

@@ -11,7 +11,7 @@ import { accept, counter, type Expression, xtComment } from "../../../../ffi/nft
 import { isMarked } from "../../../../ffi/nftables/fields.ts";
 import { HOOK, META, NFT_MSG, VERDICT } from "../../../../ffi/nftables/flags.ts";
 import { legacyForwardDrops } from "../../../../ffi/xtables.ts";
-import { ACCEPTED_MARK } from "./skeleton.ts";
+import { ACCEPTED_MARK } from "./filter.ts";
 
 type IpFamily = "ip" | "ip6";
 const IP_FAMILIES: readonly IpFamily[] = ["ip", "ip6"];

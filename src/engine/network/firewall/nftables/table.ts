@@ -4,76 +4,108 @@ import type { Nftables } from "../../../../ffi/nftables/connection.ts";
 import { ifnameValue } from "../../../../ffi/nftables/types.ts";
 import type { ClosedLinks } from "../forwarding.ts";
 import type { FirewallState } from "../state.ts";
-import { type Elements, endpointElements } from "./elements.ts";
-import { CHAINS, FAMILIES, FOREIGN_BRIDGES, networkChains, USER_CHAIN } from "./names.ts";
-import { addNetworkChains, addNetworkRules, jumpElements } from "./network.ts";
-import {
-  addBridgeTable,
-  addChains,
-  addRules,
-  addSets,
-  BRIDGE_SET_NAMES,
-  SET_NAMES,
-  type Skeleton,
-} from "./skeleton.ts";
+import { addBridgeTable, BRIDGE_SET_NAMES } from "./bridge-table.ts";
+import { type Elements, endpointElements, networkElements } from "./elements.ts";
+import { CHAINS, FAMILIES, FOREIGN_BRIDGES, USER_CHAIN } from "./names.ts";
+import { addChains, addRules, addSets, SET_NAMES, type Skeleton } from "./skeleton.ts";
 
-export interface Wanted extends Skeleton {
+export interface Wanted extends Omit<Skeleton, "internal"> {
   state: FirewallState;
   closedLinks: ClosedLinks;
   foreignBridges: readonly string[];
 }
 
-/** Whether containers are kept apart anywhere: only then is there a bridge table. */
-export const needsBridgeTable = ({ networks }: FirewallState): boolean =>
-  [...networks.values()].some(({ icc }) => !icc);
+const COMMENT = "containers of tsd";
 
-const ownChains = (nftables: Nftables, table: string, family: "inet" | "bridge"): string[] =>
-  nftables
+/** What networks there are of: for some kinds there are rules, and a table, only where there is one of them. */
+export interface Kinds {
+  /** Containers that are kept apart. */
+  apart: boolean;
+  internal: boolean;
+}
+
+export function kindsOf({ networks }: FirewallState): Kinds {
+  const kinds = { apart: false, internal: false };
+  for (const { icc, internal } of networks.values()) {
+    kinds.apart ||= !icc;
+    kinds.internal ||= internal;
+  }
+  return kinds;
+}
+
+interface There {
+  chains: string[];
+  sets: string[];
+}
+
+/** What of a table is ours. The user's chain is not, nor are sets that its rules name (`__set0`, where they list values). */
+function ownParts(nftables: Nftables, table: string, family: "inet" | "bridge"): There {
+  const chains = nftables
     .chains()
-    .filter((chain) => chain.family === family && chain.table === table)
+    .filter((chain) => chain.family === family && chain.table === table && chain.name !== USER_CHAIN)
     .map(({ name }) => name);
+  const theirs = nftables
+    .rules(family, table, USER_CHAIN)
+    .map(({ expressions }) => Buffer.from(expressions).toString("latin1"));
+  const sets = nftables
+    .sets(family, table)
+    .filter((set) => !theirs.some((text) => text.includes(`\0${set}\0`)));
+  return { chains, sets };
+}
 
 /**
- * The tables become what is wanted, whatever is in them; packets see the old state or the new. The user's chain stays.
- * Nothing is asked of them that is not sure to be there: everything is added before it is emptied.
+ * The tables become what is wanted, whatever is in them, of an earlier version of ours too; packets see the old state or
+ * the new. The user's chain stays.
  */
 export function rebuild(nftables: Nftables, table: string, wanted: Wanted): Batch[] {
-  const { state } = wanted;
-  const networks = [...state.networks.values()];
-  const inet = new Batch("inet", table).addTable("containers of tsd");
+  const inet = new Batch("inet", table).addTable(COMMENT);
   addChains(inet);
   addSets(inet);
-  const kept = new Set<string>([USER_CHAIN, ...Object.values(CHAINS)]);
-  for (const network of networks) {
-    addNetworkChains(inet, network);
-    for (const chain of Object.values(networkChains(network.bridge))) kept.add(chain);
-  }
-  const stale = ownChains(nftables, table, "inet").filter((chain) => !kept.has(chain));
-  for (const chain of [...kept, ...stale]) if (chain !== USER_CHAIN) inet.flushChain(chain);
-  for (const set of SET_NAMES) inet.flushSet(set);
-  for (const chain of stale) inet.deleteChain(chain);
-  addRules(inet, wanted);
-  for (const network of networks) {
-    addNetworkRules(inet, network);
-    for (const [map, element] of jumpElements(network)) inet.addElements(map, [element]);
-  }
-  const apart = new Set(["lo", ...wanted.foreignBridges, ...networks.map(({ bridge }) => bridge)]);
-  for (const { ip, closed } of FAMILIES) {
-    const links = ip.family === 2 ? wanted.closedLinks.four : wanted.closedLinks.six;
-    const some = links.filter((link) => !apart.has(link));
-    addLinks(inet, closed, some);
-  }
-  addLinks(inet, FOREIGN_BRIDGES, wanted.foreignBridges);
-  const bridge = bridgeTable(nftables, table, state);
-  addElements(allElements(state), { inet, bridge });
+  const there = ownParts(nftables, table, "inet");
+  const chains = new Set<string>(Object.values(CHAINS));
+  const sets = new Set(SET_NAMES);
+  for (const chain of new Set([...chains, ...there.chains])) inet.flushChain(chain);
+  for (const set of new Set([...sets, ...there.sets])) inet.flushSet(set);
+  for (const set of there.sets) if (!sets.has(set)) inet.deleteSet(set);
+  for (const chain of there.chains) if (!chains.has(chain)) inet.deleteChain(chain);
+  const bridge = bridgeTable(nftables, table, wanted);
+  fill({ inet, bridge }, wanted);
   return [inet, bridge];
 }
 
-function bridgeTable(nftables: Nftables, table: string, state: FirewallState): Batch {
+/** As `rebuild`, of a table in which things have our names and are not ours: from nothing, but for the user's rules. */
+export function replace(nftables: Nftables, table: string, wanted: Wanted): Batch[] {
+  const inet = new Batch("inet", table).addTable().deleteTable().addTable(COMMENT);
+  addChains(inet);
+  addSets(inet);
+  for (const rule of nftables.rules("inet", table, USER_CHAIN)) inet.copyRule(USER_CHAIN, rule);
+  const bridge = new Batch("bridge", table).addTable().deleteTable();
+  if (kindsOf(wanted.state).apart) addBridgeTable(bridge.addTable(COMMENT), wanted);
+  fill({ inet, bridge }, wanted);
+  return [inet, bridge];
+}
+
+function fill({ inet, bridge }: Batches, wanted: Wanted): void {
+  const { state, closedLinks, foreignBridges } = wanted;
+  addRules(inet, { ...wanted, internal: kindsOf(state).internal });
+  const networks = [...state.networks.values()];
+  const open = new Set(["lo", ...foreignBridges, ...networks.map(({ bridge: link }) => link)]);
+  for (const { ip, closed } of FAMILIES) {
+    const links = ip.family === 2 ? closedLinks.four : closedLinks.six;
+    addLinks(
+      inet,
+      closed,
+      links.filter((link) => !open.has(link)),
+    );
+  }
+  addLinks(inet, FOREIGN_BRIDGES, foreignBridges);
+  addElements(allElements(state), { inet, bridge });
+}
+
+function bridgeTable(nftables: Nftables, table: string, wanted: Wanted): Batch {
   const batch = new Batch("bridge", table);
-  if (needsBridgeTable(state)) {
-    batch.addTable("containers of tsd");
-    addBridgeTable(batch);
+  if (kindsOf(wanted.state).apart) {
+    addBridgeTable(batch.addTable(COMMENT), wanted);
     for (const set of BRIDGE_SET_NAMES) batch.flushSet(set);
   } else if (nftables.tables().some(({ family, name }) => family === "bridge" && name === table)) {
     batch.deleteTable();
@@ -90,6 +122,9 @@ function addLinks(batch: Batch, set: string, links: readonly string[]): void {
 
 function allElements({ networks, endpoints }: FirewallState): Elements {
   const all: Elements = new Map();
+  for (const network of networks.values()) {
+    for (const [key, element] of networkElements(network)) all.set(key, element);
+  }
   for (const endpoint of endpoints.values()) {
     const network = networks.get(endpoint.network);
     if (!network) continue;
@@ -135,9 +170,8 @@ export function remove(nftables: Nftables, table: string): Batch[] {
   if (nftables.rules("inet", table, USER_CHAIN).length === 0) {
     inet.deleteTable();
   } else {
-    const chains = ownChains(nftables, table, "inet").filter((chain) => chain !== USER_CHAIN);
+    const { chains, sets } = ownParts(nftables, table, "inet");
     for (const chain of chains) inet.flushChain(chain);
-    const sets = nftables.sets("inet", table);
     for (const set of sets) inet.flushSet(set);
     for (const chain of chains) inet.deleteChain(chain);
     for (const set of sets) inet.deleteSet(set);

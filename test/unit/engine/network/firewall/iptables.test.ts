@@ -21,7 +21,7 @@ const network = (change: Partial<FirewallNetwork> = {}): FirewallNetwork => ({
 });
 
 function state(one: FirewallNetwork = network()): FirewallState {
-  const made = new FirewallState();
+  const made = new FirewallState({ four: true, six: true });
   made.replace(
     [one],
     [
