@@ -32,12 +32,17 @@ export async function reconcile(ctx: ContainerContext): Promise<void> {
   for (const [container, startedAt] of before) {
     if (!supervised.has(container.id)) await lost(ctx, container, startedAt);
   }
-  for (const entry of supervised.values()) {
+  const takeBack = async (entry: Supervised): Promise<void> => {
     const container = ctx.store.byId(entry.id);
     if (container !== undefined) await found(ctx, container, entry, exits.get(container) ?? 0);
     else if (entry.exit !== undefined) await handleExit(ctx, entry.exit);
     else if (entry.container === entry.id) await stray(ctx, entry.id);
-  }
+  };
+  // At once: whoever waits for the end of one must not wait for another's removal, nor miss it when that fails.
+  const taken = [...supervised.values()].map((entry) =>
+    takeBack(entry).catch((error: Error) => ctx.warn(`taking back ${entry.id}: ${error.message}`)),
+  );
+  await Promise.all(taken);
   reconcileExecs(supervised);
 }
 

@@ -219,6 +219,25 @@ test("one that ended while the shim was asked stays ended, though the answer say
   expect(rig.ctx.store.byId(id)!.state).toMatchObject({ status: "exited", exitCode: 3 });
 });
 
+test("one that is slow to be taken back, or fails, holds up no other", async () => {
+  using rig = new Rig();
+  const [slow, other] = [await rig.create({}, "slow"), await rig.create({}, "other")];
+  for (const id of [slow, other]) await rig.containers.start(id);
+  const time = String(BigInt(Date.now() + 1) * 1_000_000n);
+  for (const id of [slow, other])
+    rig.shim.supervised.get(id)!.exit = { id, status: 3, time, oomKilled: false };
+  const released = Promise.withResolvers<void>();
+  const release = rig.shim.release.bind(rig.shim);
+  rig.shim.release = (id) => (id === slow ? released.promise : release(id));
+  const reconciling = reconcile(rig.ctx);
+  await settle();
+  expect(rig.ctx.store.byId(other)!.state).toMatchObject({ status: "exited", exitCode: 3 });
+  expect(rig.shim.released).toEqual([other]);
+  released.reject(new Error("the connection to the shim was lost"));
+  await reconciling;
+  expect(rig.warnings).toEqual([`taking back ${slow}: the connection to the shim was lost`]);
+});
+
 test("oom is told once in the state, and as an event", async () => {
   using rig = new Rig();
   const id = await rig.create();
