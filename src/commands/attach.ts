@@ -1,7 +1,7 @@
 /** `attach`: connects this terminal with a running container. */
 import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
-import { waitFor } from "./support/container/wait.ts";
+import { watchEnd } from "./support/container/wait.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
 import { pathWord } from "./support/path-word.ts";
@@ -37,7 +37,7 @@ export const command: Command = {
     const stdin = !flags.bool("no-stdin") && config.OpenStdin;
     if (!flags.bool("no-stdin") && config.Tty && !isatty(0))
       throw new Failure("the input device is not a TTY");
-    const exit = await waitFor(api, id, "not-running");
+    const exit = await watchEnd(api, id);
     const { converse } = await import("./support/container/session.ts");
     const forwarding =
       flags.bool("sig-proxy") && !config.Tty
@@ -65,7 +65,7 @@ export const command: Command = {
 };
 
 /** A change of size, there and back, makes programs in the container draw their screen again. */
-async function redraw(api: Parameters<typeof waitFor>[0], id: string): Promise<void> {
+async function redraw(api: Parameters<typeof watchEnd>[0], id: string): Promise<void> {
   const { followSize, terminalSize } = await import("./support/terminal.ts");
   const size = terminalSize();
   if (size)

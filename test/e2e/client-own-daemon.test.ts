@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../support/busybox.ts";
 import { onTerminal, ourDocker, type Step } from "../support/client.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, until } from "../support/daemon.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "client-own-"));
 const ours = ourDocker(folder);
@@ -173,3 +173,30 @@ test("every verb explains itself", () => {
   const script = `for v in ${verbs.join(" ")}; do $D $v --help > /dev/null || echo $v; done`;
   expect(shell(script, ours)).toEqual({ out: "", err: "", status: 0 });
 }, 60_000);
+
+test("a daemon that is killed is the failure of who is attached", async () => {
+  await using mortal = await new Daemon().start();
+  await mortal.docker("load", "-i", join(folder, "busybox.tar"));
+  await mortal.docker("run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "99999");
+  const attach = (client: string) =>
+    Bun.spawn([client, "-H", `unix://${mortal.socket}`, "attach", "box"], {
+      env: environment(),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  const clients = [attach(ours), attach("docker")];
+  const attached = ["events", "--since", "1h", "--until", "0s", "--filter", "event=attach", "--format", "."];
+  await until(
+    async () => (await mortal.docker(...attached)).stdout === ".\n.\n",
+    "both to be attached",
+    10_000,
+  );
+  await mortal.stop("SIGKILL");
+  const seen = clients.map(async (client) => ({
+    err: await new Response(client.stderr).text(),
+    status: await client.exited,
+  }));
+  const [mine, theirs] = await Promise.all(seen);
+  expect(mine).toEqual(theirs!);
+  expect(mine).toEqual({ err: "unexpected EOF\n", status: 1 });
+  await mortal.start();
+}, 40_000);
