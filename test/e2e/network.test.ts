@@ -183,6 +183,52 @@ describe("containers in networks", () => {
     await removeAll("next");
   }, 60_000);
 
+  test.each(["run", "connect"])(
+    "are where the default bridge is when they are the first there, though its subnet was taken meanwhile (%s)",
+    async (how) => {
+      const { engine } = hosts.host;
+      await using fresh = await engine.daemon();
+      loadBusybox(fresh);
+      const ok = async (...words: string[]): Promise<string> => {
+        const { stdout, stderr } = await fresh.docker(...words);
+        expect(stderr).toBe("");
+        return stdout.trim();
+      };
+      const subnet = "{{range .IPAM.Config}}{{.Subnet}}{{end}}";
+      const [address] = (await ok("network", "inspect", "-f", subnet, "bridge")).split("/");
+      await engine.ok("ip", "link", "add", "taken", "type", "bridge");
+      try {
+        await engine.ok("ip", "addr", "add", `${address!.replace(/0$/, "1")}/16`, "dev", "taken");
+        await engine.ok("ip", "link", "set", "taken", "up");
+        const network = how === "run" ? "bridge" : "none";
+        await ok(
+          "run",
+          "-d",
+          "--name",
+          "first",
+          "-p",
+          "8070:80",
+          "--network",
+          network,
+          "busybox",
+          "sleep",
+          "1000",
+        );
+        if (how === "connect") {
+          await ok("network", "disconnect", "none", "first");
+          await ok("network", "connect", "bridge", "first");
+        }
+        const gateway = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}";
+        const routes = await ok("exec", "first", "ip", "route");
+        expect(routes).toContain(`default via ${await ok("inspect", "-f", gateway, "first")} dev eth0`);
+        expect(await ok("port", "first", "80")).toContain("0.0.0.0:8070");
+      } finally {
+        await engine.ok("ip", "link", "del", "taken");
+      }
+    },
+    60_000,
+  );
+
   test("on the host's network have its name of now, though it was another one's when the daemon began", async () => {
     const { engine } = hosts.host;
     await using renamed = await engine.daemon({ under: ["unshare", "--uts"] });

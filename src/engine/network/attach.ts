@@ -33,8 +33,9 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
   // What could not be taken away when it ended.
   const stale = ctx.store.of(container.id);
   if (stale.length > 0) await clean(ctx, container, stale, ctx.store.sandbox(container.id));
+  await Promise.all(wantedOf(ctx, container).map(({ network }) => make(ctx, network)));
+  // As they are now: the default one may have got another subnet when it was made.
   const wanted = wantedOf(ctx, container);
-  await Promise.all(wanted.map(({ network }) => make(ctx, network)));
   const endpoints = await planOrWait(ctx, container, wanted);
   const networks = new Map(wanted.map(({ network }) => [network.id, network]));
   const sandbox = wanted.some(({ network }) => hasSandbox(network))

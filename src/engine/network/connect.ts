@@ -59,18 +59,20 @@ export function pinned(
 export async function connectRunning(
   ctx: NetworkContext,
   container: Container,
-  network: NetworkRecord,
+  { id, name }: Pick<NetworkRecord, "id" | "name">,
   settings: EndpointSettings,
   files: EtcFiles,
 ): Promise<void> {
   const before = ctx.store.of(container.id);
-  if (before.some((endpoint) => endpoint.network === network.id)) {
+  if (before.some((endpoint) => endpoint.network === id)) {
     throw new EngineError(
       "forbidden",
-      `endpoint with name ${container.name.slice(1)} already exists in network ${network.name}`,
+      `endpoint with name ${container.name.slice(1)} already exists in network ${name}`,
     );
   }
-  await make(ctx, network);
+  await make(ctx, ctx.store.find(id));
+  // As it is now: the default one may have got another subnet when it was made.
+  const network = ctx.store.find(id);
   const sandbox = sandboxOf(ctx, container);
   const wanted = [{ key: network.name, network, settings }];
   const links = before.map(({ link }) => link);
