@@ -81,6 +81,26 @@ test("an exec's binary output comes whole, and its status is its own", async () 
   expect(await exec.exited).toBe(4);
 }, 60_000);
 
+test("short ones end with their own output and status, at whatever moment of theirs the shim is killed", async () => {
+  await stack.run(["--name", "box"], "sleep 1000");
+  const stop = killing(() => 30 + 150 * Math.random());
+  for (let round = 0; round < 5; round++) {
+    const script = `echo one; usleep ${Math.round(80_000 * Math.random())}; echo two; exit 4`;
+    const ends = [
+      ["run", "--rm", "busybox"],
+      ["exec", "box"],
+      ["run", "--rm", "--network", "none", "busybox"],
+      ["exec", "box"],
+    ].map(async (words) => {
+      const one = client(...words, "sh", "-c", script);
+      return [words[0], await new Response(one.stdout).text(), await one.exited];
+    });
+    for (const [verb, heard, status] of await Promise.all(ends))
+      expect([verb, heard, status]).toEqual([verb, "one\ntwo\n", 4]);
+  }
+  expect(await stop()).toBeGreaterThan(5);
+}, 90_000);
+
 test("what a client types arrives once, and is answered", async () => {
   const cat = client("run", "-i", "--rm", "busybox", "cat");
   let heard = "";
