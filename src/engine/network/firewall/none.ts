@@ -17,7 +17,7 @@ export class NoFirewall implements Firewall {
 
   async putNetwork(network: FirewallNetwork): Promise<void> {
     this.#networks.set(network.id, network);
-    if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], { four: [], six: [] });
+    this.#forward([network]);
   }
 
   async removeNetwork(id: string): Promise<void> {
@@ -29,7 +29,8 @@ export class NoFirewall implements Firewall {
 
   async sync(networks: FirewallNetwork[]): Promise<void> {
     this.#networks.clear();
-    for (const network of networks) await this.putNetwork(network);
+    for (const network of networks) this.#networks.set(network.id, network);
+    this.#forward(networks);
   }
 
   warnings(): string[] {
@@ -38,5 +39,9 @@ export class NoFirewall implements Firewall {
 
   async close(keep: boolean): Promise<void> {
     if (!keep) restoreSettings(this.#sysctls, this.#networks);
+  }
+
+  #forward(networks: readonly FirewallNetwork[]): void {
+    if (this.#options.ipForward) enableForwarding(this.#sysctls, networks, { four: [], six: [] });
   }
 }

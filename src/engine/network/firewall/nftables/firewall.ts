@@ -79,7 +79,7 @@ export class NftablesFirewall implements Repairable {
     const closed = this.#closedLinks();
     if (JSON.stringify(closed) !== this.#closedBefore) this.#rebuild();
     else this.#exchange(before, this.#elementsOf(network.id));
-    this.#settings(network, closed);
+    this.#settings([network], closed);
   }
 
   async removeNetwork(id: string): Promise<void> {
@@ -118,7 +118,7 @@ export class NftablesFirewall implements Repairable {
     const closed = this.#closedLinks();
     this.#inspect();
     this.#rebuild();
-    for (const network of networks) this.#settings(network, closed);
+    this.#settings(networks, closed);
   }
 
   async repair(): Promise<void> {
@@ -218,10 +218,11 @@ export class NftablesFirewall implements Repairable {
     return ipForward ? closedLinks(this.#sysctls, this.#state.networks.values()) : { four: [], six: [] };
   }
 
-  #settings(network: FirewallNetwork, closed: ClosedLinks): void {
-    if (this.#options.ipForward) enableForwarding(this.#sysctls, [network], closed);
-    const known = this.#state.networks.get(network.id);
-    if (known && !this.#options.proxyLoopback) enableLoopback(this.#sysctls, known);
+  #settings(networks: readonly FirewallNetwork[], closed: ClosedLinks): void {
+    const { ipForward, proxyLoopback } = this.#options;
+    if (ipForward) enableForwarding(this.#sysctls, networks, closed);
+    if (proxyLoopback) return;
+    for (const { id } of networks) enableLoopback(this.#sysctls, this.#state.networks.get(id)!);
   }
 
   #forget(before: FirewallEndpoint | undefined, after: FirewallEndpoint | undefined): void {
