@@ -63,3 +63,22 @@ test("a client that left while its shim was being killed holds up nobody", async
   await until(() => harness.exits.has(id), "the end", 2000);
   expect(harness.exits.get(id)!.status).toBe(7);
 }, 20_000);
+
+test("a client that is far behind has all of it, though the shim is killed meanwhile", async () => {
+  const size = 6 * 1024 * 1024;
+  const id = harness.id();
+  const stream = await shim.attach(id, OUTPUT, "pipes");
+  await harness.launch(shim, ["head", "-c", String(size), "/dev/zero"], { id, log: false });
+  // It is over, and none of it was read here.
+  await until(() => harness.exits.has(id), "the end");
+  const pid = harness.shimPid();
+  process.kill(pid, "SIGKILL");
+  await until(() => ![0, pid].includes(harness.shimPid()), "another shim", 1000);
+  let cut = false;
+  stream.once("cut", () => {
+    cut = true;
+  });
+  let bytes = 0;
+  for await (const chunk of stream) bytes += (chunk as Buffer).length;
+  expect([cut, bytes >= size]).toEqual([false, true]);
+}, 20_000);

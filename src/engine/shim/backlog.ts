@@ -25,11 +25,6 @@ export class Backlog {
     return this.#queued === 0 && this.#readAt === this.#writeAt;
   }
 
-  /** Some of it is in a file without a name. */
-  get spilled(): boolean {
-    return this.#writeAt > this.#readAt;
-  }
-
   /** More is taken even then; whoever pushes should stop. */
   get full(): boolean {
     return this.#writeAt - this.#readAt >= FILE_LIMIT || (this.#fd === -2 && this.#queued >= MEMORY_LIMIT);

@@ -170,11 +170,6 @@ export class SessionSlot {
     this.#behind = kept ? Behind.kept : Behind.lost;
   }
 
-  /** They wait where they are lost with the shim. */
-  lose(): void {
-    this.#behind = Behind.lost;
-  }
-
   /** The client has all that was produced. */
   caughtUp(): void {
     if (this.#behind === Behind.no) return;

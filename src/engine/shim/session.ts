@@ -6,8 +6,9 @@
  * `docker run … | slow` gets all of it; when it takes nothing at all for half a minute then, it is cut off.
  *
  * With a slot of the session table it outlives the shim: the successor has it without a connection at first, reads
- * nothing more of the process meanwhile, and goes on when the daemon comes back for it. Only what waits in memory is
- * lost with a killed shim: then the session ends, as a stream with a hole in it must.
+ * nothing more of the process meanwhile, and goes on when the daemon comes back for it. Only of one that is behind for
+ * longer than is kept for a successor (kept-output.ts) something is lost with a killed shim: then the session ends, as a
+ * stream with a hole in it must.
  */
 import type { Socket } from "bun";
 import type { StreamName } from "../log/frame.ts";
@@ -132,8 +133,7 @@ export class Session {
       this.#tookAt = Date.now();
     }
     this.#backlog.push(rest);
-    if (this.#backlog.spilled) this.#slot?.lose();
-    else this.#slot?.keep(rest, this.#slot.produced + bytes.length - rest.length);
+    this.#slot?.keep(rest, this.#slot.produced + bytes.length - rest.length);
     if (this.#backlog.full) this.#watchStall();
   }
 
