@@ -1,10 +1,8 @@
 /** `tsrunc delete ID`: forgets a container that has stopped; `--force` stops it first. */
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
-import { ociState, removeContainer } from "./launch.ts";
+import { killContainer, ociState, removeContainer } from "./launch.ts";
 import { StateStore } from "./state-store.ts";
-
-const KILL_TIMEOUT_MS = 10_000;
 
 export const verb: Verb = {
   flags: { force: { kind: "switch", short: "f" } },
@@ -25,14 +23,7 @@ export const verb: Verb = {
     if (status !== "stopped" && status !== "created" && !flags.on("force")) {
       throw new Error(`cannot delete container ${id} that is not stopped: ${status}`);
     }
-    if (status !== "stopped") {
-      process.kill(state.pid, "SIGKILL");
-      const deadline = performance.now() + KILL_TIMEOUT_MS;
-      while (store.status(state) !== "stopped") {
-        if (performance.now() > deadline) throw new Error("container init still running");
-        await Bun.sleep(2);
-      }
-    }
+    if (status !== "stopped") await killContainer(store, state);
     const { hooks } = store.spec(id);
     await removeContainer(store, id, state.cgroup);
     runHooks("poststop", hooks?.poststop, ociState(state, "stopped"));

@@ -12,6 +12,7 @@ import { errnoMessage } from "../../ffi/errno.ts";
 import { readBytes, readText } from "../../ffi/host.ts";
 import { check, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
+import { SIG } from "../../ffi/process.ts";
 import { hookFailure } from "./hooks.ts";
 import { hearPid } from "./stage-io.ts";
 
@@ -80,13 +81,13 @@ async function run(kind: InnerKind, hook: Hook, inside: Inside, pid: number, sta
     const hookPid = await hearPid(stage);
     closeFd(stage.control);
     let late = false;
-    const timer =
-      hook.timeout &&
-      setTimeout(() => {
-        late = true;
-        sys("kill", hookPid, 9);
-      }, hook.timeout * 1000);
-    const status = await stage.done.finally(() => clearTimeout(timer || undefined));
+    const end = (): void => {
+      late = true;
+      sys("kill", hookPid, SIG.SIGKILL);
+    };
+    // Without a pid the stage has ended already.
+    const timer = hook.timeout && hookPid > 0 ? setTimeout(end, hook.timeout * 1000) : undefined;
+    const status = await stage.done.finally(() => clearTimeout(timer));
     if (late) failure = `hook ran past specified timeout of ${hook.timeout}s`;
     else if (status !== 0) failure = `exit status ${status}`;
   } catch (error) {

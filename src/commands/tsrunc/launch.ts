@@ -9,6 +9,7 @@ import { startFailure } from "../../engine/runtime/failure.ts";
 import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
+import { SIG } from "../../ffi/process.ts";
 import type { Context } from "../tsrunc.ts";
 import { type Bundle, withBundle, withHome } from "./bundle.ts";
 import { removeCgroup } from "./cgroup.ts";
@@ -127,6 +128,8 @@ async function launchBundle(
     }
     // Of a container that is only created it ends.
     if (attached === undefined || state.pid === 0) await stageLeft(stage);
+    // Killed by somebody, it names no step that failed; and 0 would be everybody's process group.
+    if (state.pid === 0) throw new Error("container init was killed before it was ready");
     closeFd(stage.control);
     state.startTime = processStart(state.pid)?.startTime ?? "";
     store.save(state);
@@ -183,6 +186,18 @@ function makeFifo(path: string): void {
 
 /** Its reader polls for it. */
 export const writePidFile = (path: string, pid: number): void => replaceFile(absolute(path), String(pid));
+
+const KILL_TIMEOUT_MS = 10_000;
+
+/** And waits for its end. */
+export async function killContainer(store: StateStore, state: ContainerState): Promise<void> {
+  sys("kill", state.pid, SIG.SIGKILL);
+  const deadline = performance.now() + KILL_TIMEOUT_MS;
+  while (store.status(state) !== "stopped") {
+    if (performance.now() > deadline) throw new Error("container init still running");
+    await Bun.sleep(2);
+  }
+}
 
 /** Ends what is left of the container, and forgets it. */
 export async function removeContainer(store: StateStore, id: string, cgroup: Cgroup): Promise<void> {

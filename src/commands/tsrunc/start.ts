@@ -2,11 +2,10 @@
 import { O } from "../../ffi/file.ts";
 import { removeFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
-import { SIG } from "../../ffi/process.ts";
 import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import type { Inside } from "./inner-hooks.ts";
-import { ociState } from "./launch.ts";
+import { killContainer, ociState } from "./launch.ts";
 import { type ContainerState, StateStore } from "./state-store.ts";
 
 /** Hooks in the container, then one byte into the fifo that its first process waits at. */
@@ -16,7 +15,7 @@ export async function openGate(store: StateStore, state: ContainerState, inside:
     try {
       await runInnerHooks("startContainer", inside, state.pid, ociState(state, "created"));
     } catch (error) {
-      sys("kill", state.pid, SIG.SIGKILL);
+      await killContainer(store, state);
       throw error;
     }
   }
