@@ -1,7 +1,7 @@
 /**
  * Writing to standard output and error with plain write(2). `process.stdout` costs milliseconds to construct and
- * would make the descriptor non-blocking for whoever shares it; `node:fs` costs two, which is a third of a whole `ps`:
- * so the first words go out by Bun's own write, which needs neither.
+ * would make the descriptor non-blocking for whoever shares it; `node:fs` costs most of one, a tenth of a whole `ps`: so
+ * the first words go out by Bun's own write, which needs neither.
  */
 import { fs } from "./builtin.ts";
 
