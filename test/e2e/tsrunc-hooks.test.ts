@@ -222,3 +222,29 @@ test("startContainer's run as the container's user, by its filter", () => {
   expect(ours).toEqual(theirs);
   expect(ours.user).toBe("7\nSeccomp:\t2\n");
 });
+
+test("a terminal is the command's alone, and what it prints comes as it is", async () => {
+  const folder = bundleWith(
+    { startContainer: [sh("tty >/notes/hook || true")] },
+    ["sh", "-c", "tty; stty size; exit 6"],
+    (spec) => {
+      spec.process!.terminal = true;
+    },
+  );
+  let shown = "";
+  const decoder = new TextDecoder();
+  const child = Bun.spawn(
+    [runtimes.tsrunc, "--root", join(base, "state-tsrunc"), "run", "--bundle", folder, "hooked"],
+    {
+      terminal: {
+        cols: 90,
+        rows: 20,
+        data: (_, bytes) => {
+          shown += decoder.decode(bytes, { stream: true });
+        },
+      },
+    },
+  );
+  expect([await child.exited, shown]).toEqual([6, "/dev/pts/0\r\n20 90\r\n"]);
+  expect(note("hook")).toBe("not a tty\n");
+});

@@ -3,6 +3,7 @@ import { ReadStream } from "node:tty";
 import { closeFd } from "../../ffi/libc.ts";
 import { setWindowSize } from "../../ffi/poll.ts";
 import { receiveFds } from "../../ffi/socket.ts";
+import { makeRaw } from "../../ffi/terminal.ts";
 
 export interface Relay {
   /** Resolves when what the container has printed is out. */
@@ -27,7 +28,7 @@ export async function relay(socket: number): Promise<Relay> {
     if (columns && rows) setWindowSize(master, columns, rows);
   };
   const { stdin } = process;
-  if (stdin.isTTY) stdin.setRawMode(true);
+  const restore = stdin.isTTY ? makeRaw(0) : undefined;
   const writer = Bun.file(master).writer();
   stdin.on("data", (bytes) => {
     writer.write(bytes);
@@ -39,7 +40,7 @@ export async function relay(socket: number): Promise<Relay> {
   return {
     async close() {
       await Promise.race([ended, Bun.sleep(200)]);
-      if (stdin.isTTY) stdin.setRawMode(false);
+      restore?.();
       stdin.pause();
       output.destroy();
     },
