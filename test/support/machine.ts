@@ -45,7 +45,7 @@ function cgroupsBelow(folder: string): string[] {
 }
 
 /** Mount points, deepest last. */
-const mounts = (): string[] =>
+export const mounts = (): string[] =>
   readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { listSandboxes } from "../../src/engine/network/wiring/sandboxes.ts";
 import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { cgroupsOf, processesOf } from "./footprint.ts";
+import { mounts } from "./machine.ts";
 import { removeNetworks } from "./networks.ts";
 
 /** Where a stack has its roots. `exec` and `data` below the folder, unless said. `ids`: of containers that it had. */
@@ -18,7 +19,9 @@ export function sweepStack({ folder, execRoot = join(folder, "exec"), ids = [] }
   const known = new Set(ids);
   const left = (): number[] => {
     for (const id of idsBelow(join(execRoot, "k"))) known.add(id);
-    return [folder, execRoot].flatMap((root) => processesOf(root, known)).map(({ pid }) => pid);
+    const pids = [folder, execRoot].flatMap((root) => processesOf(root, known)).map(({ pid }) => pid);
+    // The init may see mounts of ours.
+    return pids.filter((pid) => pid !== 1);
   };
   // Without keepers and shim a container is only what its cgroups hold; one that was being killed may be frozen.
   for (let pids = left(); pids.length > 0; pids = left()) {
@@ -28,6 +31,9 @@ export function sweepStack({ folder, execRoot = join(folder, "exec"), ids = [] }
   }
   for (const cgroup of cgroupsOf([...known])) rmdirSync(cgroup);
   for (const path of listSandboxes(join(execRoot, "netns"))) unpinNamespace(path);
+  const below = [folder, execRoot].map((root) => `${root}/`);
+  for (const path of mounts().toReversed())
+    if (below.some((root) => path.startsWith(root))) Bun.spawnSync(["umount", "-l", path]);
   removeNetworks(join(folder, "data"), execRoot);
 }
 
