@@ -55,16 +55,17 @@ function socketsBelow(folder: string): Set<string> {
 }
 
 /**
- * What a process has mounted that others have not. Network namespaces are pinned in the machine's own mount namespace,
- * where every process of the machine sees them: to see one is no sign of anything.
+ * What a process of another mount namespace has for its root. Its other mounts are no sign of anything: a namespace
+ * that was copied from the machine's own shows the machine's, and where mounts propagate (systemd's services) new ones.
  */
-function mountsOf(pid: number): string {
+function rootOf(pid: number): string {
   if (link(`/proc/${pid}/ns/mnt`) === link("/proc/self/ns/mnt")) return "";
   const lines = text(`/proc/${pid}/mountinfo`).split("\n");
-  return lines.filter((line) => !line.includes(" - nsfs ")).join("\n");
+  // The fifth field of proc_pid_mountinfo(5) is where it is mounted.
+  return lines.filter((line) => line.split(" ")[4] === "/").join("\n");
 }
 
-/** Processes that name the folder or an id: in their words, open files, working folder, own mounts or cgroups. */
+/** Processes that name the folder or an id: in their words, open files, working folder, root or cgroups. */
 export function processesOf(folder: string, ids: Iterable<string> = []): { pid: number; words: string }[] {
   const marks = [`${folder}/`, ...ids];
   const names = (what: string): boolean => marks.some((mark) => what.includes(mark));
@@ -72,7 +73,7 @@ export function processesOf(folder: string, ids: Iterable<string> = []): { pid: 
   const isOurs = (pid: number): boolean =>
     names(commandLine(pid)) ||
     names(text(`/proc/${pid}/cgroup`)) ||
-    names(mountsOf(pid)) ||
+    names(rootOf(pid)) ||
     names(link(`/proc/${pid}/cwd`)) ||
     list(`/proc/${pid}/fd`).some((fd) => {
       const to = link(`/proc/${pid}/fd/${fd}`);
