@@ -73,7 +73,7 @@ beforeAll(async () => {
   harness = new ShimHarness();
   shim = await harness.connect();
   id = harness.id();
-  const spec = harness.spec(id, ["sleep", "1000"], { namespaces: ["pid", "mount"] });
+  const spec = harness.spec(id, ["sleep", "1000"], { namespaces: ["pid", "mount", "uts"] });
   spec.linux!.namespaces!.push({ type: "network", path: `/run/netns/${box.netns}` });
   await shim.launch({
     id,

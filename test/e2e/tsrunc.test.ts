@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, CAPS, type Result, until } from "../support/bundles.ts";
-import { clearAfterDockerd } from "../support/machine.ts";
+import { Dockerd } from "../support/dockerd.ts";
 
 let bundles: Bundles;
 let base: string;
@@ -25,10 +25,7 @@ beforeAll(() => {
   chmodSync(join(rootfs, "noformat"), 0o755);
 });
 
-afterAll(() => {
-  clearAfterDockerd(base);
-  bundles.sweep();
-});
+afterAll(() => bundles.sweep());
 
 describe("a container that joins another's pid namespace", () => {
   let joins: (spec: Spec) => void;
@@ -336,36 +333,21 @@ test("create, start, exec, pause, kill and delete, step by step", async () => {
 }, 30_000);
 
 describe("under Debian's dockerd", () => {
-  let daemon: ReturnType<typeof Bun.spawn> | undefined;
-  const docker = (...args: string[]): Result => command(["docker", "-H", `unix://${base}/d.sock`, ...args]);
+  let daemon: Dockerd;
+  const docker = (...args: string[]): Result => command(["docker", "-H", `unix://${daemon.socket}`, ...args]);
   const OPTIONS = ["--network", "none", "--runtime", "tsrunc"];
 
   beforeAll(async () => {
-    const at = (name: string) => join(base, name);
-    const words = ["dockerd", "--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("d.pid")];
-    words.push(
-      "-H",
-      `unix://${at("d.sock")}`,
-      "--bridge",
-      "none",
-      "--iptables=false",
-      "--ip6tables=false",
-      "--ip-forward=false",
-      "--add-runtime",
-      `tsrunc=${program()}`,
-    );
-    daemon = Bun.spawn(words, { stdout: "ignore", stderr: Bun.file(at("dockerd.log")) });
-    await until(() => docker("version").status === 0);
+    daemon = await new Dockerd().start("--add-runtime", `tsrunc=${program()}`);
     const packed = Bun.spawnSync(["tar", "-C", rootfs, "-c", "."], { maxBuffer: 1 << 28 }).stdout;
-    const load = Bun.spawnSync(["docker", "-H", `unix://${at("d.sock")}`, "import", "-", "busybox"], {
+    const load = Bun.spawnSync(["docker", "-H", `unix://${daemon.socket}`, "import", "-", "busybox"], {
       stdin: packed,
     });
     expect(load.exitCode).toBe(0);
   }, 60_000);
 
   afterAll(async () => {
-    daemon?.kill("SIGTERM");
-    await daemon?.exited;
+    await daemon[Symbol.asyncDispose]();
   });
 
   test("attached, with its streams apart and its status", () => {
@@ -378,7 +360,7 @@ describe("under Debian's dockerd", () => {
     const { stdout } = command([
       "script",
       "-qec",
-      `docker -H unix://${base}/d.sock run --rm -it ${OPTIONS.join(" ")} busybox tty`,
+      `docker -H unix://${daemon.socket} run --rm -it ${OPTIONS.join(" ")} busybox tty`,
       "/dev/null",
     ]);
     expect(stdout).toContain("/dev/pts/0");

@@ -31,7 +31,8 @@ export class Dockerd implements AsyncDisposable {
         ...["--pidfile", join(this.folder, "pid"), ...args],
       ],
       {
-        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+        // Where its containerd writes all its stacks when it was slow to answer.
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, TMPDIR: this.folder },
         stdio: ["ignore", Bun.file(log), Bun.file(log)],
       },
     );

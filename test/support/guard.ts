@@ -7,7 +7,7 @@ import { dlopen, FFIType } from "bun:ffi";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { descendants, leftBehind, lookAround, sweep } from "./machine.ts";
+import { descendants, leftBehind, lookAround, sweep, unmountNetns } from "./machine.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -62,6 +62,7 @@ function killAll(): void {
 
 function clean(): string[] {
   killAll();
+  unmountNetns(before);
   let left = leftBehind(before, folder);
   // A cgroup is removed when the kernel has let go of its last process.
   for (let n = 0; n < 20 && left.some((line) => !line.startsWith("temporary")); n++) {

@@ -25,6 +25,8 @@ const SETTINGS = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/
 /** Places that only a program with default roots, or one that forgets its own, writes to. */
 const FILES = ["/run/tsd", "/var/lib/tsd", "/run/docker.sock", "/run/docker.pid", "/var/lib/docker"];
 
+const NETNS = "/run/netns";
+
 const setting = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8").trim() : "none");
 
 const list = (folder: string): string[] => {
@@ -65,7 +67,7 @@ export function lookAround(): Machine {
     mounts: mounts(),
     cgroups: cgroupsBelow("/sys/fs/cgroup"),
     links: linkNames(),
-    namespaces: ["/run/netns", "/run/docker/netns"].flatMap((at) => list(at).map((name) => join(at, name))),
+    namespaces: [NETNS, "/run/docker/netns"].flatMap((at) => list(at).map((name) => join(at, name))),
     tables: tables(),
     files: [
       ...[...FILES, join(homedir(), ".docker")].filter((path) => existsSync(path)),
@@ -82,6 +84,12 @@ const processesIn = (cgroup: string): boolean => {
     return false;
   }
 };
+
+/** `ip netns` mounts its folder on itself the first time it is used. */
+export function unmountNetns(before: Machine): void {
+  if (before.mounts.includes(NETNS) || !mounts().includes(NETNS) || list(NETNS).length > 0) return;
+  Bun.spawnSync(["umount", NETNS]);
+}
 
 /** What is there now and was not before, one line each. `folder` is the run's own temporary folder. */
 export function leftBehind(before: Machine, folder: string): string[] {

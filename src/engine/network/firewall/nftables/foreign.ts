@@ -37,7 +37,8 @@ export function inspectForeign(nftables: Nftables, ours: string): Foreign {
   const userChains = IP_FAMILIES.filter((family) =>
     chains.some((chain) => chain.family === family && chain.table === TABLE && chain.name === USER),
   );
-  const bridges = new Set(userChains.flatMap((family) => dockerBridges(nftables, family)));
+  const rules = new Map(userChains.map((family) => [family as string, nftables.rules(family, TABLE)]));
+  const bridges = new Set([...rules.values()].flatMap(dockerBridges));
   const dropping = chains.filter(
     (chain) =>
       chain.table !== ours &&
@@ -46,7 +47,7 @@ export function inspectForeign(nftables: Nftables, ours: string): Foreign {
       chain.family !== "bridge" &&
       chain.base?.hook === HOOK.forward &&
       chain.base.drops &&
-      !(chain.table === TABLE && (userChains as string[]).includes(chain.family)),
+      !(chain.table === TABLE && asksUsers(chain, rules.get(chain.family) ?? [])),
   );
   return {
     userChains,
@@ -74,9 +75,20 @@ function legacyWarnings(): string[] {
   });
 }
 
+/** Whether packets come by `DOCKER-USER`: one that nothing jumps to any more lets nothing through. */
+function asksUsers(chain: ListedChain, rules: readonly ListedRule[]): boolean {
+  return rules.some(
+    (rule) =>
+      rule.chain === chain.name &&
+      [...expressionsOf(rule)].some(
+        ({ name, data }) => name === "immediate" && verdictOf(data).chain === USER,
+      ),
+  );
+}
+
 /** dockerd has a rule `-o BRIDGE -j DOCKER` for each bridge of its own, in one chain or another. */
-function dockerBridges(nftables: Nftables, family: IpFamily): string[] {
-  return nftables.rules(family, TABLE).flatMap((rule) => {
+function dockerBridges(rules: readonly ListedRule[]): string[] {
+  return rules.flatMap((rule) => {
     let link: string | undefined;
     let docker = false;
     let output = false;
