@@ -5,8 +5,10 @@ import { makeHosts } from "../support/hosts.ts";
 import { median, rows } from "./measure.ts";
 
 const MANY = 1000;
-/** One alone tells little: so many before the 10th, and the 1,000th, are asked with it. */
-const AROUND = 9;
+/** One alone tells little: so many around the 10th, and before the 1,000th, are asked with it. */
+const AROUND = 19;
+/** Before each measurement: the kernel and the daemon are still at work on what was made at once. */
+const SETTLE_MS = 5000;
 /** What is made at once, where nothing is measured. */
 const AT_ONCE = 8;
 const POOL = ["--default-address-pool", "base=10.0.0.0/8,size=24"];
@@ -28,9 +30,10 @@ async function timed(action: () => Promise<void>): Promise<number> {
   return performance.now() - begin;
 }
 
-/** Makes 1,000, the first ten and the last nine alone; the medians of those around the 10th and the 1,000th. */
+/** Makes 1,000, the first twenty and the last nineteen alone; the medians of those around the 10th and the 1,000th. */
 async function make(one: (n: number) => Promise<void>): Promise<{ peer: number; ours: number }> {
   const alone = async (last: number) => {
+    await Bun.sleep(SETTLE_MS);
     const times: number[] = [];
     for (let n = last - AROUND + 1; n <= last; n++) times.push(await timed(() => one(n)));
     return median(times);
@@ -81,6 +84,7 @@ async function endpointsMade(): Promise<void> {
   await post(daemon, "/networks/other/connect", { Container: "probe" });
   await post(daemon, "/networks/wide/disconnect", { Container: "probe" });
   const connect = async (beside: number) => {
+    await Bun.sleep(SETTLE_MS);
     const times: number[] = [];
     for (let n = 0; n <= AROUND; n++) {
       times.push(await timed(() => post(daemon, "/networks/wide/connect", { Container: "probe" })));

@@ -57,6 +57,17 @@ describe("containers in networks", () => {
     await docker("network", "rm", "web");
   }, 60_000);
 
+  test("get the subnet of a network that was removed a moment ago", async () => {
+    const subnet = (name: string) =>
+      docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name);
+    for (const name of ["one", "two"]) await docker("network", "create", name);
+    const first = await subnet("one");
+    await docker("network", "rm", "one");
+    await docker("network", "create", "three");
+    expect(await subnet("three")).toBe(first);
+    await docker("network", "rm", "two", "three");
+  }, 60_000);
+
   test("are connected and disconnected while they run, and find each other's names at once", async () => {
     await docker("network", "create", "back");
     await serve("api");

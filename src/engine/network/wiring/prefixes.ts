@@ -15,14 +15,17 @@ const EVERYWHERE = /^(fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/;
 /** A route that replaces another is told of without the other one: so all is looked at anew now and then. */
 const TRUSTED_MS = 30_000;
 
-const routeKey = ({ destination, index, metric, gateway }: Route): string =>
-  `route ${destination} ${index} ${metric} ${gateway}`;
+const routeKey = ({ destination, metric, gateway }: Route): string =>
+  `route ${destination} ${metric} ${gateway}`;
+const addressKey = (address: string): string => `address ${address}`;
+const isAddress4 = (key: string): boolean => key.startsWith("address ") && !key.includes(":");
+const isRoute4 = (key: string): boolean => key.startsWith("route ") && !key.includes(":");
 
 export class HostPrefixes {
   readonly #socket = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
   readonly #events = new NetlinkSocket(NETLINK.NETLINK_ROUTE);
-  /** What the kernel has, by what it is told apart by. */
-  readonly #known = new Map<string, string>();
+  /** What the kernel has: the networks of each link, by what they are told apart by. */
+  readonly #known = new Map<number, Map<string, string>>();
   /** How many of those have each network. */
   readonly #count = new Map<string, number>();
   #readAt = Number.NEGATIVE_INFINITY;
@@ -55,9 +58,9 @@ export class HostPrefixes {
     this.#known.clear();
     this.#count.clear();
     for (const { index, address } of listAddresses(this.#socket))
-      this.#put(`address ${index} ${address}`, address);
+      this.#put(index, addressKey(address), address);
     for (const route of listRoutes(this.#socket)) {
-      if (route.destination !== undefined) this.#put(routeKey(route), route.destination);
+      if (route.destination !== undefined) this.#put(route.index, routeKey(route), route.destination);
     }
     this.#readAt = performance.now();
   }
@@ -66,29 +69,45 @@ export class HostPrefixes {
     if (reply.type === RTM.RTM_NEWADDR || reply.type === RTM.RTM_DELADDR) {
       const told = readAddress(reply);
       if (!told) return;
-      const key = `address ${told.index} ${told.address}`;
-      if (reply.type === RTM.RTM_NEWADDR) this.#put(key, told.address);
-      else this.#forget(key);
+      const key = addressKey(told.address);
+      if (reply.type === RTM.RTM_NEWADDR) this.#put(told.index, key, told.address);
+      else this.#forgetAddress(told.index, key);
     } else if (reply.type === RTM.RTM_NEWROUTE || reply.type === RTM.RTM_DELROUTE) {
       const told = readRoute(reply);
       if (told?.destination === undefined) return;
-      if (reply.type === RTM.RTM_NEWROUTE) this.#put(routeKey(told), told.destination);
-      else this.#forget(routeKey(told));
+      if (reply.type === RTM.RTM_NEWROUTE) this.#put(told.index, routeKey(told), told.destination);
+      else this.#forget(told.index, routeKey(told));
     }
   }
 
-  #put(key: string, text: string): void {
+  /** With a link's last IPv4 address its IPv4 routes go, and with any the one to its network: nobody is told of those. */
+  #forgetAddress(index: number, key: string): void {
+    const network = this.#known.get(index)?.get(key);
+    this.#forget(index, key);
+    if (!isAddress4(key)) return;
+    const left = [...(this.#known.get(index) ?? [])];
+    const addresses = left.filter(([other]) => isAddress4(other));
+    if (addresses.some(([, other]) => other === network)) return;
+    for (const [other, to] of left) {
+      if (isRoute4(other) && (addresses.length === 0 || to === network)) this.#forget(index, other);
+    }
+  }
+
+  #put(index: number, key: string, text: string): void {
     const network = prefixText(networkOf(prefix(text)));
     if (EVERYWHERE.test(network)) return;
-    this.#forget(key);
-    this.#known.set(key, network);
+    this.#forget(index, key);
+    const ofLink = this.#known.get(index) ?? new Map<string, string>();
+    this.#known.set(index, ofLink.set(key, network));
     this.#count.set(network, (this.#count.get(network) ?? 0) + 1);
   }
 
-  #forget(key: string): void {
-    const network = this.#known.get(key);
-    if (network === undefined) return;
-    this.#known.delete(key);
+  #forget(index: number, key: string): void {
+    const ofLink = this.#known.get(index);
+    const network = ofLink?.get(key);
+    if (ofLink === undefined || network === undefined) return;
+    ofLink.delete(key);
+    if (ofLink.size === 0) this.#known.delete(index);
     const left = this.#count.get(network)! - 1;
     if (left > 0) this.#count.set(network, left);
     else this.#count.delete(network);
