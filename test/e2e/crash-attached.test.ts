@@ -84,7 +84,7 @@ test("an exec's binary output comes whole, and its status is its own", async () 
 test("short ones end with their own output and status, at whatever moment of theirs the shim is killed", async () => {
   await stack.run(["--name", "box"], "sleep 1000");
   const stop = killing(() => 30 + 150 * Math.random());
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 15; round++) {
     const script = `echo one; usleep ${Math.round(80_000 * Math.random())}; echo two; exit 4`;
     const ends = [
       ["run", "--rm", "busybox"],
