@@ -3,7 +3,7 @@ import { type ApiClient, ApiError, ConnectionError } from "../engine/api/client.
 import { isatty } from "./support/builtin.ts";
 import type { Command, Context, GlobalOptions } from "./support/command.ts";
 import { Failure, messageOf } from "./support/failure.ts";
-import { bool, type ParsedFlags, string } from "./support/flags.ts";
+import { bool, FALSE, type ParsedFlags, string } from "./support/flags.ts";
 import { err, out } from "./support/output.ts";
 import { ask, askSecretly } from "./support/prompt.ts";
 import { type Account, HUB } from "./support/registry/account.ts";
@@ -122,7 +122,7 @@ async function keep(
 async function askUsername(server: string, known: string): Promise<string> {
   if (server === HUB) {
     out(REGISTER);
-    if (!["0", "f", "F", "false", "FALSE", "False"].includes(process.env.DOCKER_CLI_HINTS ?? "")) out(TOKENS);
+    if (!FALSE.includes(process.env.DOCKER_CLI_HINTS ?? "")) out(TOKENS);
   }
   const username = (await ask(known === "" ? "Username: " : `Username (${known}): `)) || known;
   if (username === "") throw new Failure("Error: Non-null Username Required");

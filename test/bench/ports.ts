@@ -117,8 +117,8 @@ async function many(peer: Side, ours: Side, client: Host): Promise<void> {
   const few = { published: await publishing(), asked: await asking({ peer: 8080, ours: 8080 }) };
   const last = { peer: FIRST + MANY.peer - 1, ours: FIRST + MANY.ours - 1 };
   const whole = {
-    peer: await publishMany(peer, MANY.peer, last.peer),
-    ours: await publishMany(ours, MANY.ours, last.ours),
+    peer: await publishMany(peer, last.peer),
+    ours: await publishMany(ours, last.ours),
   };
   const full = { published: await publishing(), asked: await asking(last) };
   rows.push({
@@ -144,11 +144,10 @@ async function many(peer: Side, ours: Side, client: Host): Promise<void> {
     grown(`${REQUESTS} HTTP requests to the last port`, side, "asked");
 }
 
-async function publishMany(side: Side, count: number, last: number): Promise<number> {
+async function publishMany(side: Side, last: number): Promise<number> {
   const begin = performance.now();
   await side.run("many", "-p", `${FIRST}-${last}:${FIRST}-${last}`);
   const took = performance.now() - begin;
-  if (last - FIRST + 1 !== count) throw new Error(`${count} ports wanted`);
   await side.serveHttp("many", last);
   return took;
 }

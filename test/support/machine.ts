@@ -47,7 +47,7 @@ function cgroupsBelow(folder: string): string[] {
 }
 
 /** Mount points, deepest last. */
-export const mounts = (): string[] =>
+const mounts = (): string[] =>
   readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])
@@ -153,13 +153,18 @@ function commandOf(pid: number): string {
   }
 }
 
+/** Whatever is mounted below the folder, deepest first. */
+export function unmountBelow(folder: string): void {
+  for (const path of mounts().toReversed())
+    if (path.startsWith(`${folder}/`)) Bun.spawnSync(["umount", "-l", path]);
+}
+
 /**
  * What dockerd leaves: the host's network namespace mounted under its exec root, at times its containers' files, and
  * its containers' common cgroup, which is removed if nobody is in it.
  */
 export function clearAfterDockerd(folder: string): void {
-  for (const path of mounts().toReversed())
-    if (path.startsWith(`${folder}/`)) Bun.spawnSync(["umount", "-l", path]);
+  unmountBelow(folder);
   for (const hierarchy of ["", ...list("/sys/fs/cgroup")]) {
     try {
       rmdirSync(join("/sys/fs/cgroup", hierarchy, "docker"));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { listSandboxes } from "../../src/engine/network/wiring/sandboxes.ts";
 import { unpinNamespace } from "../../src/ffi/netns.ts";
 import { cgroupsOf, processesOf } from "./footprint.ts";
-import { mounts } from "./machine.ts";
+import { unmountBelow } from "./machine.ts";
 import { removeNetworks } from "./networks.ts";
 
 /** Where a stack has its roots. `exec` and `data` below the folder, unless said. `ids`: of containers that it had. */
@@ -31,9 +31,7 @@ export function sweepStack({ folder, execRoot = join(folder, "exec"), ids = [] }
   }
   for (const cgroup of cgroupsOf([...known])) rmdirSync(cgroup);
   for (const path of listSandboxes(join(execRoot, "netns"))) unpinNamespace(path);
-  const below = [folder, execRoot].map((root) => `${root}/`);
-  for (const path of mounts().toReversed())
-    if (below.some((root) => path.startsWith(root))) Bun.spawnSync(["umount", "-l", path]);
+  for (const root of [folder, execRoot]) unmountBelow(root);
   removeNetworks(join(folder, "data"), execRoot);
 }
 

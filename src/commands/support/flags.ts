@@ -33,7 +33,7 @@ type Rest = {
 
 const goQuote = (text: string): string => JSON.stringify(text);
 const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
-const FALSE = ["0", "f", "F", "false", "FALSE", "False"];
+export const FALSE = ["0", "f", "F", "false", "FALSE", "False"];
 
 function parseBool(word: string): boolean {
   if (TRUE.includes(word)) return true;

@@ -1,14 +1,13 @@
 /** `--log-driver` and `--log-opt`. */
 import { EngineError } from "../errors.ts";
 import { logFileOptions } from "../log/writer.ts";
+import { parseGoBool } from "../strconv.ts";
 import type { HostConfig } from "./config.ts";
 
 /** Options that change nothing visible are known too, as in Docker. */
 const JSON_FILE_OPTIONS = new Set(["max-file", "max-size", "compress", "mode", "max-buffer-size"]);
 /** Those that add to each line, and to `logs --details`. */
 const DETAILS = new Set(["labels", "labels-regex", "env", "env-regex", "tag"]);
-const TRUE = ["1", "t", "T", "TRUE", "true", "True"];
-const FALSE = ["0", "f", "F", "FALSE", "false", "False"];
 
 /** Fills in the daemon's defaults. @throws EngineError notImplemented; Error in Docker's words */
 export function validateLogConfig(log: HostConfig["LogConfig"], defaults: HostConfig["LogConfig"]): void {
@@ -38,10 +37,7 @@ export function validateLogConfig(log: HostConfig["LogConfig"], defaults: HostCo
 function checkFiles(options: HostConfig["LogConfig"]["Config"]): void {
   try {
     const { maxFiles, maxSize } = logFileOptions(options);
-    const { compress = "false" } = options;
-    if (FALSE.includes(compress)) return;
-    if (!TRUE.includes(compress))
-      throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`);
+    if (!parseGoBool(options.compress ?? "false")) return;
     if (maxFiles === 1 || maxSize === 0)
       throw new Error("compress cannot be true when max-file is less than 2 or max-size is not set");
   } catch (error) {

@@ -1,4 +1,5 @@
 /** Reads the daemon's command line as pflag reads dockerd's. */
+import { parseGoBool } from "../strconv.ts";
 import { type PoolOption, parsePool } from "./network-options.ts";
 import {
   type DaemonConfig,
@@ -164,16 +165,14 @@ function assign(config: DaemonConfig, option: Option, text: string, first: boole
   }
 }
 
-const TRUE = ["1", "t", "T", "true", "TRUE", "True"];
-const FALSE = ["0", "f", "F", "false", "FALSE", "False"];
-
 function parseBool(text: string, flag: string): boolean {
-  if (TRUE.includes(text)) return true;
-  if (FALSE.includes(text)) return false;
-  const quoted = JSON.stringify(text);
-  throw new UsageError(
-    `invalid argument ${quoted} for "${flag}" flag: strconv.ParseBool: parsing ${quoted}: invalid syntax`,
-  );
+  try {
+    return parseGoBool(text);
+  } catch (error) {
+    throw new UsageError(
+      `invalid argument ${JSON.stringify(text)} for "${flag}" flag: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** The text of `--help`. */

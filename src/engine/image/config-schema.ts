@@ -8,6 +8,16 @@ import { flag, int, int64, list, map, named, struct, text } from "../json/schema
 const strings = list(text);
 const names = map(struct("struct {}"));
 
+/** In requests that make a container, too. */
+export const healthcheck = struct("v1.HealthcheckConfig", {
+  Test: strings,
+  Interval: named("time.Duration", int64),
+  Timeout: named("time.Duration", int64),
+  StartPeriod: named("time.Duration", int64),
+  StartInterval: named("time.Duration", int64),
+  Retries: int,
+});
+
 const runConfig = struct("DockerOCIImageConfig", {
   User: text,
   ExposedPorts: names,
@@ -20,14 +30,7 @@ const runConfig = struct("DockerOCIImageConfig", {
   StopSignal: text,
   StopTimeout: int,
   ArgsEscaped: flag,
-  Healthcheck: struct("v1.HealthcheckConfig", {
-    Test: strings,
-    Interval: named("time.Duration", int64),
-    Timeout: named("time.Duration", int64),
-    StartPeriod: named("time.Duration", int64),
-    StartInterval: named("time.Duration", int64),
-    Retries: int,
-  }),
+  Healthcheck: healthcheck,
   OnBuild: strings,
   Shell: strings,
 });

@@ -13,6 +13,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { parseGoInt } from "../strconv.ts";
 
 const NEWLINE = 10;
 
@@ -28,11 +29,9 @@ export function logFileOptions(options: Record<string, string>): LogFileOptions 
   const size = options["max-size"];
   const maxSize = size === undefined ? 0 : humanSize(size);
   if (size !== undefined && maxSize <= 0) throw new Error("max-size must be a positive number");
-  const files = options["max-file"] ?? "1";
-  if (!/^[+-]?\d+$/.test(files))
-    throw new Error(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
-  if (Number(files) < 1) throw new Error("max-file cannot be less than 1");
-  return { maxSize, maxFiles: Number(files) };
+  const maxFiles = parseGoInt(options["max-file"] ?? "1");
+  if (maxFiles < 1) throw new Error("max-file cannot be less than 1");
+  return { maxSize, maxFiles };
 }
 
 const UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, p: 1e15 };

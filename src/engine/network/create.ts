@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { timeOf } from "../container/state.ts";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
+import { parseGoBool } from "../strconv.ts";
 import { emit, isPredefined, type NetworkContext } from "./context.ts";
 import {
   advertising,
@@ -12,7 +13,6 @@ import {
   ENABLE_IPV4,
   ENABLE_IPV6,
   isVlan,
-  parseGoBool,
 } from "./driver-options.ts";
 import { contains, type Family, overlaps, parseAddress, parsePrefix } from "./ipam/address.ts";
 import type { PoolAsked } from "./ipam/ipam.ts";

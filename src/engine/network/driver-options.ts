@@ -4,6 +4,7 @@
  * @source moby, daemon/libnetwork/drivers/{bridge,macvlan,ipvlan}
  */
 import { EngineError } from "../errors.ts";
+import { parseGoBool, parseGoInt } from "../strconv.ts";
 import { parseAddress } from "./ipam/address.ts";
 import type { FirewallFamily, NetworkRecord } from "./types.ts";
 
@@ -40,18 +41,6 @@ export interface BridgeOptions {
 
 const wrong = (label: string, value: string, reason: string): EngineError =>
   new EngineError("invalid", `failed to parse ${label} value: ${value} (${reason})`);
-
-/** As Go's strconv.ParseBool. @throws Error with its message */
-export function parseGoBool(text: string): boolean {
-  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
-  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
-  throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
-}
-
-function parseGoInt(text: string): number {
-  if (/^[+-]?\d+$/.test(text)) return Number(text);
-  throw new Error(`strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
-}
 
 function parseMode(text: string): GatewayMode {
   if (MODES.includes(text)) return text as GatewayMode;

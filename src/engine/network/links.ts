@@ -34,11 +34,20 @@ const inBridge = (ctx: NetworkContext, container: string): EndpointRecord | unde
   return bridge && ctx.store.of(container).find(({ network }) => network === bridge.id);
 };
 
-function requireRunning(container: Container, { alias, child }: Link): void {
-  if (isRunning(child.state)) return;
+/** Of what is linked to. @throws EngineError when it does not run, or, with `absent`, is not in the default network */
+function linkedEndpoint(
+  ctx: NetworkContext,
+  container: Container,
+  { alias, child }: Link,
+  absent: string,
+): EndpointRecord {
+  const endpoint = inBridge(ctx, child.id);
+  if (isRunning(child.state) && endpoint) return endpoint;
   throw new EngineError(
     "internal",
-    `Cannot link to a non running container: ${child.name} AS ${container.name}/${alias}`,
+    isRunning(child.state)
+      ? absent
+      : `Cannot link to a non running container: ${child.name} AS ${container.name}/${alias}`,
   );
 }
 
@@ -46,14 +55,8 @@ function requireRunning(container: Container, { alias, child }: Link): void {
 export function linkedEntries(ctx: NetworkContext, container: Container): HostsEntry[] {
   return linksOf(ctx, container).flatMap((link) => {
     const { alias, child } = link;
-    requireRunning(container, link);
-    const endpoint = inBridge(ctx, child.id);
-    if (!endpoint) {
-      throw new EngineError(
-        "internal",
-        `Cannot link to ${child.name}, as it does not belong to the default network`,
-      );
-    }
+    const absent = `Cannot link to ${child.name}, as it does not belong to the default network`;
+    const endpoint = linkedEndpoint(ctx, container, link, absent);
     const own = child.name.slice(1);
     const names = [alias, child.record.config.Hostname, ...(alias === own ? [] : [own])].join(" ");
     return addressesOf(endpoint).map((address) => ({ address, names }));
@@ -68,10 +71,8 @@ export function linkedVariables(ctx: NetworkContext, container: Container): stri
   if (!inBridge(ctx, container.id)) return [];
   return linksOf(ctx, container).flatMap((link) => {
     const { alias, child } = link;
-    requireRunning(container, link);
-    const endpoint = inBridge(ctx, child.id);
-    if (!endpoint)
-      throw new EngineError("internal", `container ${child.id} not attached to default bridge network`);
+    const absent = `container ${child.id} not attached to default bridge network`;
+    const endpoint = linkedEndpoint(ctx, container, link, absent);
     if (!ctx.config.linkVariables) return [];
     const { Env, ExposedPorts } = child.record.config;
     return linkVariables({

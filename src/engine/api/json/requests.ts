@@ -3,6 +3,7 @@
  * @source engine-api-v1.55.yaml; names recorded from 29.7.2 where `reference/docker-29.7.2/errors.txt` has them
  */
 import { isIP } from "node:net";
+import { healthcheck } from "../../image/config-schema.ts";
 import {
   anything,
   array,
@@ -77,14 +78,7 @@ const config = struct("container.Config", {
   StdinOnce: flag,
   Env: strings,
   Cmd: strings,
-  Healthcheck: struct("v1.HealthcheckConfig", {
-    Test: strings,
-    Interval: named("time.Duration", int64),
-    Timeout: named("time.Duration", int64),
-    StartPeriod: named("time.Duration", int64),
-    StartInterval: named("time.Duration", int64),
-    Retries: int,
-  }),
+  Healthcheck: healthcheck,
   ArgsEscaped: flag,
   Image: text,
   Volumes: map(none),

@@ -3,6 +3,7 @@ import type { EndpointConfig } from "../../container/config.ts";
 import { EngineError } from "../../errors.ts";
 import type { CreateNetworkRequest } from "../../network/create.ts";
 import type { Engine } from "../../services.ts";
+import { parseGoBool } from "../../strconv.ts";
 import { type Call, empty, json, type Route } from "../call.ts";
 import { networkConnectRequest, networkCreateRequest, networkDisconnectRequest } from "../json/requests.ts";
 
@@ -10,12 +11,10 @@ const list = (call: Call, engine: Engine) => json(engine.networks.list(call.quer
 
 function inspect(call: Call, engine: Engine): Response {
   const verbose = call.query.text("verbose");
-  if (verbose !== "" && !/^(1|t|T|true|TRUE|True|0|f|F|false|FALSE|False)$/.test(verbose)) {
-    const quoted = JSON.stringify(verbose);
-    throw new EngineError(
-      "invalid",
-      `invalid value for verbose: ${verbose}: strconv.ParseBool: parsing ${quoted}: invalid syntax`,
-    );
+  try {
+    if (verbose !== "") parseGoBool(verbose);
+  } catch (error) {
+    throw new EngineError("invalid", `invalid value for verbose: ${verbose}: ${(error as Error).message}`);
   }
   const network: Record<string, unknown> = {
     ...engine.networks.inspect(call.name, call.query.text("scope")),

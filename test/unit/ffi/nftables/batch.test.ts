@@ -74,7 +74,10 @@ function ours(): Batch {
   batch.addSet({ name: "direct4", key: [ipv4, ifname] });
   batch.addSet({ name: "endpoints4", key: [ipv4] });
   batch.addSet({ name: "subnets4", key: [ipv4], intervals: true });
-  batch.addElements("subnets4", [NOTHING_BEFORE, ...prefixElements(prefix("172.16.0.0", 12))]);
+  batch.addElements("subnets4", [
+    NOTHING_BEFORE,
+    ...prefixElements({ bytes: addressBytes("172.16.0.0"), length: 12 }),
+  ]);
   batch.addSet({ name: "sources4", key: [ifname], value: [ipv4] });
   batch.addElements("sources4", [{ key: ifnameValue("br0"), value: addressBytes("1.2.3.4") }]);
   batch.addRule("to-br0", [...established(), accept()]);
@@ -143,7 +146,7 @@ test("elements go in messages that an attribute can hold", () => {
 });
 
 const shown = (address: string, bits: number): string[] =>
-  prefixElements(prefix(address, bits)).map(
+  prefixElements({ bytes: addressBytes(address), length: bits }).map(
     ({ key, ends }) => `${ends ? "end " : ""}${Buffer.from(key).toString("hex")}`,
   );
 

@@ -1,5 +1,6 @@
 /** What networks and endpoints put into the sets: the part that changes with every one of them, and only that. */
 import { addressBytes } from "../../../../ffi/inet.ts";
+import { prefix } from "../../../../ffi/netlink/ip.ts";
 import type { Element } from "../../../../ffi/nftables/batch.ts";
 import { prefixElements } from "../../../../ffi/nftables/intervals.ts";
 import { concatenated, ifnameValue, protocolValue, serviceValue } from "../../../../ffi/nftables/types.ts";
@@ -60,17 +61,12 @@ export function networkElements(network: FirewallNetwork): Elements {
       }
     }
     if (!translates(family)) continue;
-    for (const element of prefixElements(prefixOf(family.subnet))) put(elements, sets.subnets, element);
+    for (const element of prefixElements(prefix(family.subnet))) put(elements, sets.subnets, element);
     if (!family.masquerade) continue;
     if (family.source === undefined) put(elements, sets.masqueraded, key);
     else put(elements, sets.sources, { ...key, value: addressBytes(family.source) });
   }
   return elements;
-}
-
-function prefixOf(cidr: string): { address: Uint8Array; bits: number } {
-  const [address = "", bits] = cidr.split("/");
-  return { address: addressBytes(address), bits: Number(bits) };
 }
 
 export function endpointElements(endpoint: FirewallEndpoint, network: FirewallNetwork): Elements {
