@@ -92,6 +92,8 @@ test.each(["nftables", "iptables"] as const)(
     ]);
     await using stack = new AsyncDisposableStack();
     for (const stream of streams) stack.use(stream);
+    // The kernel takes the link of the container that ended away behind us.
+    await until(async () => (await veths()) === 4, "the four that stay to be alone", 10_000);
     const before = await takePicture(engine, daemon.folder);
 
     for (let round = 0; round < 8; round++) {
