@@ -42,8 +42,8 @@ async function shower(format: string): Promise<(line: string) => string> {
   if (format === "json" || format === "{{json .}}") return (line) => line.trim();
   if (format === "") return plain;
   const [{ parseTemplate }, { execute }] = [
-    await import("./support/template/parse.ts"),
-    await import("./support/template/execute.ts"),
+    await import("../engine/template/parse.ts"),
+    await import("../engine/template/execute.ts"),
   ];
   let template: ReturnType<typeof parseTemplate>;
   try {

@@ -1,12 +1,12 @@
 /** `history`: the steps that an image was built by. */
 
+import { TYPE } from "../engine/template/values.ts";
 import type { Command } from "./support/command.ts";
 import { bool, string } from "./support/flags.ts";
 import { printListing, type Row } from "./support/format.ts";
 import { parsePlatform } from "./support/image/platform.ts";
 import { out } from "./support/output.ts";
 import { pathWord } from "./support/path-word.ts";
-import { TYPE } from "./support/template/values.ts";
 import { localTime } from "./support/time.ts";
 import { ellipsis, humanDuration, humanSize, shortId } from "./support/units.ts";
 

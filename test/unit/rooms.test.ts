@@ -23,9 +23,9 @@ const RULES: [who: string, from: RegExp, allowed: RegExp][] = [
   ["a route touches services, never the kernel", /^engine\/api\/(?!client)/, /^engine\/(?!daemon\/)/],
   ["the engine knows no command", /^engine\//, /^(?!commands\/)/],
   [
-    "a command knows the API's client and archives, no service",
+    "a command knows the API's client, archives and templates, no service",
     /^commands\/(?!programs\.ts|(daemon|shim|init|tsrunc|proxy)(\.ts|\/))/,
-    /^(?!engine\/)|^engine\/(api|archive|json)\/|^engine\/version\.ts$/,
+    /^(?!engine\/)|^engine\/(api|archive|json|template)\/|^engine\/version\.ts$/,
   ],
 ];
 

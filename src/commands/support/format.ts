@@ -1,11 +1,12 @@
 /** `--format` of the listing commands: `table`, `table TEMPLATE`, `json`, `raw`, or a template for every row. */
+
+import { execute } from "../../engine/template/execute.ts";
+import type { Template } from "../../engine/template/nodes.ts";
+import { parseTemplate } from "../../engine/template/parse.ts";
+import { type GoRecord, toJson } from "../../engine/template/values.ts";
 import { Failure, messageOf } from "./failure.ts";
 import { out } from "./output.ts";
 import { align } from "./table.ts";
-import { execute } from "./template/execute.ts";
-import type { Template } from "./template/nodes.ts";
-import { parseTemplate } from "./template/parse.ts";
-import { type GoRecord, toJson } from "./template/values.ts";
 
 export type Row = GoRecord & Record<string, unknown>;
 

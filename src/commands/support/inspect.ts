@@ -1,11 +1,11 @@
 /** What the `inspect` verbs share: fetching by name, then indented JSON or a template over each. */
 import { ApiError } from "../../engine/api/client.ts";
+import { execute } from "../../engine/template/execute.ts";
+import type { Template } from "../../engine/template/nodes.ts";
+import { parseTemplate } from "../../engine/template/parse.ts";
 import { Failure, messageOf } from "./failure.ts";
 import { string } from "./flags.ts";
 import { err, out } from "./output.ts";
-import { execute } from "./template/execute.ts";
-import type { Template } from "./template/nodes.ts";
-import { parseTemplate } from "./template/parse.ts";
 
 export const FORMAT_FLAG = string("format", "f", "Shape the output: 'json', or a Go template");
 

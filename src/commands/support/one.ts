@@ -1,11 +1,12 @@
 /** `--format` of the verbs that show one thing. */
+
+import { execute } from "../../engine/template/execute.ts";
+import { parseTemplate } from "../../engine/template/parse.ts";
+import { toJson } from "../../engine/template/values.ts";
 import { Failure, messageOf } from "./failure.ts";
 import { out } from "./output.ts";
-import { execute } from "./template/execute.ts";
-import { parseTemplate } from "./template/parse.ts";
 import { typed } from "./template/typed.ts";
 import { SYSTEM_TYPES } from "./template/types/system.ts";
-import { toJson } from "./template/values.ts";
 
 /** Prints the thing, a struct of that type, as JSON or by a template, which has that name in complaints. */
 export function printOne(format: string, data: object, type: string, name = ""): void {

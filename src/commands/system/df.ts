@@ -1,4 +1,7 @@
 /** `system df`: what the daemon keeps on disk, and how much of it could go. */
+
+import { execute } from "../../engine/template/execute.ts";
+import { AS_JSON, TYPE, toJson } from "../../engine/template/values.ts";
 import type { Command } from "../support/command.ts";
 import { type ContainerSummary, containerRow } from "../support/container/row.ts";
 import { Failure, messageOf } from "../support/failure.ts";
@@ -6,8 +9,6 @@ import { bool, string } from "../support/flags.ts";
 import { parseFormat, printListing, type Row, renderListing } from "../support/format.ts";
 import { type ImageSummary, imageRows } from "../support/image/row.ts";
 import { out } from "../support/output.ts";
-import { execute } from "../support/template/execute.ts";
-import { AS_JSON, TYPE, toJson } from "../support/template/values.ts";
 import { humanSize } from "../support/units.ts";
 
 interface Usage {

@@ -1,5 +1,5 @@
 /** Limits as flags write them: cpus, ulimits, rates of block devices. */
-import { goQuote } from "../template/quote.ts";
+import { goQuote } from "../../../engine/template/quote.ts";
 import { parseByteSize } from "../units.ts";
 
 /** `1.5` → nanocpus. */

@@ -1,9 +1,9 @@
 /** A container as `ps` shows it. */
 
+import { goQuote } from "../../../engine/template/quote.ts";
+import { AS_JSON, TEXT, TYPE } from "../../../engine/template/values.ts";
 import type { Row } from "../format.ts";
 import { align } from "../table.ts";
-import { goQuote } from "../template/quote.ts";
-import { AS_JSON, TEXT, TYPE } from "../template/values.ts";
 import { goTime } from "../time.ts";
 import { ellipsis, humanDuration, humanSize, shortId } from "../units.ts";
 

@@ -1,6 +1,7 @@
 /** What a container uses, as `stats` shows it. */
+
+import { TYPE } from "../../../engine/template/values.ts";
 import type { Row } from "../format.ts";
-import { TYPE } from "../template/values.ts";
 import { bytesSize, humanSize, shortId } from "../units.ts";
 
 interface CpuStats {

@@ -1,6 +1,7 @@
 /** Checks of single words that flags take: each gives the word back or says what is wrong with it. */
+
+import { goQuote } from "../../../engine/template/quote.ts";
 import { isIP } from "../builtin.ts";
-import { goQuote } from "../template/quote.ts";
 
 export function checkStream(word: string): string {
   const stream = word.toLowerCase();

@@ -1,6 +1,7 @@
 /** Images as `images` shows them: one row for every name. */
+
+import { TYPE } from "../../../engine/template/values.ts";
 import type { Row } from "../format.ts";
-import { TYPE } from "../template/values.ts";
 import { goTime } from "../time.ts";
 import { humanDuration, humanSize, shortId } from "../units.ts";
 import { familiar } from "./reference.ts";

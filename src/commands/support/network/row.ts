@@ -1,6 +1,7 @@
 /** A network as `network ls` shows it. */
+
+import { TYPE } from "../../../engine/template/values.ts";
 import type { Row } from "../format.ts";
-import { TYPE } from "../template/values.ts";
 import { shortId } from "../units.ts";
 
 export interface NetworkSummary {

@@ -16,7 +16,7 @@ import {
   TEXT,
   TYPE,
   toJson,
-} from "./values.ts";
+} from "../../../engine/template/values.ts";
 
 /** Tables of structs by their Go name, with the package: `container.State`. */
 export type Types = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { renderListing } from "../../../../src/commands/support/format.ts";
-import { TYPE } from "../../../../src/commands/support/template/values.ts";
+import { TYPE } from "../../../../src/engine/template/values.ts";
 
 const labels: Record<string, string> = { "com.example.some-label": "x" };
 const listing = (format: string) => ({

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { execute } from "../../../../../src/commands/support/template/execute.ts";
-import { parseTemplate } from "../../../../../src/commands/support/template/parse.ts";
 import { typed } from "../../../../../src/commands/support/template/typed.ts";
 import { CONTAINER, CONTAINER_TYPES } from "../../../../../src/commands/support/template/types/container.ts";
 import { IMAGE, IMAGE_TYPES } from "../../../../../src/commands/support/template/types/image.ts";
 import { SYSTEM_TYPES } from "../../../../../src/commands/support/template/types/system.ts";
+import { execute } from "../../../../../src/engine/template/execute.ts";
+import { parseTemplate } from "../../../../../src/engine/template/parse.ts";
 
 const container = typed(CONTAINER_TYPES, CONTAINER, {
   Id: "abc",

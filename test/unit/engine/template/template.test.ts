@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { execute } from "../../../../../src/commands/support/template/execute.ts";
-import { parseTemplate } from "../../../../../src/commands/support/template/parse.ts";
-import { TYPE } from "../../../../../src/commands/support/template/values.ts";
+import { execute } from "../../../../src/engine/template/execute.ts";
+import { parseTemplate } from "../../../../src/engine/template/parse.ts";
+import { TYPE } from "../../../../src/engine/template/values.ts";
 
 const data = {
   Names: "c1",

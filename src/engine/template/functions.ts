@@ -1,4 +1,4 @@
-/** The functions that templates may call: Go's own and those that Docker's client adds. */
+/** The functions that templates may call: Go's own and those that Docker adds, client and daemon alike. */
 
 import { printf } from "./printf.ts";
 import { goQuote } from "./quote.ts";
