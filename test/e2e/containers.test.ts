@@ -171,6 +171,32 @@ describe("docker run", () => {
     expect(await engine.say(["--read-only"], "sh", "-c", "readlink /etc/mtab")).toBe("/proc/mounts");
   });
 
+  test("has its root written back at its end, unless it is removed then", async () => {
+    const rootOf = async (...words: string[]): Promise<string> => {
+      const show = ["busybox", "grep", " / ", "/proc/mounts"];
+      const made = await engine.run("run", "--name", "root", "--network", "none", ...words, ...show);
+      await engine.run("rm", "-f", "root");
+      return made.out;
+    };
+    expect(await rootOf()).toMatch(/^overlay \/ overlay rw,(?!.*\bvolatile\b)/);
+    expect(await rootOf("--rm")).toMatch(/^overlay \/ overlay rw,.*\bvolatile\b/);
+  });
+
+  test("keeps what a container has written that is to be removed, as long as it is restarted", async () => {
+    const script = "echo x >>/written; sleep 1000";
+    const flags = ["-d", "--rm", "--init", "--name", "again", "--network", "none"];
+    await engine.run("run", ...flags, "busybox", "sh", "-c", script);
+    const written = async (): Promise<string> =>
+      (await engine.run("exec", "again", "cat", "/written")).out.replaceAll("\n", "");
+    await engine.until(async () => (await written()) === "x");
+    for (const all of ["xx", "xxx"]) {
+      expect(await engine.run("restart", "-t", "0", "again")).toMatchObject({ status: 0 });
+      await engine.until(async () => (await written()) === all);
+    }
+    expect((await engine.run("stop", "-t", "0", "again")).status).toBe(0);
+    await engine.until(async () => (await engine.run("inspect", "again")).status !== 0);
+  });
+
   test("mounts what is asked for, and nothing more", async () => {
     expect(await engine.say(["-v", `${shared}/made:/v`], "sh", "-c", "echo x >/v/f; cat /v/f")).toBe("x");
     expect(readFileSync(join(shared, "made/f"), "utf8")).toBe("x\n");

@@ -2,7 +2,8 @@
  * A container's root file system as the engine sees it from outside. Everything in it is the container's to change,
  * while we look too: paths are resolved by the kernel below a descriptor of the root, never as paths of the host.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
 import { close, ERRNO, FsError, O, openAt, openInRoot, openRegular } from "../../ffi/fs.ts";
 import { EngineError } from "../errors.ts";
@@ -19,7 +20,26 @@ export function openDirectory(path: string): number {
 /** The root of a container that does not run; the caller closes the descriptor. */
 export function openStoppedRoot(rootfs: Rootfs): number {
   if (rootfs.kind === "path") return openDirectory(rootfs.path);
+  forgetUnsynced(rootfs);
   return mountOverlay(rootfs);
+}
+
+/**
+ * The root of a container that is removed at its end, mounted so that nothing of it is ever written back for its own
+ * sake: unmounting an overlay flushes the whole file system that its upper directory is on, with all that anybody has
+ * written there, and the container's first process is not ended before that is done. What a power failure takes of
+ * it would be removed anyway, as the container is at the next start of the daemon.
+ * @source kernel Documentation/filesystems/overlayfs.rst, "Volatile mount"
+ */
+export function unsynced(rootfs: Rootfs): Rootfs {
+  if (rootfs.kind === "path") return rootfs;
+  forgetUnsynced(rootfs);
+  return { ...rootfs, options: [...(rootfs.options ?? []), "volatile"] };
+}
+
+/** An earlier volatile mount leaves a mark, with which it could not be mounted again: that may be after a power failure. */
+function forgetUnsynced({ work }: Extract<Rootfs, { kind: "overlay" }>): void {
+  rmSync(join(work, "work/incompat"), { recursive: true, force: true });
 }
 
 /**

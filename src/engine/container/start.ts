@@ -8,7 +8,7 @@ import { claimParents, dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf, later, requireRunning } from "./context.ts";
 import { removeContainer } from "./remove.ts";
-import { readEtc } from "./rootfs.ts";
+import { readEtc, unsynced } from "./rootfs.ts";
 import { dropShm, ipcDonor, makeShm, sharedShm } from "./shm.ts";
 import { buildSpec, type Joined } from "./spec.ts";
 import { makeBindSources, type NetworkFiles } from "./spec-mounts.ts";
@@ -215,7 +215,7 @@ function prepare(
   return {
     id,
     spec,
-    rootfs,
+    rootfs: h.AutoRemove ? unsynced(rootfs) : rootfs,
     io: config.Tty ? { kind: "pty", ...stdin, cols, rows } : { kind: "pipes", ...stdin },
     log:
       h.LogConfig.Type === "none"
