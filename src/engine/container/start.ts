@@ -64,6 +64,8 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
     Object.assign(watch.took, attached.took);
     watch.step("network");
     request = prepare(ctx, container, joins, files, attached);
+    if (Object.keys(container.record.hostConfig.LogConfig.Config).length > 0)
+      await openLog(request.log, container);
   } catch (cause) {
     return fail(ctx, container, otherStartError(cause));
   }
@@ -79,6 +81,18 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   started(ctx, container, launched);
   watch.step("row");
   ctx.debug?.(`start ${container.id}: ${formatTook({ ...watch.took, ...launched.took })}`);
+}
+
+/** What the log's options ask for is found out at each start, as in Docker: its name may have changed. */
+async function openLog(log: LaunchRequest["log"], container: Container): Promise<void> {
+  if (log.driver === "none") return;
+  try {
+    const { logAttributes } = await import("./log-attributes.ts");
+    log.attributes = logAttributes(container);
+  } catch (cause) {
+    const message = `failed to create task for container: failed to initialize logging driver: ${(cause as Error).message}`;
+    throw new EngineError("internal", message, { cause });
+  }
 }
 
 /** The process runs: written before the client hears of it. Also for one that was found running after a crash. */

@@ -23,16 +23,27 @@ export interface Encoded {
 
 export const NOTHING = Buffer.alloc(0);
 
-/** `carry` is the `rest` of the chunk before; with `last` nothing is held back. */
+/** What stands in every line of a log whose options ask for labels, variables or a tag; empty for none. */
+export function encodeAttributes(attributes: Readonly<Record<string, string>> = {}): string {
+  const names = Object.keys(attributes).sort();
+  if (names.length === 0) return "";
+  const pairs = names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(attributes[name])}`);
+  return `,"attrs":{${pairs.join(",")}}`;
+}
+
+/**
+ * `carry` is the `rest` of the chunk before; with `last` nothing is held back. `attributes`: what
+ * {@link encodeAttributes} gave.
+ */
 export function encodeChunk(
   carry: Buffer,
   chunk: Buffer,
   stream: StreamName,
   time: string,
-  last = false,
+  { last = false, attributes = "" } = {},
 ): Encoded {
   const bytes = carry.length === 0 ? chunk : Buffer.concat([carry, chunk]);
-  const suffix = `","stream":"${stream}","time":"${time}"}\n`;
+  const suffix = `","stream":"${stream}"${attributes},"time":"${time}"}\n`;
   let text = "";
   let start = 0;
   // Lines that fit are taken together; one that does not is cut.

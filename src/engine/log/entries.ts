@@ -11,6 +11,8 @@ export interface LogEntry {
   time: string;
   /** With its newline, unless it is a piece of a longer line. */
   log: string;
+  /** What the log's options add to each line: labels, variables, a tag. */
+  attrs?: Readonly<Record<string, string>>;
 }
 
 export class EntryReader {
@@ -54,9 +56,11 @@ function parseLines(text: string): LogEntry[] {
 /** Undefined for what is no entry: a hole after a crash of the machine, say. It is skipped as Docker skips it. */
 export function parseEntry(line: string): LogEntry | undefined {
   try {
-    const { log, stream, time } = JSON.parse(line) as Partial<LogEntry>;
+    const { log, stream, time, attrs } = JSON.parse(line) as Partial<LogEntry>;
     if (typeof log !== "string" || typeof time !== "string") return undefined;
-    return { log, time, stream: stream === "stderr" ? "stderr" : "stdout" };
+    const entry: LogEntry = { log, time, stream: stream === "stderr" ? "stderr" : "stdout" };
+    if (attrs !== undefined) entry.attrs = attrs;
+    return entry;
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
  * and a writer that is replaced; one reader never holds up another, nor the writer.
  */
 import { closeSync, fstatSync, openSync, statSync, watch } from "node:fs";
+import { decompressLog, madeOf } from "./compressed.ts";
 import { EntryReader, type LogEntry, tailOffset } from "./entries.ts";
 import { FRAME_HEADER, writeFrameHeader } from "./frame.ts";
 import { parseTime, rfc3339NanoFixed } from "./time.ts";
@@ -27,13 +28,13 @@ export interface LogQuery {
 
 /** The log as the client shall get it. A log that does not exist (yet) is empty. */
 export async function* readLog(path: string, query: LogQuery): AsyncGenerator<Uint8Array> {
-  using files = new LogChain(path, query.tail);
+  using files = await LogChain.open(path, query.tail);
   using changes = query.follow === undefined ? undefined : new Changes(path, query);
   let ended = false;
   let foundAt = 0;
   for (;;) {
     if (query.signal?.aborted) return;
-    const entries = files.next();
+    const entries = await files.next();
     if (entries.length > 0) {
       foundAt = performance.now();
       const { bytes, past } = render(entries, query);
@@ -61,8 +62,7 @@ function render(entries: LogEntry[], query: LogQuery): { bytes: Buffer; past: bo
       break;
     }
     if (!(entry.stream === "stdout" ? query.stdout : query.stderr)) continue;
-    // No log options add attributes yet, so the details are empty; their blank is there all the same.
-    let text = query.details ? ` ${entry.log}` : entry.log;
+    let text = query.details ? `${detailsOf(entry)} ${entry.log}` : entry.log;
     if (query.timestamps) text = `${rfc3339NanoFixed(time)} ${text}`;
     room += FRAME_HEADER + text.length * 3;
     parts.push([entry, text]);
@@ -78,25 +78,58 @@ function render(entries: LogEntry[], query: LogQuery): { bytes: Buffer; past: bo
   return { bytes: bytes.subarray(0, at), past };
 }
 
-/** The files of one log, oldest first: `path.2`, `path.1`, `path`. Each is known by its inode once it is open. */
+/** `name=value,…`, each as in a query of a URL; without any, its blank is there all the same. */
+function detailsOf({ attrs = {} }: LogEntry): string {
+  const names = Object.keys(attrs).sort();
+  return names.map((name) => `${queryEscape(name)}=${queryEscape(attrs[name]!)}`).join(",");
+}
+
+/** As Go's url.QueryEscape. */
+function queryEscape(text: string): string {
+  return encodeURIComponent(text.toWellFormed())
+    .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll("%20", "+");
+}
+
+/**
+ * The files of one log, oldest first: `path.2.gz`, `path.1`, `path`. Each is known by its inode once it is open,
+ * a compressed one by that of what it was made of too.
+ */
 class LogChain {
   readonly #path: string;
   #reader: EntryReader | undefined;
-  #inode = 0;
+  /** What the reader's place is known by: of a compressed file, not of its decompressed copy. */
+  #known: { inode: number; compressed: number | undefined } = { inode: 0, compressed: undefined };
 
-  constructor(path: string, tail: number) {
+  private constructor(path: string) {
     this.#path = path;
+  }
+
+  /** At the last `tail` entries; negative: at the first of all. */
+  static async open(path: string, tail: number): Promise<LogChain> {
+    const chain = new LogChain(path);
+    try {
+      await chain.#begin(tail);
+    } catch (error) {
+      chain[Symbol.dispose]();
+      throw error;
+    }
+    return chain;
+  }
+
+  async #begin(tail: number): Promise<void> {
     if (tail < 0) {
       let oldest = 0;
-      while (inodeOf(this.#name(oldest + 1)) !== 0) oldest++;
-      this.#open(oldest, 0);
+      while (this.#there(oldest + 1)) oldest++;
+      await this.#open(oldest);
       return;
     }
     let wanted = tail;
     for (let n = 0; ; n++) {
-      if (!this.#open(n, 0)) {
+      const opened = this.#open(n);
+      if (opened !== true && !(await opened)) {
         // Fewer lines than wanted: begin with the oldest file that there is.
-        if (n > 0) this.#open(n - 1, 0);
+        if (n > 0) await this.#open(n - 1);
         return;
       }
       const { at, lines } = tailOffset(this.#reader!.fd, wanted);
@@ -108,40 +141,81 @@ class LogChain {
     }
   }
 
-  next(): LogEntry[] {
-    if (this.#reader === undefined && !this.#open(0, 0)) return [];
+  async next(): Promise<LogEntry[]> {
+    if (this.#reader === undefined && !(await this.#open(0))) return [];
     const entries = this.#reader!.next();
-    if (entries.length > 0 || inodeOf(this.#path) === this.#inode) return entries;
+    if (entries.length > 0 || this.#isOpen(0)) return entries;
     // This one was rotated away: read what came before that, then go on with the next younger.
     const last = this.#reader!.next();
     if (last.length > 0) return last;
     let n = 1;
-    while (inodeOf(this.#name(n)) !== this.#inode && inodeOf(this.#name(n)) !== 0) n++;
+    while (!this.#isOpen(n) && this.#there(n)) n++;
     // Removed altogether by fast rotation: the oldest of the rest follows.
-    return this.#open(n - 1, 0) ? this.#reader!.next() : [];
+    return (await this.#open(n - 1)) ? this.#reader!.next() : [];
   }
 
   [Symbol.dispose](): void {
     if (this.#reader !== undefined) closeSync(this.#reader.fd);
     this.#reader = undefined;
+    if (this.#known.compressed !== undefined) closeSync(this.#known.compressed);
+    this.#known = { inode: 0, compressed: undefined };
   }
 
   #name(n: number): string {
     return n === 0 ? this.#path : `${this.#path}.${n}`;
   }
 
-  #open(n: number, at: number): boolean {
-    let fd: number;
+  #there(n: number): boolean {
+    return inodeOf(this.#name(n)) !== 0 || inodeOf(`${this.#name(n)}.gz`) !== 0;
+  }
+
+  /** Whether the n-th is what is being read, or was made of that. */
+  #isOpen(n: number): boolean {
+    const { inode, compressed } = this.#known;
+    if (compressed !== undefined) return inodeOf(`${this.#name(n)}.gz`) === inode;
+    if (inodeOf(this.#name(n)) === inode) return true;
+    const fd = n === 0 ? undefined : openThere(`${this.#name(n)}.gz`);
+    if (fd === undefined) return false;
     try {
-      fd = openSync(this.#name(n), "r");
+      return madeOf(fd) === inode;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Without a turn of the loop unless it is compressed: where reading begins is decided when it is asked for. */
+  #open(n: number): boolean | Promise<boolean> {
+    const plain = openThere(this.#name(n));
+    if (plain !== undefined) return this.#take(plain, { inode: fstatSync(plain).ino, compressed: undefined });
+    return n > 0 && this.#openCompressed(n);
+  }
+
+  async #openCompressed(n: number): Promise<boolean> {
+    const compressed = openThere(`${this.#name(n)}.gz`);
+    if (compressed === undefined) return false;
+    try {
+      const fd = await decompressLog(this.#path, compressed);
+      return this.#take(fd, { inode: fstatSync(compressed).ino, compressed });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      closeSync(compressed);
       throw error;
     }
-    if (this.#reader !== undefined) closeSync(this.#reader.fd);
-    this.#inode = fstatSync(fd).ino;
-    this.#reader = new EntryReader(fd, at);
+  }
+
+  #take(fd: number, known: { inode: number; compressed: number | undefined }): true {
+    this[Symbol.dispose]();
+    this.#known = known;
+    this.#reader = new EntryReader(fd, 0);
     return true;
+  }
+}
+
+function openThere(path: string): number | undefined {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

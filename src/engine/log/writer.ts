@@ -5,6 +5,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -13,7 +14,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { parseGoInt } from "../strconv.ts";
+import { parseGoBool, parseGoInt } from "../strconv.ts";
 
 const NEWLINE = 10;
 
@@ -22,22 +23,28 @@ export interface LogFileOptions {
   maxSize: number;
   /** How many files there may be, the current one among them. */
   maxFiles: number;
+  /** All but the current one are compressed. */
+  compress: boolean;
 }
 
-/** Docker's `max-size` (`10m`, units of 1000) and `max-file`. @throws Error in Docker's words */
+/** Docker's `max-size` (`10m`, units of 1000), `max-file` and `compress`. @throws Error in Docker's words */
 export function logFileOptions(options: Record<string, string>): LogFileOptions {
   const size = options["max-size"];
   const maxSize = size === undefined ? 0 : humanSize(size);
   if (size !== undefined && maxSize <= 0) throw new Error("max-size must be a positive number");
   const maxFiles = parseGoInt(options["max-file"] ?? "1");
   if (maxFiles < 1) throw new Error("max-file cannot be less than 1");
-  return { maxSize, maxFiles };
+  const compress = parseGoBool(options.compress ?? "false");
+  if (compress && (maxFiles === 1 || maxSize === 0)) {
+    throw new Error("compress cannot be true when max-file is less than 2 or max-size is not set");
+  }
+  return { maxSize, maxFiles, compress };
 }
 
 const UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, p: 1e15 };
 
 /** Go's units.FromHumanSize: bytes. */
-function humanSize(text: string): number {
+export function humanSize(text: string): number {
   const [, number, suffix] = /^(.*[\d. ])([^\d. ]*)$/s.exec(text) ?? [];
   if (number === undefined || suffix === undefined) throw new Error(`invalid size: '${text}'`);
   const digits = number.replace(/ $/, "");
@@ -52,15 +59,21 @@ function humanSize(text: string): number {
 export class LogFile {
   readonly path: string;
   readonly #options: LogFileOptions;
+  readonly #warn: (error: Error) => void;
   #fd: number;
   #size: number;
+  /** The last rotated file is being compressed: the next rotation waits for that. */
+  #compressing: Promise<void> | undefined;
 
   /** Opens for appending and cuts a last line that a crash of the machine has torn. */
-  constructor(path: string, options: LogFileOptions) {
+  constructor(path: string, options: LogFileOptions, warn: (error: Error) => void) {
     this.path = path;
     this.#options = options;
+    this.#warn = warn;
     this.#fd = openLog(path);
     this.#size = cutTornLine(this.#fd);
+    // A predecessor was killed before it was done.
+    if (options.compress && existsSync(`${path}.1`)) this.#compressLast();
   }
 
   /** Where the next append goes. */
@@ -76,24 +89,45 @@ export class LogFile {
 
   /** Before an append; afterwards {@link size} is where it goes. */
   rotateIfFull(): void {
-    const { maxSize, maxFiles } = this.#options;
-    if (maxSize === 0 || this.#size < maxSize) return;
+    const { maxSize, maxFiles, compress } = this.#options;
+    if (maxSize === 0 || this.#size < maxSize || this.#compressing !== undefined) return;
     // From the oldest to the newest, so that a crash between two renames loses none but the oldest.
     if (maxFiles === 1) rmSync(this.path, { force: true });
     else {
-      rmSync(`${this.path}.${maxFiles - 1}`, { force: true });
-      for (let n = maxFiles - 1; n > 0; n--) {
-        try {
-          renameSync(n === 1 ? this.path : `${this.path}.${n - 1}`, `${this.path}.${n}`);
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      for (const end of compress ? ["", ".gz"] : [""]) {
+        rmSync(`${this.path}.${maxFiles - 1}${end}`, { force: true });
+        for (let n = maxFiles - 1; n > 1; n--) {
+          renameIfThere(`${this.path}.${n - 1}${end}`, `${this.path}.${n}${end}`);
         }
       }
+      renameIfThere(this.path, `${this.path}.1`);
     }
     const fd = openLog(this.path);
     closeSync(this.#fd);
     this.#fd = fd;
     this.#size = fstatSync(fd).size;
+    if (compress) this.#compressLast();
+  }
+
+  /** Beside the program's other work. What fails leaves the file as it is, which is read like a compressed one. */
+  #compressLast(): void {
+    const work = async (): Promise<void> => {
+      const { compressLog } = await import("./compressed.ts");
+      await compressLog(`${this.path}.1`);
+    };
+    this.#compressing = work()
+      .catch((error: NodeJS.ErrnoException) => {
+        // Its container was removed meanwhile.
+        if (error.code !== "ENOENT") this.#warn(error);
+      })
+      .finally(() => {
+        this.#compressing = undefined;
+      });
+  }
+
+  /** Resolves when nothing is being compressed. */
+  async settled(): Promise<void> {
+    await this.#compressing;
   }
 
   /** All of it or, when the disk is full, nothing: never a torn line. Throws what write(2) failed with. */
@@ -121,6 +155,14 @@ export class LogFile {
   close(): void {
     closeSync(this.#fd);
     this.#fd = -1;
+  }
+}
+
+function renameIfThere(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 

@@ -21,6 +21,8 @@ export interface OutputContext {
   readonly sessions: ReadonlySet<Session>;
   /** Undefined when nothing is logged. */
   readonly log: LogFile | undefined;
+  /** Of every line of the log: what `encodeAttributes` gave. */
+  readonly attributes: string;
   /** Raw bytes to the clients, no frames. */
   readonly raw: boolean;
   warn(message: string): void;
@@ -91,7 +93,10 @@ export class Output {
     this.#release();
     const { log } = this.#context;
     if (log !== undefined && this.#carry.bytes.length > 0) {
-      const { text } = encodeChunk(this.#carry.bytes, NOTHING, this.#name, rfc3339Nano(nowNs()), true);
+      const { text } = encodeChunk(this.#carry.bytes, NOTHING, this.#name, rfc3339Nano(nowNs()), {
+        last: true,
+        attributes: this.#context.attributes,
+      });
       this.#trying(() => log.append(text));
       this.#trying(() => this.#carry.keep(NOTHING, this.#context.journal.sequence));
     }
@@ -135,7 +140,7 @@ export class Output {
 
   #log(data: Buffer, { time, sequence, at }: { time: bigint; sequence: number; at: number }): void {
     const log = this.#context.log!;
-    const { text, rest } = encodeChunk(this.#carry.bytes, data, this.#name, rfc3339Nano(time));
+    const { text, rest } = encodeChunk(this.#carry.bytes, data, this.#name, rfc3339Nano(time), this.#context);
     this.#trying(() => {
       log.append(text, at);
       this.#failed = false;

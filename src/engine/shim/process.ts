@@ -6,6 +6,7 @@ import { F } from "../../ffi/file.ts";
 import { closeFd, SystemError, signalPidfd, sys } from "../../ffi/libc.ts";
 import { setWindowSize } from "../../ffi/poll.ts";
 import { EngineError } from "../errors.ts";
+import { encodeAttributes } from "../log/encode.ts";
 import { nowNs } from "../log/time.ts";
 import { LogFile, logFileOptions } from "../log/writer.ts";
 import { readExitRecord } from "../runtime/exit-record.ts";
@@ -144,11 +145,12 @@ export class SupervisedProcess {
   #openOutputs(fds: { stdout?: number; stderr?: number }, recovery: Recovery | undefined): void {
     const { poller, journal, records } = this.#context;
     const { id, io, log } = this.record;
+    const warn = (error: Error): void => this.#context.warn(`log of ${id}: ${error.message}`);
     if (log.driver === "json-file") {
       try {
-        this.#log = new LogFile(log.path, logFileOptions(log.options));
+        this.#log = new LogFile(log.path, logFileOptions(log.options), warn);
       } catch (error) {
-        this.#context.warn(`log of ${id}: ${(error as Error).message}`);
+        warn(error as Error);
       }
     }
     const context: OutputContext = {
@@ -157,6 +159,7 @@ export class SupervisedProcess {
       journal,
       sessions: this.#sessions,
       log: this.#log,
+      attributes: log.driver === "none" ? "" : encodeAttributes(log.attributes),
       raw: io.kind === "pty",
       warn: this.#context.warn,
     };

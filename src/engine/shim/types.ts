@@ -28,7 +28,12 @@ export type ContainerIo =
 
 export type LogTarget =
   | { driver: "none" }
-  | { driver: "json-file"; path: string /** Docker's log-opts */; options: Record<string, string> };
+  | {
+      driver: "json-file";
+      path: string /** Docker's log-opts */;
+      options: Record<string, string> /** in every line: labels, variables, a tag */;
+      attributes?: Record<string, string>;
+    };
 
 export interface LaunchRequest {
   /** 64 hex digits, the container's id. */

@@ -15,7 +15,7 @@ import { program } from "../../support/daemon.ts";
 import { removeNetworks } from "../../support/networks.ts";
 
 const COMMANDS =
-  "sh ls cat echo true false sleep id env ps mount hostname pwd mkdir touch stty tty df head grep ln rm dd mknod";
+  "sh seq usleep ls cat echo true false sleep id env ps mount hostname pwd mkdir touch stty tty df head grep ln rm dd mknod";
 
 export interface Answer {
   status: number;

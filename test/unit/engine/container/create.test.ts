@@ -34,14 +34,19 @@ const REFUSED: [body: CreateBody, kind: string, message: string][] = [
     'error looking up logging plugin x: plugin "x" not found',
   ],
   [
-    { HostConfig: { LogConfig: { Type: "json-file", Config: { "max-size": "x" } } } },
+    { HostConfig: { LogConfig: { Type: "json-file", Config: { x: "" } } } },
     "invalid",
-    "failed to initialize logging driver: invalid size: 'x'",
+    "unknown log opt 'x' for json-file log driver",
   ],
   [
-    { HostConfig: { LogConfig: { Type: "", Config: { compress: "true" } } } },
+    { HostConfig: { LogConfig: { Type: "", Config: { mode: "non-blocking", "max-buffer-size": "x" } } } },
     "invalid",
-    "failed to initialize logging driver: compress cannot be true when max-file is less than 2 or max-size is not set",
+    "error parsing option max-buffer-size: invalid size: 'x'",
+  ],
+  [
+    { HostConfig: { LogConfig: { Type: "", Config: { "max-buffer-size": "1m" } } } },
+    "invalid",
+    "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
   ],
   [{ HostConfig: { Runtime: "x" } }, "invalid", "unknown or invalid runtime name: x"],
   [{ StopSignal: "X" }, "invalid", "invalid signal: X"],
@@ -153,15 +158,6 @@ describe("create says 501 for what has no effect yet", () => {
     ["--volumes-from", { HostConfig: { VolumesFrom: ["x"] } }],
     ["--health", { Healthcheck: { Test: ["CMD", "true"] } }],
     ["--log-driver syslog", { HostConfig: { LogConfig: { Type: "syslog", Config: {} } } }],
-    ["--log-opt labels", { HostConfig: { LogConfig: { Type: "json-file", Config: { labels: "a" } } } }],
-    [
-      "--log-opt compress",
-      {
-        HostConfig: {
-          LogConfig: { Type: "", Config: { compress: "true", "max-size": "1m", "max-file": "2" } },
-        },
-      },
-    ],
     ["--blkio-weight", { HostConfig: { BlkioWeight: 100 } }],
     ["--gpus", { HostConfig: { DeviceRequests: [{}] } }],
   ];

@@ -12,7 +12,7 @@ function entries(chunks: (string | Buffer)[], finish = true): { logs: string[]; 
     text += encoded.text;
     carry = encoded.rest;
   }
-  if (finish) text += encodeChunk(carry, NOTHING, "stdout", TIME, true).text;
+  if (finish) text += encodeChunk(carry, NOTHING, "stdout", TIME, { last: true }).text;
   const lines = text.split("\n").slice(0, -1);
   return { logs: lines.map((line) => JSON.parse(line).log), rest: carry.toString() };
 }
