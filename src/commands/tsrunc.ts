@@ -26,6 +26,7 @@ export interface Verb {
 const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
   create: () => import("./tsrunc/create.ts"),
   delete: () => import("./tsrunc/delete.ts"),
+  events: () => import("./tsrunc/events.ts"),
   exec: () => import("./tsrunc/exec.ts"),
   explain: () => import("./tsrunc/explain.ts"),
   features: () => import("./tsrunc/features.ts"),
@@ -38,6 +39,7 @@ const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
   spec: () => import("./tsrunc/spec.ts"),
   start: () => import("./tsrunc/start.ts"),
   state: () => import("./tsrunc/state.ts"),
+  update: () => import("./tsrunc/update.ts"),
 };
 
 /** Of our own calls, and of no use to people. */

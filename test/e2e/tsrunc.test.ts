@@ -395,6 +395,14 @@ describe("under Debian's dockerd", () => {
     expect(docker("pause", "long").status).toBe(0);
     expect(docker("unpause", "long").status).toBe(0);
     expect(docker("top", "long").stdout).toContain("trap");
+    expect(docker("update", "-m", "80m", "--memory-swap", "160m", "--pids-limit", "40", "long").status).toBe(
+      0,
+    );
+    const { stdout } = docker(
+      ...["exec", "long", "sh", "-c"],
+      "cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes pids.max pids/pids.max 2>/dev/null",
+    );
+    expect(stdout).toBe(`${80 << 20}\n40\n`);
     expect(docker("stop", "long").status).toBe(0);
     expect(docker("inspect", "-f", "{{.State.ExitCode}}", "long").stdout).toBe("9\n");
     expect(docker("rm", "long").status).toBe(0);

@@ -1,6 +1,6 @@
 /** `tsrunc kill ID [SIGNAL]`. */
+import type { Cgroup } from "../../engine/runtime/cgroup-layout.ts";
 import type { Verb } from "../tsrunc.ts";
-import { cgroupPids } from "./cgroup.ts";
 import { signalNumber } from "./signals.ts";
 import { StateStore } from "./state-store.ts";
 
@@ -8,12 +8,12 @@ export const verb: Verb = {
   flags: { all: { kind: "switch", short: "a" } },
   usage: "[--all] ID [SIGNAL]",
   words: [1, 2],
-  run([id = "", name = "SIGTERM"], flags, context) {
+  async run([id = "", name = "SIGTERM"], flags, context) {
     const store = new StateStore(context.root);
     const state = store.load(id);
     const signal = signalNumber(name);
     const stopped = store.status(state) === "stopped";
-    const pids = flags.on("all") ? cgroupPids(state.cgroup) : stopped ? [] : [state.pid];
+    const pids = flags.on("all") ? await all(state.cgroup) : stopped ? [] : [state.pid];
     if (stopped && !flags.on("all")) throw new Error("container not running");
     for (const pid of pids) {
       try {
@@ -26,3 +26,8 @@ export const verb: Verb = {
     return 0;
   },
 };
+
+async function all(cgroup: Cgroup): Promise<number[]> {
+  const { processesOf } = await import("../../engine/shim/cgroup.ts");
+  return processesOf(cgroup.map(({ path }) => path));
+}

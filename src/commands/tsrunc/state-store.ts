@@ -97,6 +97,10 @@ export class StateStore {
     return JSON.parse(readText(`${this.folder(id)}/config.json`)) as Spec;
   }
 
+  saveSpec(id: string, spec: Spec): void {
+    replaceFile(`${this.folder(id)}/config.json`, JSON.stringify(spec), 0o600);
+  }
+
   /** Of these names in the root, those that are containers. */
   among(names: readonly string[]): ContainerState[] {
     return names

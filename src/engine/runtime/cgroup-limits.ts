@@ -35,7 +35,7 @@ export function limitsV1(resources: Resources): Limit[] {
   add("cpu", "cfs_quota_us", cpu?.quota);
   add("cpu", "rt_period_us", cpu?.realtimePeriod);
   add("cpu", "rt_runtime_us", cpu?.realtimeRuntime);
-  add("cpu", "idle", cpu?.idle);
+  if (cpu?.idle !== undefined) add("cpu", "idle", String(cpu.idle));
   add("cpuset", "cpus", cpu?.cpus);
   add("cpuset", "mems", cpu?.mems);
   if (pids && pids.limit !== 0) add("pids", "max", pids.limit > 0 ? pids.limit : "max");
@@ -73,7 +73,7 @@ export function limitsV2(resources: Resources): Limit[] {
   if (cpu?.quota || cpu?.period)
     add("cpu.max", `${cpu.quota && cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period || 100_000}`);
   add("cpu.max.burst", cpu?.burst || undefined);
-  add("cpu.idle", cpu?.idle || undefined);
+  add("cpu.idle", cpu?.idle);
   add("cpuset.cpus", cpu?.cpus);
   add("cpuset.mems", cpu?.mems);
   if (pids && pids.limit !== 0) add("pids.max", pids.limit > 0 ? pids.limit : "max");

@@ -2,7 +2,8 @@
  * Changes the limits of a running container: all of them or, when one is refused, none.
  * @source runc's update; Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { type Cgroup, folderOf, isUnified, unifiedFolder } from "./cgroup-layout.ts";
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
@@ -12,6 +13,8 @@ const MEMORY = "memory.limit_in_bytes";
 const MEMORY_AND_SWAP = "memory.memsw.limit_in_bytes";
 const PERIOD = "cpu.cfs_period_us";
 const QUOTA = "cpu.cfs_quota_us";
+/** A weight is the scheduler's: BFQ has a file of its own for it, and in version 2 it may have the other, too. */
+const BFQ: Record<string, string> = { "blkio.weight": "blkio.bfq.weight", "io.weight": "io.bfq.weight" };
 
 /** The kernel refuses a limit on memory above the one on memory and swap: what grows goes first. */
 function inOrder(limits: readonly Limit[], current: (limit: Limit) => string): Limit[] {
@@ -37,7 +40,9 @@ export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
         `cannot set ${file}: the cgroup controller ${controller} is not there`,
       );
     }
-    return `${folder.path}/${file}`;
+    const path = `${folder.path}/${file}`;
+    const bfq = BFQ[file];
+    return bfq !== undefined && !existsSync(path) ? `${folder.path}/${bfq}` : path;
   };
   const current = (limit: Limit): string => readFileSync(pathOf(limit), "utf8").trim();
   const all = unified ? limitsV2(resources) : inOrder(limitsV1(resources), current);
@@ -81,8 +86,9 @@ function restore(path: string, value: string): void {
 function refused({ file, value }: Limit, path: string, error: unknown): Error {
   if (error instanceof EngineError) return error;
   const usage = file.startsWith("memory.") && codeOf(error) === "EBUSY";
+  const now = (name: string): string => readFileSync(`${dirname(path)}/memory.${name}`, "utf8").trim();
   const reason = usage
-    ? `unable to set memory limit to ${value}: the container uses more`
+    ? `unable to set memory limit to ${value} (current usage: ${now("usage_in_bytes")}, peak usage: ${now("max_usage_in_bytes")})`
     : `failed to write ${JSON.stringify(value)} to ${path}: ${(error as Error).message}`;
   return new EngineError("internal", reason, { cause: error });
 }

@@ -65,7 +65,7 @@ const hooks = list(struct("Hook", { path: text, args: strings, env: strings, tim
 const mappings = list(struct("LinuxIDMapping", { containerID: uint32, hostID: uint32, size: uint32 }));
 const throttled = list(struct("LinuxThrottleDevice", { major: int64, minor: int64, rate: uint64 }));
 
-const resources = struct("LinuxResources", {
+export const resourcesSchema = struct("LinuxResources", {
   devices: list(
     struct("LinuxDeviceCgroup", { allow: flag, type: text, major: int64, minor: int64, access: text }),
   ),
@@ -152,7 +152,7 @@ const linux = struct("Linux", {
     }),
   ),
   cgroupsPath: text,
-  resources,
+  resources: resourcesSchema,
   rootfsPropagation: text,
   seccomp,
   sysctl: map(text),

@@ -112,16 +112,19 @@ function pids(folder: string): number[] {
 
 const allPids = (folders: string[]): Set<number> => new Set(folders.flatMap(tree).flatMap(pids));
 
+/** Of the folders of one container: each has the same processes. */
+export const processesOf = (folders: string[]): number[] => [...allPids(folders.slice(0, 1))];
+
 /** Whether processes are left that outlive the container's first: those of the host's pid namespace do. */
-export const inhabited = (folders: string[]): boolean => allPids(folders.slice(0, 1)).size > 0;
+export const inhabited = (folders: string[]): boolean => processesOf(folders).length > 0;
 
 /** Sends a signal to every process of the container. 0 pids: it has none. */
 export function signalCgroups(folders: string[], signal: number): number {
-  const found = allPids(folders.slice(0, 1));
+  const found = processesOf(folders);
   for (const pid of found) {
     if (pid > 1) trySignal(pid, signal);
   }
-  return found.size;
+  return found.length;
 }
 
 function trySignal(pid: number, signal: number): void {
