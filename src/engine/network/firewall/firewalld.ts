@@ -3,9 +3,9 @@
  * let through, for our own rules to decide.
  * @source firewalld.dbus(5); moby's libnetwork/iptables/firewalld.go for the zone and the policy
  */
-import { DbusConnection, DbusError, systemBusPath } from "./dbus/connection.ts";
-import type { Message } from "./dbus/message.ts";
-import { type Value, Variant } from "./dbus/values.ts";
+import { DbusConnection, DbusError, systemBusPath } from "../../dbus/connection.ts";
+import type { Message } from "../../dbus/message.ts";
+import { type Value, Variant } from "../../dbus/values.ts";
 
 const NAME = "org.fedoraproject.FirewallD1";
 const PATH = "/org/fedoraproject/FirewallD1";

@@ -1,17 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { systemBusPath } from "../../../../../src/engine/network/firewall/dbus/connection.ts";
-import {
-  decodeMessage,
-  encodeMessage,
-  TYPE,
-} from "../../../../../src/engine/network/firewall/dbus/message.ts";
-import {
-  firstType,
-  Reader,
-  types,
-  Variant,
-  Writer,
-} from "../../../../../src/engine/network/firewall/dbus/values.ts";
+import { systemBusPath } from "../../../src/engine/dbus/connection.ts";
+import { decodeMessage, encodeMessage, TYPE } from "../../../src/engine/dbus/message.ts";
+import { firstType, Reader, types, Variant, Writer } from "../../../src/engine/dbus/values.ts";
 
 const written = (type: string, value: Parameters<Writer["write"]>[1]): string => {
   const writer = new Writer();
@@ -26,6 +16,12 @@ describe("values", () => {
     ["b", true, "01000000"],
     ["s", "foo", "03000000666f6f00"],
     ["g", "ai", "02616900"],
+    ["t", 0xffff_ffff_ffff_ffffn, "ffffffffffffffff"],
+    ["x", -2n, "feffffffffffffff"],
+    ["i", -2, "feffffff"],
+    ["n", -2, "feff"],
+    ["q", 258, "0201"],
+    ["d", 0.5, "000000000000e03f"],
     ["as", ["foo", "+"], "0e00000003000000666f6f00010000002b00"],
     ["v", new Variant("u", 5), "0175000005000000"],
     ["(yu)", [1, 2], "0100000002000000"],

@@ -1,4 +1,4 @@
-/** A connection to the system's bus: calls, and signals. @source D-Bus specification, "Authentication Protocol" */
+/** A connection to the system's bus, or to a service itself: calls, and signals. @source D-Bus specification, "Authentication Protocol" */
 import { connect, type Socket } from "node:net";
 import { decodeMessage, encodeMessage, type Message, TYPE } from "./message.ts";
 import type { Value } from "./values.ts";
@@ -38,6 +38,13 @@ export function systemBusPath(address = process.env.DBUS_SYSTEM_BUS_ADDRESS): st
   return undefined;
 }
 
+export interface OpenOptions {
+  /** Not a bus, but the one service that listens there: the destination of a call says nothing. */
+  peer?: boolean;
+  /** Keeps this program alive while it is open. */
+  holds?: boolean;
+}
+
 export class DbusConnection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, { resolve(body: Value[]): void; reject(error: Error): void }>();
@@ -51,10 +58,13 @@ export class DbusConnection {
   }
 
   /** @throws Error when there is no bus, or it does not take us */
-  static async open(path: string): Promise<DbusConnection> {
+  static async open(
+    path: string,
+    { peer = false, holds = false }: OpenOptions = {},
+  ): Promise<DbusConnection> {
     const socket = connect(path);
-    // Never what the daemon waits for.
-    socket.unref();
+    // Never what a daemon waits for.
+    if (!holds) socket.unref();
     try {
       await authenticate(socket);
     } catch (error) {
@@ -65,12 +75,7 @@ export class DbusConnection {
     socket.on("data", (data: Uint8Array) => connection.#received(data));
     socket.on("close", () => connection.#closed());
     socket.on("error", () => {});
-    await connection.call({
-      destination: BUS,
-      path: "/org/freedesktop/DBus",
-      interface: BUS,
-      member: "Hello",
-    });
+    if (!peer) await connection.bus("Hello", "");
     return connection;
   }
 

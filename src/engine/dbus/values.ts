@@ -1,5 +1,5 @@
 /**
- * D-Bus values as bytes, little-endian: as much as firewalld's methods take, and all that may come back.
+ * D-Bus values as bytes, little-endian: all but file descriptors and what only they have.
  * @source D-Bus specification, "Marshaling"
  */
 
@@ -57,7 +57,7 @@ export class Writer {
     this.#room(0);
   }
 
-  /** `b`, `y`, `u`, `s`, `o`, `g`, `v`, arrays and dictionaries of those, and structures. */
+  /** Everything but `h`. Of 64 bits a number will do, too. */
   write(type: string, value: Value): void {
     this.align(alignmentOf(type));
     switch (type[0]) {
@@ -67,6 +67,22 @@ export class Writer {
       case "b":
       case "u":
         this.#u32(Number(value));
+        break;
+      case "n":
+      case "q":
+        this.#raw(new Uint8Array(new Uint16Array([value as number]).buffer));
+        break;
+      case "i":
+        this.#u32(value as number);
+        break;
+      case "x":
+      case "t":
+        this.#raw(
+          new Uint8Array(new BigUint64Array([BigInt.asUintN(64, BigInt(value as number | bigint))]).buffer),
+        );
+        break;
+      case "d":
+        this.#raw(new Uint8Array(new Float64Array([value as number]).buffer));
         break;
       case "s":
       case "o": {
