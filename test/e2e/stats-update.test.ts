@@ -175,7 +175,7 @@ describe("an update", () => {
         `Cannot update container ${id}: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
       ],
       [["--restart", "always"], "not implemented yet: --restart always"],
-      [["--blkio-weight", "100"], "not implemented yet: --blkio-weight"],
+      [["--cpu-rt-period", "100000"], "not implemented yet: --cpu-rt-period"],
     ];
     for (const [words, reason] of refusals) {
       for (const run of [tsd, daemon.docker.bind(daemon)]) {

@@ -10,6 +10,8 @@ export interface Host {
   cpusetCpus: string;
   cpusetMems: string;
   cgroup: "v1" | "v2";
+  /** Whether there is a file for it: of version 1 it is told without its `blkio.`, of version 2 it is one of `io`. */
+  limitsBlockIo(file: string): boolean;
   /** It may be given another one at any time. */
   hostname(): string;
   /** CAP_… names that this daemon can give. */
@@ -25,6 +27,8 @@ export interface Host {
   /** How many files a process of this daemon's may have open, at most. */
   openFiles: number;
 }
+
+const CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers";
 
 const ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
@@ -73,7 +77,9 @@ export function probeHost(): Host {
     cpus: parseList(online).length,
     cpusetCpus: online,
     cpusetMems: read("/sys/devices/system/node/online", "0"),
-    cgroup: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1",
+    cgroup: existsSync(CONTROLLERS) ? "v2" : "v1",
+    limitsBlockIo: (file) =>
+      existsSync(`/sys/fs/cgroup/blkio/blkio.${file}`) || read(CONTROLLERS, "").split(" ").includes("io"),
     hostname,
     capabilities: availableCapabilities(),
     ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward", "1") === "1",

@@ -5,8 +5,8 @@ import type { Device, DeviceRule } from "../runtime/spec.ts";
 import type { DeviceMapping, HostConfig } from "./config.ts";
 
 /** linux/kdev_t.h: the user-space encoding of dev_t. */
-const major = (rdev: number): number => Math.floor(rdev / 2 ** 8) % 2 ** 12;
-const minor = (rdev: number): number => (rdev % 2 ** 8) + Math.floor(rdev / 2 ** 20) * 2 ** 8;
+export const major = (rdev: number): number => Math.floor(rdev / 2 ** 8) % 2 ** 12;
+export const minor = (rdev: number): number => (rdev % 2 ** 8) + Math.floor(rdev / 2 ** 20) * 2 ** 8;
 
 const char = (major: number, minor: number, allow = true): DeviceRule => ({
   allow,

@@ -1,5 +1,6 @@
 /** Limits of a container's OCI configuration. */
 import type { Resources, Rlimit } from "../runtime/spec.ts";
+import { specBlockIo } from "./block-io.ts";
 import type { HostConfig, Ulimit } from "./config.ts";
 import type { Host } from "./host.ts";
 
@@ -31,6 +32,7 @@ export function specResources(h: HostConfig): Resources {
       mems: h.CpusetMems || undefined,
     }),
     pids: h.PidsLimit !== null ? { limit: h.PidsLimit } : undefined,
+    blockIO: specBlockIo(h),
   };
 }
 

@@ -58,12 +58,6 @@ function storageChecks(h: HostConfig): Check[] {
 
 function resourceChecks(h: HostConfig): Check[] {
   return [
-    ["--blkio-weight", h.BlkioWeight !== 0],
-    ["--blkio-weight-device", some(h.BlkioWeightDevice)],
-    ["--device-read-bps", some(h.BlkioDeviceReadBps)],
-    ["--device-write-bps", some(h.BlkioDeviceWriteBps)],
-    ["--device-read-iops", some(h.BlkioDeviceReadIOps)],
-    ["--device-write-iops", some(h.BlkioDeviceWriteIOps)],
     ["--cpu-rt-period", h.CpuRealtimePeriod !== 0],
     ["--cpu-rt-runtime", h.CpuRealtimeRuntime !== 0],
     ["--gpus and other device requests", some(h.DeviceRequests)],

@@ -23,7 +23,7 @@ export interface PublishChanges {
   PublishRm?: HostConfig["PortBindings"] | null;
 }
 
-/** Fields that can be changed; zero and empty mean "as it is". */
+/** Fields that can be changed; zero, empty and null mean "as it is". */
 const CHANGEABLE = [
   "CpuShares",
   "NanoCpus",
@@ -34,6 +34,12 @@ const CHANGEABLE = [
   "Memory",
   "MemorySwap",
   "MemoryReservation",
+  "BlkioWeight",
+  "BlkioWeightDevice",
+  "BlkioDeviceReadBps",
+  "BlkioDeviceWriteBps",
+  "BlkioDeviceReadIOps",
+  "BlkioDeviceWriteIOps",
 ] as const satisfies readonly (keyof HostConfig)[];
 
 const conflict = (message: string): EngineError => new EngineError("conflict", message);
@@ -58,7 +64,9 @@ function checkConflicts(asked: HostConfig, has: HostConfig): void {
 
 /** The host configuration as it will be. */
 function merged(asked: HostConfig, has: HostConfig, pids: number | null | undefined): HostConfig {
-  const changes = CHANGEABLE.filter((field) => asked[field] !== 0 && asked[field] !== "");
+  const changes = CHANGEABLE.filter(
+    (field) => asked[field] !== 0 && asked[field] !== "" && asked[field] !== null,
+  );
   return {
     ...has,
     ...Object.fromEntries(changes.map((field) => [field, asked[field]])),

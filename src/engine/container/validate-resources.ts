@@ -1,4 +1,5 @@
 /** Checks and adjusts limits, in Docker's order and words. Throws plain errors: create and start give them their kind. */
+import { validateBlockIo } from "./block-io.ts";
 import type { HostConfig } from "./config.ts";
 import { type Host, parseList } from "./host.ts";
 
@@ -94,8 +95,5 @@ export function validateResources(h: HostConfig, host: Host, { update = false } 
   const warnings = [...checkMemory(h, host, update), ...checkCpu(h, host)];
   checkCpuset(h.CpusetCpus, host.cpusetCpus, "cpus", "CPUs");
   checkCpuset(h.CpusetMems, host.cpusetMems, "mems", "memory nodes");
-  if (h.BlkioWeight > 0 && (h.BlkioWeight < 10 || h.BlkioWeight > 1000)) {
-    throw new Error("Range of blkio weight is from 10 to 1000");
-  }
-  return warnings;
+  return [...warnings, ...validateBlockIo(h, host)];
 }

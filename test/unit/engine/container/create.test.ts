@@ -158,7 +158,6 @@ describe("create says 501 for what has no effect yet", () => {
     ["--volumes-from", { HostConfig: { VolumesFrom: ["x"] } }],
     ["--health", { Healthcheck: { Test: ["CMD", "true"] } }],
     ["--log-driver syslog", { HostConfig: { LogConfig: { Type: "syslog", Config: {} } } }],
-    ["--blkio-weight", { HostConfig: { BlkioWeight: 100 } }],
     ["--gpus", { HostConfig: { DeviceRequests: [{}] } }],
   ];
   for (const [flag, body] of cases) {
@@ -169,6 +168,30 @@ describe("create says 501 for what has no effect yet", () => {
       expect(message).toContain(flag.split(" ")[0]!);
     });
   }
+});
+
+test("a limit on block devices that the host has no file for is discarded, with a warning", async () => {
+  using rig = new Rig();
+  const HostConfig = {
+    BlkioWeight: 5,
+    BlkioWeightDevice: [{ Path: "/dev/null", Weight: 10 }],
+    BlkioDeviceReadBps: [{ Path: "/dev/null", Rate: 1024 }],
+  };
+  const { Id, Warnings } = await rig.containers.create({ body: { Image: "busybox", HostConfig } });
+  expect(Warnings).toEqual([
+    "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.",
+    "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
+  ]);
+  expect(rig.ctx.store.byId(Id)?.record.hostConfig).toMatchObject({
+    ...HostConfig,
+    BlkioWeight: 0,
+    BlkioWeightDevice: [],
+  });
+  Object.assign(rig.ctx, { host: { ...rig.ctx.host, limitsBlockIo: () => true } });
+  expect(await refusal(rig.create({ HostConfig }))).toEqual([
+    "invalid",
+    "Range of blkio weight is from 10 to 1000",
+  ]);
 });
 
 test("the zero values that the docker client sends are accepted", async () => {

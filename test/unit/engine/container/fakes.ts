@@ -40,6 +40,7 @@ export const HOST: Host = {
   cpusetCpus: "0-1",
   cpusetMems: "0",
   cgroup: "v1",
+  limitsBlockIo: (file) => file.startsWith("throttle."),
   hostname: () => "machine",
   capabilities: ["CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_TIME", "CAP_KILL", "CAP_MKNOD"],
   ipv4Forwarding: true,

@@ -57,6 +57,18 @@ describe("the OCI configuration", () => {
     expect(namespacesOf(specOf(shared))).toEqual(["mount", "time", "cgroup"]);
   });
 
+  test("limits block devices by their numbers", () => {
+    const devices = [{ Path: "/dev/zero", Rate: 1024 }];
+    expect(specOf({ BlkioWeight: 20, BlkioDeviceReadBps: devices }).linux!.resources!.blockIO).toMatchObject({
+      weight: 20,
+      throttleReadBpsDevice: [{ major: 1, minor: 5, rate: 1024 }],
+    });
+    expect(specOf({ BlkioDeviceReadBps: [] }).linux!.resources!.blockIO).toBeUndefined();
+    expect(() => specOf({ BlkioDeviceWriteIOps: [{ Path: "/nosuch", Rate: 1 }] })).toThrow(
+      new Error("stat /nosuch: no such file or directory"),
+    );
+  });
+
   test("puts it below a cgroup of ours", () => {
     expect(specOf().linux!.cgroupsPath).toBe(`/tsd/${"c".repeat(64)}`);
     expect(specOf({ CgroupParent: "/mine" }).linux!.cgroupsPath).toBe(`/mine/${"c".repeat(64)}`);
