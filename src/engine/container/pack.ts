@@ -28,6 +28,17 @@ function typeOf(stats: BigStats): EntryType | undefined {
   return stats.isFIFO() ? "fifo" : undefined;
 }
 
+/**
+ * What Docker puts into every container when it is created, to mount upon, and we when it is started: an export has
+ * it always. By the folder that it is in.
+ */
+const PLACED: Readonly<Record<string, Readonly<Record<string, EntryType>>>> = {
+  ".": { ".dockerenv": "file", dev: "dir", etc: "dir", proc: "dir", sys: "dir" },
+  dev: { console: "file", pts: "dir", shm: "dir" },
+  etc: { hostname: "file", hosts: "file", mtab: "symlink", "resolv.conf": "file" },
+};
+const PLACED_MODE = 0o755;
+
 interface Walk {
   /** device:inode of files with several names, and the first name. */
   links: Map<string, string>;
@@ -84,8 +95,11 @@ function* one(dir: number, leaf: string, name: string, walk: Walk): Generator<Ui
   try {
     if (type === "file") yield* file(dir, leaf, name, walk);
     else {
-      yield header(entryOf(stats, type, name, dir, leaf));
       const entered = walk.only === undefined || walk.only.dev === stats.dev;
+      const entry = entryOf(stats, type, name, dir, leaf);
+      // What is mounted there says nothing of the folder that it lies on.
+      yield header(entered || PLACED["."]![name] !== "dir" ? entry : { ...entry, mode: PLACED_MODE });
+      if (type === "dir" && !entered) yield* placed(name, Object.keys(PLACED[name] ?? {}), stats.mtimeNs);
       if (type === "dir" && entered && !walk.empty?.has(name)) {
         const fd = openAt(dir, leaf, O.RDONLY | O.DIRECTORY);
         try {
@@ -136,9 +150,24 @@ function* file(dir: number, leaf: string, name: string, walk: Walk): Generator<U
 
 function* below(fd: number, name: string, walk: Walk): Generator<Uint8Array> {
   const names = readdirSync(own(fd), { encoding: BYTES }) as unknown as string[];
-  for (const leaf of names.sort()) {
+  const absent = walk.only ? Object.keys(PLACED[name] ?? {}).filter((leaf) => !names.includes(leaf)) : [];
+  const mtime = absent.length > 0 ? fstatSync(fd, { bigint: true }).mtimeNs : 0n;
+  for (const leaf of [...names, ...absent].sort()) {
     // An export names them without the dot; a copy with it, since the client puts its own folder in the dot's place.
-    yield* one(fd, leaf, name === "." && walk.only ? leaf : `${name}/${leaf}`, walk);
+    if (absent.includes(leaf)) yield* placed(name, [leaf], mtime);
+    else yield* one(fd, leaf, name === "." && walk.only ? leaf : `${name}/${leaf}`, walk);
+  }
+}
+
+/** What is not there yet of a folder's. */
+function* placed(folder: string, leaves: readonly string[], mtime: bigint): Generator<Uint8Array> {
+  for (const leaf of leaves) {
+    const type = PLACED[folder]![leaf]!;
+    const name = folder === "." ? leaf : `${folder}/${leaf}`;
+    const mode = type === "symlink" ? 0o777 : PLACED_MODE;
+    const linkname = type === "symlink" ? "/proc/mounts" : "";
+    yield header({ name: type === "dir" ? `${name}/` : name, type, mode, mtime, linkname });
+    if (type === "dir") yield* placed(name, Object.keys(PLACED[name] ?? {}), mtime);
   }
 }
 
@@ -166,7 +195,8 @@ function* folder(
   const stats = fstatSync(dir, { bigint: true });
   const only = covered && { dev: stats.dev, covered };
   const walk: Walk = { links: new Map(), ...(only && { only }), ...(empty && { empty }) };
-  yield header(entryOf(stats, "dir", name, dir, "."));
+  // Docker's exports have no entry of the root itself.
+  if (only === undefined) yield header(entryOf(stats, "dir", name, dir, "."));
   yield* below(dir, name, walk);
 }
 
