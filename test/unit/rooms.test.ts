@@ -25,7 +25,7 @@ const RULES: [who: string, from: RegExp, allowed: RegExp][] = [
   [
     "a command knows the API's client, archives and templates, no service",
     /^commands\/(?!programs\.ts|(daemon|shim|init|tsrunc|proxy)(\.ts|\/))/,
-    /^(?!engine\/)|^engine\/(api|archive|json|template)\/|^engine\/version\.ts$/,
+    /^(?!engine\/)|^engine\/(api|archive|json|template)\/|^engine\/(version|detach-keys)\.ts$/,
   ],
 ];
 

@@ -1,7 +1,8 @@
 /** Connects this terminal, or these pipes, with a container's or an exec's raw stream. */
 import type { Upgraded } from "../../engine/api/client.ts";
+import { DetachScanner, parseDetachKeys } from "../../engine/detach-keys.ts";
 import { fs, isatty } from "./builtin.ts";
-import { DetachWatch, parseDetachKeys } from "./detach-keys.ts";
+import { Failure, messageOf } from "./failure.ts";
 import { FrameWriter } from "./frames.ts";
 import { writeAll } from "./output.ts";
 
@@ -46,10 +47,17 @@ function restoreOnSignals(restore: () => void): () => void {
   };
 }
 
+function keysOf(text: string): Uint8Array {
+  try {
+    return parseDetachKeys(text);
+  } catch (error) {
+    throw new Failure(`invalid detach keys (${text}): ${messageOf(error)}`);
+  }
+}
+
 export function stream(connection: Upgraded, options: StreamOptions): Streaming {
   const detached = Promise.withResolvers<"detached">();
-  const watch =
-    options.tty && options.stdin ? new DetachWatch(parseDetachKeys(options.detachKeys)) : undefined;
+  const scanner = options.tty && options.stdin ? new DetachScanner(keysOf(options.detachKeys)) : undefined;
   let restore = (): void => {};
   if (options.stdin) {
     const input = options.raw
@@ -66,7 +74,7 @@ export function stream(connection: Upgraded, options: StreamOptions): Streaming 
     }
     input.on("data", (chunk) => {
       const bytes = chunk as Uint8Array;
-      const { pass, detached: leave } = watch ? watch.push(bytes) : { pass: bytes, detached: false };
+      const { pass, detached: leave } = scanner ? scanner.scan(bytes) : { pass: bytes, detached: false };
       if (pass.length > 0) {
         input.pause();
         connection.write(pass).then(() => input.resume());

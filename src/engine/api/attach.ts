@@ -3,10 +3,10 @@
  * an upgrade and get the raw socket; one that does not gets the output as the answer's body.
  * @source Engine API, operation ContainerAttach, section "Hijacking"
  */
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../detach-keys.ts";
 import { EngineError } from "../errors.ts";
 import type { Attachment, Engine } from "../services.ts";
 import type { Call } from "./call.ts";
-import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "./detach-keys.ts";
 import { execStartRequest } from "./json/requests.ts";
 
 export const RAW_STREAM = "application/vnd.docker.raw-stream";
@@ -23,7 +23,7 @@ export interface Opened extends Attachment {
 
 export async function openAttach(call: Call, engine: Engine): Promise<Opened> {
   const { query } = call;
-  const detachKeys = parseDetachKeys(query.text("detachKeys"));
+  const detachKeys = namedKeys(query.text("detachKeys"));
   const stdin = query.flag("stdin");
   const attachment = await engine.containers.attach(call.name, {
     stdin,
@@ -34,6 +34,14 @@ export async function openAttach(call: Call, engine: Engine): Promise<Opened> {
     signal: call.signal,
   });
   return { ...attachment, detached: () => attachment.detached(), detachKeys, stdin };
+}
+
+function namedKeys(text: string): Uint8Array {
+  try {
+    return parseDetachKeys(text);
+  } catch (cause) {
+    throw new EngineError("invalid", `Invalid detach keys (${text}) provided`, { cause });
+  }
 }
 
 export interface ExecStart {
@@ -61,9 +69,8 @@ export async function openExec(call: Call, engine: Engine, { consoleSize, tty }:
   let detachKeys = DEFAULT_DETACH_KEYS;
   try {
     detachKeys = parseDetachKeys(attachment.detachKeys);
-  } catch (error) {
+  } catch {
     // Checked when the exec was made; a row of another build may know more.
-    if (!(error instanceof EngineError)) throw error;
   }
   return {
     ...attachment,

@@ -3,6 +3,7 @@
  * has ended.
  */
 import type { Duplex } from "node:stream";
+import { DetachScanner } from "../detach-keys.ts";
 import type { Engine } from "../services.ts";
 import {
   frame,
@@ -15,7 +16,6 @@ import {
   streamType,
 } from "./attach.ts";
 import type { Call } from "./call.ts";
-import { DetachScanner } from "./detach-keys.ts";
 import { errorResponse, messageOf, statusOf } from "./errors.ts";
 import { SERVER_HEADERS } from "./headers.ts";
 import { statusLine } from "./http/status.ts";

@@ -6,6 +6,7 @@ import { overrideEnv } from "../container/merge.ts";
 import { readEtc } from "../container/rootfs.ts";
 import { containerEnv } from "../container/spec.ts";
 import { resolveUser } from "../container/user.ts";
+import { parseDetachKeys } from "../detach-keys.ts";
 import { EngineError } from "../errors.ts";
 import type { ExecCreateBody } from "../services.ts";
 import type { ExecContext } from "./context.ts";
@@ -26,6 +27,7 @@ export function create(ctx: ExecContext, name: string, body: ExecCreateBody): { 
   requireActive(container, name);
   const { config } = container.record;
   if (body.User) checkUser(ctx, container, body.User);
+  checkKeys(body.DetachKeys ?? "");
   const exec: Exec = {
     id: randomBytes(32).toString("hex"),
     container: container.id,
@@ -51,6 +53,15 @@ export function create(ctx: ExecContext, name: string, body: ExecCreateBody): { 
   container.execs.add(exec.id);
   emit(ctx, container, `exec_create: ${command[0]} ${command.slice(1).join(" ")}`, { execID: exec.id });
   return { Id: exec.id };
+}
+
+/** Another word than for an attachment, and a fault of the daemon's, as in Docker. */
+function checkKeys(keys: string): void {
+  try {
+    parseDetachKeys(keys);
+  } catch (cause) {
+    throw new EngineError("internal", `Invalid escape keys (${keys}) provided`, { cause });
+  }
 }
 
 /** Unlike at start, an unknown user is the client's mistake. */

@@ -3,14 +3,12 @@ import { EngineError } from "../../errors.ts";
 import type { Engine, ExecCreateBody } from "../../services.ts";
 import { openExec, outputOf, RAW_STREAM, readExecStart } from "../attach.ts";
 import { type Call, empty, json, type Route, streaming } from "../call.ts";
-import { parseDetachKeys } from "../detach-keys.ts";
 import { execCreateRequest } from "../json/requests.ts";
 
 async function create(call: Call, engine: Engine): Promise<Response> {
   const body = await call.json<ExecCreateBody>(execCreateRequest);
   if (!body.Cmd?.length) throw new EngineError("invalid", "No exec command specified");
   if (call.before("1.42")) delete body.ConsoleSize;
-  parseDetachKeys(body.DetachKeys ?? "", "escape");
   const { Id } = await engine.execs.create(call.name, body);
   return json({ Id }, 201);
 }

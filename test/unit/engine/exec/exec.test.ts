@@ -83,6 +83,12 @@ test("refusals in Docker's words", async () => {
     "invalid",
     "unable to find user nosuch: no matching entries in passwd file",
   ]);
+  const keys = { Cmd: ["true"], DetachKeys: "ctrl-A" };
+  expect(await refusal(rig.execs.create("c1", keys))).toEqual([
+    "internal",
+    "Invalid escape keys (ctrl-A) provided",
+  ]);
+  expect(await refusal(rig.execs.create("nosuch", keys))).toEqual(["notFound", "No such container: nosuch"]);
   expect(await refusal(rig.execs.inspect("nosuch"))).toEqual(["notFound", "No such exec instance: nosuch"]);
   await rig.containers.pause("c1");
   expect(await refusal(rig.execs.create("c1", { Cmd: ["true"] }))).toEqual([

@@ -1,24 +1,25 @@
-/** The keys that leave a container's terminal: `ctrl-p,ctrl-q` unless the client says otherwise. */
-import { EngineError } from "../errors.ts";
+/**
+ * The keys that leave a terminal, `ctrl-p,ctrl-q` unless they are named: of the engine and of its client, which is why
+ * nothing is imported here.
+ */
 
 export const DEFAULT_DETACH_KEYS: Uint8Array = Uint8Array.of(16, 17);
 
-/** @throws EngineError invalid for a name that is no key; of an exec, Docker calls them by another word */
-export function parseDetachKeys(text: string, word: "detach" | "escape" = "detach"): Uint8Array {
+/** @throws Error `Unknown character: 'KEY'` for a name that is no key */
+export function parseDetachKeys(text: string): Uint8Array {
   if (text === "") return DEFAULT_DETACH_KEYS;
-  const codes = text.split(",").map(keyCode);
-  if (codes.some((code) => code < 0))
-    throw new EngineError("invalid", `Invalid ${word} keys (${text}) provided`);
-  return Uint8Array.from(codes);
+  return Uint8Array.from(text.split(","), keyCode);
 }
 
 const CONTROL = "@abcdefghijklmnopqrstuvwxyz[\\]^_";
 
-/** -1 for a name that is no key. */
+/** A byte of its own, or a name: of a letter with `ctrl-`, only the small one. */
 function keyCode(name: string): number {
-  if (name.length === 1) return name.charCodeAt(0);
+  if (name.length === 1 && name <= "\x7f") return name.charCodeAt(0);
   if (name === "DEL") return 127;
-  return name.startsWith("ctrl-") && name.length === 6 ? CONTROL.indexOf(name[5]!) : -1;
+  const code = name.startsWith("ctrl-") && name.length === 6 ? CONTROL.indexOf(name[5]!) : -1;
+  if (code < 0) throw new Error(`Unknown character: '${name}'`);
+  return code;
 }
 
 /** Looks for the keys in what is typed, over the borders of chunks. */
