@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { prepareInit } from "../../src/engine/runtime/init-plan.ts";
 import { flags, type Plan, PlanBuilder, STAGE_FD } from "../../src/engine/runtime/plan.ts";
 import { runPlan, type StageOptions, StepFailure, startStage } from "../../src/engine/runtime/stage.ts";
+import type { Data } from "../../src/engine/runtime/steps.ts";
 import { ERRNO } from "../../src/ffi/errno.ts";
 import { closeFd, pipe } from "../../src/ffi/libc.ts";
 import { CLONE, PR } from "../../src/ffi/process.ts";
@@ -199,6 +200,66 @@ describe("the stage", () => {
     closeFd(ours);
     expect(readlinkSync(`/proc/self/fd/${received!.fds[0]}`)).toBe("/etc/passwd");
     closeFd(received!.fds[0]!);
+  });
+
+  /** Its child goes on with the second part. */
+  const cut = (): { b: PlanBuilder; first: Plan; early: Data } => {
+    const b = new PlanBuilder();
+    const child = b.label("child");
+    const pid = b.slot("pid");
+    b.add({ op: "clone", flags: flags(CLONE, "CLONE_VFORK"), child, process: 1, slot: pid, label: "clone" });
+    b.add({ op: "wait", pid, label: "wait" });
+    b.place(child);
+    const early = b.string("early ");
+    return { b, early, first: b.cut("hear of the rest") };
+  };
+
+  test("goes on with a part that is sent later, however large it is", async () => {
+    const { b, first, early } = cut();
+    const out = pipe();
+    const stage = startStage(first, { stdio: ["ignore", out.write, "ignore"], control: true });
+    closeFd(out.write);
+    const large = b.string("x".repeat(1_000_000));
+    const skipped = b.label("skipped");
+    b.jump(skipped);
+    b.call("exit_group", [1]);
+    b.place(skipped);
+    b.call("write", [1, early, 6]);
+    b.call("write", [1, b.part(large, 999_996), 4]);
+    b.call("exit_group", [7]);
+    stage.more(b.build());
+    expect(await Bun.file(out.read).text()).toBe("early xxxx");
+    expect(await stage.done).toBe(7);
+    closeFd(out.read);
+    closeFd(stage.control);
+  });
+
+  test("names a step of a later part that failed", async () => {
+    const { b, first } = cut();
+    const stage = startStage(first, { control: true });
+    b.call("getpid", []);
+    b.add({ op: "fail", errno: ERRNO.EIO, label: "a step of the second part" });
+    stage.more(b.build());
+    await expect(stage.done).rejects.toThrow("a step of the second part: input/output error");
+    await stage.done.catch(() => {});
+    closeFd(stage.control);
+  });
+
+  test("ends when nobody is left to send the rest", async () => {
+    const stage = startStage(cut().first, { control: true });
+    closeFd(stage.control);
+    await expect(stage.done).rejects.toThrow("hear of the rest: connection reset by peer");
+    await stage.done.catch(() => {});
+  });
+
+  test("that has failed takes no other part, which is no failure of its own", async () => {
+    const b = new PlanBuilder();
+    b.add({ op: "fail", errno: ERRNO.EIO, label: "an early step" });
+    const stage = startStage(b.cut("hear of the rest"), { control: true });
+    await stage.done.catch(() => {});
+    stage.more(b.build());
+    await expect(stage.done).rejects.toThrow("an early step: input/output error");
+    closeFd(stage.control);
   });
 
   test("kills what it has cloned when a later step fails: no half-made container stays", async () => {

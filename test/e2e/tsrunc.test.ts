@@ -175,6 +175,7 @@ describe("a failure names the reason in runc's words", () => {
     const { status, stderr } = run(args, change);
     expect(status).toBe(1);
     expect(tsrunc("list", "--quiet").stdout).toBe("");
+    expect(bundles.cgroupsOf("one")).toEqual([]);
     return stderr;
   };
   const start = "runc run failed: unable to start container process: ";

@@ -4,9 +4,10 @@
  */
 import { EngineError } from "../../engine/errors.ts";
 import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgroup-layout.ts";
-import { compileContainer } from "../../engine/runtime/container.ts";
+import { type ContainerOptions, compileContainer } from "../../engine/runtime/container.ts";
 import { startFailure } from "../../engine/runtime/failure.ts";
-import { type Stage, StepFailure, startStage } from "../../engine/runtime/stage.ts";
+import type { Plan } from "../../engine/runtime/plan.ts";
+import { type Labels, type Stage, StepFailure, startStage, withLabels } from "../../engine/runtime/stage.ts";
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { SIG } from "../../ffi/process.ts";
@@ -74,27 +75,25 @@ async function launchBundle(
   store.reserve(id, bundle.text);
   try {
     if (gated) makeFifo(store.fifo(id));
-    const plan = compileContainer({
-      id,
-      spec: { ...spec, process },
-      rootfs: { kind: "path", path: bundle.rootfs },
-      filter,
-      io: choice.io,
-      cgroup,
-      control: true,
-      hooks,
-      noPivot: flags.on("no-pivot"),
-      noNewKeyring: flags.on("no-new-keyring"),
-      ...(gated && { gate: store.fifo(id) }),
-      toCaller: waits || attached === undefined,
-      ...(choice.preserve && { preserve: choice.preserve }),
-      ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
-    });
-    const stage = startStage(plan, {
-      stdio: ["inherit", "inherit", "inherit"],
-      fds: choice.fds,
-      control: true,
-    });
+    const { stage, labels } = await startContainer(
+      {
+        id,
+        spec: { ...spec, process },
+        rootfs: { kind: "path", path: bundle.rootfs },
+        filter,
+        io: choice.io,
+        cgroup,
+        control: true,
+        hooks,
+        noPivot: flags.on("no-pivot"),
+        noNewKeyring: flags.on("no-new-keyring"),
+        ...(gated && { gate: store.fifo(id) }),
+        toCaller: waits || attached === undefined,
+        ...(choice.preserve && { preserve: choice.preserve }),
+        ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
+      },
+      choice.fds,
+    );
     const state = newState(id, bundle, cgroup);
     const inside: Inside = { id, spec: { ...spec, process }, filter, cgroup, rootfs: bundle.rootfs };
     const runBefore = async (pid: number) => {
@@ -109,7 +108,7 @@ async function launchBundle(
       if (waits)
         becomeWaiter(
           stage,
-          plan,
+          labels,
           {
             name: "tsrunc",
             tellFailure: ownWords(context, "tell-failure", "run", id),
@@ -121,9 +120,7 @@ async function launchBundle(
         );
       state.pid = await hearPid(stage, hooks ? runBefore : undefined);
     } catch (error) {
-      stage.kill(9);
-      closeFd(stage.control);
-      await stage.done.catch(() => {});
+      await abandon(stage);
       throw error;
     }
     // Of a container that is only created it ends.
@@ -146,6 +143,34 @@ async function launchBundle(
   } finally {
     if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   }
+}
+
+/** The kernel makes the cgroup and the namespaces while the rest of the plan is being compiled. */
+async function startContainer(
+  options: ContainerOptions,
+  fds: readonly number[],
+): Promise<{ stage: Stage; labels: Labels }> {
+  let begun: { stage: Stage; first: Plan } | undefined;
+  const begin = (first: Plan): void => {
+    const stage = startStage(first, { stdio: ["inherit", "inherit", "inherit"], fds, control: true });
+    begun = { stage, first };
+  };
+  try {
+    const rest = compileContainer(options, begin);
+    const { stage, first } = begun!;
+    stage.more(rest);
+    return { stage, labels: withLabels(first, rest) };
+  } catch (error) {
+    if (begun) await abandon(begun.stage);
+    throw error;
+  }
+}
+
+/** What waits for the rest of its plan, or for an answer, ends when nobody is there any more. */
+async function abandon(stage: Stage): Promise<void> {
+  stage.kill(9);
+  closeFd(stage.control);
+  await stage.done.catch(() => {});
 }
 
 function newState(id: string, bundle: Bundle, cgroup: Cgroup): ContainerState {

@@ -1,7 +1,7 @@
 /** The rest of an attached call: this process goes on as a stage that waits, forwards signals and cleans up. */
 import type { Cgroup } from "../../engine/runtime/cgroup-layout.ts";
 import { encodePlan } from "../../engine/runtime/encode.ts";
-import { type Plan, STAGE_FD } from "../../engine/runtime/plan.ts";
+import { STAGE_FD } from "../../engine/runtime/plan.ts";
 import type { Hooks } from "../../engine/runtime/spec.ts";
 import { explainFailure, type Labels, type Stage } from "../../engine/runtime/stage.ts";
 import { compileWait, type Remains, WAIT_FD, type WaitOptions } from "../../engine/runtime/wait-plan.ts";
@@ -39,7 +39,7 @@ export function remainsOf(
  * Goes on as the stage: waits for the process that `stage` makes of `plan`, a child of this one, to end with its status.
  * Does not return, or throws a `SystemError`. `cgroup` goes with a container that does not start. Signals that `holdSignals` has kept are the stage's to send on.
  */
-export function becomeWaiter(stage: Stage, plan: Plan, options: WaitOptions, cgroup: Cgroup = []): never {
+export function becomeWaiter(stage: Stage, plan: Labels, options: WaitOptions, cgroup: Cgroup = []): never {
   const bytes = encodePlan(compileWait(options), { keepMask: true });
   const explanation: Explanation = { labels: plan.steps.map(({ label }) => label), cgroup };
   const program = check(

@@ -102,8 +102,13 @@ export interface ContainerOptions {
   inherited?: { own: readonly number[]; null: readonly number[] };
 }
 
-/** Throws an `EngineError` for a specification that cannot be carried out. */
-export function compileContainer(options: ContainerOptions): Plan {
+/**
+ * Throws an `EngineError` for a specification that cannot be carried out.
+ *
+ * With `begin`, the plan comes in two parts. It is called with the first, which makes the cgroup and the namespaces: a
+ * stage that starts on it has the kernel at work while the second one, which is returned, is still being made.
+ */
+export function compileContainer(options: ContainerOptions, begin?: (first: Plan) => void): Plan {
   const { spec } = options;
   const process = spec.process;
   const linux = spec.linux ?? {};
@@ -114,7 +119,7 @@ export function compileContainer(options: ContainerOptions): Plan {
   }
   refuseHostNames(spec);
   const plan = new PlanBuilder();
-  const compiler = new ContainerCompiler(plan, options, process, linux);
+  const compiler = new ContainerCompiler(plan, options, process, linux, begin);
   compiler.firstProcess();
   return plan.build();
 }
@@ -124,16 +129,24 @@ class ContainerCompiler {
   readonly #options: ContainerOptions;
   readonly #process: Process;
   readonly #linux: Linux;
+  readonly #begin: ((first: Plan) => void) | undefined;
   readonly #scratch: number;
   readonly #pid: Slot;
   /** The parent may sleep until the child has executed: nothing has to happen between them. */
   readonly #vfork: boolean;
 
-  constructor(plan: PlanBuilder, options: ContainerOptions, process: Process, linux: Linux) {
+  constructor(
+    plan: PlanBuilder,
+    options: ContainerOptions,
+    process: Process,
+    linux: Linux,
+    begin: ((first: Plan) => void) | undefined,
+  ) {
     this.#plan = plan;
     this.#options = options;
     this.#process = process;
     this.#linux = linux;
+    this.#begin = begin;
     this.#scratch = plan.fd();
     this.#pid = plan.slot("pid of the container");
     const newUser = linux.namespaces?.some(({ type, path }) => type === "user" && !path);
@@ -271,6 +284,7 @@ class ContainerCompiler {
     const openLabel = (): void => openLabelFile(plan, this.#process, attributes, labelFile);
     if (namespaces.joinedPid === undefined) openLabel();
     const init = this.#options.init ? this.#prepareInit() : undefined;
+    this.#begin?.(plan.cut("hear of the rest of the plan"));
     this.#fileSystem(with_);
     setHostNames(plan, spec);
     const { preserve, io, inherited } = this.#options;

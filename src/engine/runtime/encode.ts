@@ -2,7 +2,7 @@
  * A plan as bytes: what src/ffi/stage/plan.h describes. Nothing is decided here.
  */
 import { ARCH, type Arch, SYSCALLS } from "../../ffi/syscalls.ts";
-import { DATA_AT, dataAt, type Plan } from "./plan.ts";
+import { DATA_AT, dataAt, PART_DATA_AT, PART_ROOM, type Plan } from "./plan.ts";
 import {
   type Data,
   HELD,
@@ -42,6 +42,7 @@ const OPS = {
   fail: 13,
   check: 14,
   proxy: 15,
+  more: 16,
 } as const satisfies Record<Step["op"], number>;
 
 /** As src/ffi/stage/plan.h numbers them. */
@@ -62,7 +63,7 @@ export interface EncodeOptions {
   keepMask?: boolean;
 }
 
-/** Throws a `RangeError` for a system call that the architecture lacks. */
+/** A plan, or a part of one. Throws a `RangeError` for a system call that the architecture lacks. */
 export function encodePlan(
   plan: Plan,
   { arch = ARCH, nested = false, keepMask = false }: EncodeOptions = {},
@@ -73,27 +74,34 @@ export function encodePlan(
     if (step.op === "keep") extrasSize += KEEP_SIZE;
     if (step.op === "reap" && step.remap !== undefined) extrasSize += REMAP_SIZE;
   }
-  const extrasAt = DATA_AT + plan.data.length;
+  const dataBegins = plan.at === 0 ? DATA_AT : PART_DATA_AT;
+  const extrasAt = dataBegins + plan.data.length;
   const stepsAt = extrasAt + extrasSize;
   const bytes = new Uint8Array(stepsAt + plan.steps.length * STEP_SIZE);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, PLAN_MAGIC, true);
-  view.setUint32(4, PLAN_VERSION, true);
-  view.setBigUint64(8, BigInt(bytes.length), true);
-  view.setUint32(16, stepsAt, true);
-  view.setUint32(20, plan.steps.length, true);
-  view.setUint32(24, nested ? NESTED_PROCESS : 0, true);
-  view.setUint32(28, keepMask ? PLAN_KEEPS_MASK : 0, true);
-  bytes.set(plan.data, DATA_AT);
+  if (bytes.length > PART_ROOM) throw new RangeError("a plan has at most 64 MiB");
+  const words = new Int32Array(bytes.buffer, 0, bytes.length / 4);
+  if (plan.at === 0) {
+    words[0] = PLAN_MAGIC;
+    words[1] = PLAN_VERSION;
+    words[2] = bytes.length;
+    words[4] = stepsAt;
+    words[5] = plan.steps.length;
+    words[6] = nested ? NESTED_PROCESS : 0;
+    words[7] = keepMask ? PLAN_KEEPS_MASK : 0;
+  } else {
+    words[0] = plan.first;
+    words[1] = plan.steps.length;
+    words[2] = stepsAt;
+  }
+  bytes.set(plan.data, dataBegins);
 
   let extra = extrasAt;
   /** Room that a step needs beyond its arguments. */
   const room = (size: number): Data => {
     extra += size;
-    return dataAt(extra - size, size, "");
+    return dataAt(plan.at + extra - size, size, "");
   };
-  const words = new Int32Array(bytes.buffer, 0, bytes.length / 4);
-  const context: Context = { arch, bytes, room, firstProcess: nested ? NESTED_PROCESS : 0 };
+  const context: Context = { arch, bytes, plan, room, firstProcess: nested ? NESTED_PROCESS : 0 };
   encodeSteps(plan.steps, words, stepsAt / 4, context);
   return bytes;
 }
@@ -101,6 +109,7 @@ export function encodePlan(
 interface Context {
   arch: Arch;
   bytes: Uint8Array<ArrayBuffer>;
+  plan: Plan;
   room: (size: number) => Data;
   firstProcess: number;
 }
@@ -186,10 +195,16 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
     case "get":
       return [step.from, step.as === "i32" ? 4 : 8];
     case "jump":
-      if (typeof step.when === "object") return [step.value, EQUALS, step.when.equals, target(step.to)];
-      return [step.value, CONDITIONS[step.when], 0, target(step.to)];
+      if (typeof step.when === "object")
+        return [step.value, EQUALS, step.when.equals, target(step.to, context)];
+      return [step.value, CONDITIONS[step.when], 0, target(step.to, context)];
     case "clone":
-      return [step.flags, step.cgroup ?? -1, target(step.child), context.firstProcess + step.process];
+      return [
+        step.flags,
+        step.cgroup ?? -1,
+        target(step.child, context),
+        context.firstProcess + step.process,
+      ];
     case "pass":
       return [step.socket, step.send, step.payload ?? 0, step.payload?.size ?? 0];
     case "receive":
@@ -209,34 +224,38 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
     case "fail":
       return [step.errno];
     case "check":
+    case "more":
       return [];
   }
 }
 
-function target(label: Label): number {
-  if (label.at < 0) throw new RangeError(`label ${label.name} is never placed`);
-  return label.at;
+function target({ at, name }: Label, { plan: { first, steps } }: Context): number {
+  if (at < 0) throw new RangeError(`label ${name} is never placed`);
+  const end = first + steps.length;
+  if (at < first || at > end || (at === end && steps.at(-1)?.op === "more"))
+    throw new RangeError(`label ${name} is in another part`);
+  return at;
 }
 
 /** A bit for each exit status that becomes 0. */
-function remapOf(statuses: readonly number[] | undefined, { bytes, room }: Context): Value {
+function remapOf(statuses: readonly number[] | undefined, { bytes, plan, room }: Context): Value {
   if (statuses === undefined) return 0;
   const data = room(REMAP_SIZE);
-  for (const status of statuses) bytes[data.offset + (status >> 3)]! |= 1 << (status & 7);
+  for (const status of statuses) bytes[data.offset - plan.at + (status >> 3)]! |= 1 << (status & 7);
   return data;
 }
 
-function keepOf(step: KeepStep, { bytes, room }: Context): Data {
+function keepOf(step: KeepStep, { bytes, plan, room }: Context): Data {
   const watches = step.watches ?? [];
   if (step.held.length > MAX_HELD || watches.length > MAX_WATCHES)
     throw new RangeError(`${step.label}: too many fds`);
   const data = room(KEEP_SIZE);
-  const view = new DataView(bytes.buffer, data.offset, KEEP_SIZE);
+  const view = new DataView(bytes.buffer, data.offset - plan.at, KEEP_SIZE);
   view.setInt32(0, step.listen ?? -1, true);
   view.setInt32(4, step.record ?? -1, true);
   view.setUint32(8, step.held.length, true);
   view.setUint32(12, watches.length, true);
-  bytes.set(new TextEncoder().encode(step.bootId).subarray(0, 39), data.offset + 16);
+  bytes.set(new TextEncoder().encode(step.bootId).subarray(0, 39), data.offset - plan.at + 16);
   for (const [n, { fd, name }] of step.held.entries()) {
     view.setInt32(56 + n * 8, fd, true);
     view.setUint32(60 + n * 8, HELD[name], true);

@@ -75,6 +75,8 @@ function action(step: Step): string {
       return `fail with ${errnoName(step.errno)}`;
     case "check":
       return "fail if another process failed";
+    case "more":
+      return "go on with the next part";
   }
 }
 

@@ -16,6 +16,7 @@ export const FRAME = {
   TAKE: 33,
   CLOSE_STDIN: 34,
   END: 35,
+  MORE: 36,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 

@@ -26,6 +26,10 @@ export const SLOTS_AT = 2048;
 export const DATA_AT = 4096;
 export const MAX_SLOTS = 256;
 
+/** How far apart the parts of a plan lie, and where in each but the first the data area does. */
+export const PART_ROOM = 0x400_0000;
+export const PART_DATA_AT = 16;
+
 /** File descriptors that the stage is born with. */
 export const STAGE_FD = { plan: 3, status: 4, control: 5, firstPassed: 6 } as const;
 /** `PlanBuilder.fd()` counts from here: above whatever `open` returns meanwhile. */
@@ -38,6 +42,9 @@ export interface Plan {
   readonly items: readonly Data[];
   /** What a process of this plan will execute as a plan of its own (`--init`); its processes count from 8. */
   readonly nested?: Plan;
+  /** Of a part that is not the first: where it lies from {@link PLAN_BASE} on, and the number of its first step. */
+  readonly at: number;
+  readonly first: number;
 }
 
 /** A name for a number, so that `explain` prints `O_PATH|O_CLOEXEC` and not 0x280000. */
@@ -77,10 +84,14 @@ const ENCODER = new TextEncoder();
 
 /** Builds a plan from top to bottom. */
 export class PlanBuilder {
-  readonly #steps: Step[] = [];
-  readonly #items: Data[] = [];
+  #steps: Step[] = [];
+  #items: Data[] = [];
   readonly #strings = new Map<string, Data>();
   readonly #labels: Label[] = [];
+  /** Where the part that is being built lies, where its data does, and how many steps came before. */
+  #at = 0;
+  #dataAt = DATA_AT;
+  #first = 0;
   #data = new Uint8Array(4096);
   #used = 0;
   #slots = 0;
@@ -106,7 +117,7 @@ export class PlanBuilder {
   /** The label stands before the next step. */
   place(label: Label): void {
     if (label.at !== -1) throw new Error(`label ${label.name} is placed twice`);
-    label.at = this.#steps.length;
+    label.at = this.#first + this.#steps.length;
   }
 
   /** A NUL-terminated string; equal ones share their place, so never PUT into one. */
@@ -116,7 +127,7 @@ export class PlanBuilder {
       if (text.includes("\0")) throw new RangeError(`a NUL byte in ${JSON.stringify(text)}`);
       const bytes = ENCODER.encode(text);
       data = this.space(bytes.length + 1, JSON.stringify(text));
-      this.#data.set(bytes, data.offset - DATA_AT);
+      this.#data.set(bytes, data.offset - this.#dataAt);
       this.#strings.set(text, data);
     }
     return data;
@@ -125,13 +136,13 @@ export class PlanBuilder {
   /** A NUL-terminated string of any encoding. */
   cstring(bytes: Uint8Array, show = `[${bytes.length} bytes]`): Data {
     const data = this.space(bytes.length + 1, show);
-    this.#data.set(bytes, data.offset - DATA_AT);
+    this.#data.set(bytes, data.offset - this.#dataAt);
     return data;
   }
 
   bytes(bytes: Uint8Array, show = `[${bytes.length} bytes]`): Data {
     const data = this.space(bytes.length, show);
-    this.#data.set(bytes, data.offset - DATA_AT);
+    this.#data.set(bytes, data.offset - this.#dataAt);
     return data;
   }
 
@@ -144,7 +155,7 @@ export class PlanBuilder {
       grown.set(this.#data);
       this.#data = grown;
     }
-    const data = dataAt(DATA_AT + offset, size, show);
+    const data = dataAt(this.#dataAt + offset, size, show);
     this.#items.push(data);
     return data;
   }
@@ -229,12 +240,39 @@ export class PlanBuilder {
     for (const label of this.#labels) {
       if (label.at === -1) throw new Error(`label ${label.name} is never placed`);
     }
-    const plan = { steps: this.#steps, data: this.#data.subarray(0, this.#used), items: this.#items };
+    return this.#part();
+  }
+
+  /**
+   * What there is so far, as a part that a stage may begin with: the process that comes to its end waits there for the
+   * next one. No jump leads from one part into another, and what lies in an earlier one is only referred to.
+   */
+  cut(label: string): Plan {
+    this.add({ op: "more", label });
+    const part = this.#part();
+    this.#first += this.#steps.length;
+    this.#at += PART_ROOM;
+    this.#dataAt = this.#at + PART_DATA_AT;
+    this.#steps = [];
+    this.#items = [];
+    this.#data = new Uint8Array(4096);
+    this.#used = 0;
+    return part;
+  }
+
+  #part(): Plan {
+    const plan = {
+      steps: this.#steps,
+      data: this.#data.subarray(0, this.#used),
+      items: this.#items,
+      at: this.#at,
+      first: this.#first,
+    };
     return this.#nested === undefined ? plan : { ...plan, nested: this.#nested };
   }
 
   #write(data: Data, [offset, width, value]: Field): void {
-    const view = new DataView(this.#data.buffer, this.#data.byteOffset + data.offset - DATA_AT + offset);
+    const view = new DataView(this.#data.buffer, this.#data.byteOffset + data.offset - this.#dataAt + offset);
     const number = typeof value === "object" ? value.value : value;
     if (width === "u64" && typeof number === "number" && number >= 0 && number <= Number.MAX_SAFE_INTEGER) {
       view.setUint32(0, number % 0x1_0000_0000, true);

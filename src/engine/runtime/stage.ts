@@ -1,14 +1,16 @@
 /**
  * Runs plans: the stage, from a sealed memfd, as a child of this process.
  */
-import { errnoMessage } from "../../ffi/errno.ts";
-import { aboveInherited, closeFd, sys } from "../../ffi/libc.ts";
+import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
+import { aboveInherited, check, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
 import { SIG } from "../../ffi/process.ts";
 import { socketPair } from "../../ffi/socket.ts";
+import { SOCK } from "../../ffi/socket-flags.ts";
 import { stageFd } from "../../ffi/stage/binary.ts";
 import { encodePlan, NESTED_PROCESS } from "./encode.ts";
-import type { Plan } from "./plan.ts";
+import { encodeFrame, FRAME } from "./frame.ts";
+import { PLAN_BASE, type Plan } from "./plan.ts";
 import { type FailedRecord, readStatus, STATUS_SIZE } from "./status.ts";
 
 /** A step that failed: which, in which process of the plan, and why. */
@@ -49,6 +51,8 @@ export interface Stage {
   /** Ends with the stage: its exit status (128+n for a signal), or rejects with {@link StepFailure}. */
   readonly done: Promise<number>;
   kill(signal: number): void;
+  /** The next part of a plan that was cut, over the control socket, which must be one that blocks. */
+  more(part: Plan): void;
   /** The status page, until `done` or `release`: with the plan's labels it explains a failure (`explainFailure`). */
   readonly page: number;
   /** The plan has come as far as it can fail: lets the status page go. `done` tells no failure from here on. */
@@ -85,7 +89,7 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
     });
     let page = status;
     // A keeper lives for as long as its container: its plan, with all the labels, must not
-    let explained: Plan | undefined = plan;
+    let explained: Labels | undefined = plan;
     const release = (): void => {
       closeFd(page);
       page = -1;
@@ -103,7 +107,11 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
     // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
     done.catch(() => {});
     const kill = (signal: number) => child.kill(signal);
-    return { pid: child.pid, control: ours, done, kill, page: status, release };
+    const more = (part: Plan): void => {
+      explained &&= withLabels(explained, part);
+      send(ours, part);
+    };
+    return { pid: child.pid, control: ours, done, kill, more, page: status, release };
   } catch (error) {
     closeFd(status);
     closeFd(ours);
@@ -112,6 +120,25 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
     for (const fd of owned) closeFd(fd);
   }
 }
+
+/** A stage that is gone reads nothing: why it ended is told by its status page. */
+function send(socket: number, part: Plan): void {
+  const bytes = encodePlan(part);
+  const frame = { type: FRAME.MORE, a: 0, generation: PLAN_BASE + part.at, value: BigInt(bytes.length) };
+  for (const each of [encodeFrame(frame), bytes]) {
+    for (let at = 0; at < each.length; ) {
+      const sent = sys("sendto", socket, each.subarray(at), each.length - at, SOCK.MSG_NOSIGNAL, 0, 0);
+      if (sent === -ERRNO.EPIPE || sent === -ERRNO.ECONNRESET) return;
+      if (sent !== -ERRNO.EINTR) at += check(sent, "send a part of a plan");
+    }
+  }
+}
+
+/** Of a plan that goes on with `part`. */
+export const withLabels = (plan: Labels, part: Labels): Labels => ({
+  steps: [...plan.steps, ...part.steps],
+  ...((part.nested ?? plan.nested) && { nested: part.nested ?? plan.nested }),
+});
 
 /** Runs a plan to its end. */
 export const runPlan = (plan: Plan, options?: StageOptions): Promise<number> =>

@@ -206,6 +206,11 @@ export interface FailStep extends Labelled {
   readonly errno: number;
 }
 
+/** Goes on with the next part of the plan, when the TypeScript side has sent it (`Stage.more`). A hang-up is a failure (ECONNRESET). */
+export interface MoreStep extends Labelled {
+  readonly op: "more";
+}
+
 /** Fails when a step of any other process of this plan has failed (after the EOF of a close-on-exec pipe, say). */
 export interface CheckStep extends Labelled {
   readonly op: "check";
@@ -226,4 +231,5 @@ export type Step =
   | KeepStep
   | ProxyStep
   | FailStep
-  | CheckStep;
+  | CheckStep
+  | MoreStep;

@@ -13,7 +13,7 @@ enum { PLAN_FD = 3, STATUS_FD = 4, CONTROL_FD = 5 };
 
 enum op {
   OP_SYSCALL = 1, OP_PUT, OP_GET, OP_JUMP, OP_CLONE, OP_PASS, OP_RECEIVE, OP_SYNC, OP_AWAIT, OP_WAIT, OP_REAP, OP_KEEP,
-  OP_FAIL, OP_CHECK, OP_PROXY,
+  OP_FAIL, OP_CHECK, OP_PROXY, OP_MORE,
 };
 enum { STEP_READS_LOG = 1 /* the first argument is a file system context whose log explains a failure */ };
 enum { TOLERATES_ALL = 0xffff };
@@ -36,6 +36,8 @@ struct plan {
   u32 process;        /* the number of this plan's first process: 0, or 8 in a nested plan */
   u32 flags;
 };
+/* A part that is not the first: it comes over the control socket, and lies at an address of its own. */
+struct part { u32 first, step_count, steps_at, reserved; };
 enum { PLAN_KEEPS_MASK = 1 /* signals that are blocked stay so, and wait for a step that takes them */ };
 
 /* One page, shared by all processes of a plan and with the TypeScript side. */
@@ -72,6 +74,7 @@ enum frame_type {
   FRAME_TAKE = 33,    /* with a unix socket to put the fds into */
   FRAME_CLOSE_STDIN = 34,
   FRAME_END = 35,
+  FRAME_MORE = 36,    /* generation: an address, value: a size; and as many bytes of the plan, for that address */
 };
 enum { KEEPER_VERSION = 1, KEEPER_CAPABILITIES = 0 };
 struct frame { u16 type, a; u32 generation; i64 value; };

@@ -8,13 +8,15 @@
 #include "plan.h"
 
 static struct plan *plan;
+/* Those of the part of the plan that this process is at. */
+static struct step *steps;
+static u64 first_step, end_step;
 static struct status *status;
 static struct record *me;
 static i32 children[8];
 static u32 child_count;
 
 static i64 *slots(void) { return (i64 *)(PLAN_BASE + SLOTS_AT); }
-static struct step *step_at(u64 index) { return (struct step *)(PLAN_BASE + plan->steps_at) + index; }
 
 /*
  * A child's clone that is ours as well (CLONE_PARENT) and has failed is about to end. Left behind it would be a zombie
@@ -185,9 +187,34 @@ static i64 pass_fd(int socket, i32 fd, const void *payload, u64 size) {
   return send_fds(socket, size ? payload : "", size ? size : 1, &fd, 1, 0);
 }
 
+static void read_all(i64 fd, u8 *into, u64 size) {
+  while (size > 0) {
+    i64 got = sys3(SYS_read, fd, into, size);
+    if (got == -EINTR) continue;
+    if (got <= 0) fail(got < 0 ? -got : ECONNRESET);
+    into += got;
+    size -= (u64)got;
+  }
+}
+
+/* The next part of the plan. What was mapped before stays: the new part refers to it. */
+static void take_part(void) {
+  struct frame frame;
+  read_all(CONTROL_FD, (u8 *)&frame, sizeof frame);
+  if (frame.type != FRAME_MORE || frame.value < (i64)sizeof(struct part)) fail(EPROTO);
+  i64 at = sys(SYS_mmap, frame.generation, (u64)frame.value, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ul, 0);
+  if (at < 0 && at > -4096) fail(-at);
+  read_all(CONTROL_FD, (u8 *)at, (u64)frame.value);
+  struct part *part = (struct part *)at;
+  steps = (struct step *)(at + part->steps_at);
+  first_step = part->first;
+  end_step = first_step + part->step_count;
+}
+
 static void run(void) {
-  for (u64 at = 0; at < plan->step_count;) {
-    struct step *step = step_at(at);
+  for (u64 at = 0; at < end_step;) {
+    struct step *step = steps + (at - first_step);
     u64 a[6];
     for (int i = 0; i < 6; i++) a[i] = step->slot_args >> i & 1 ? (u64)slots()[step->args[i]] : step->args[i];
     me->step = (u32)at;
@@ -215,6 +242,7 @@ static void run(void) {
       case OP_PROXY: proxy((i32)a[0], (i32)a[1], (const struct told *)a[2], (u32)a[3], plan, status);
       case OP_FAIL: fail((i64)a[0]);
       case OP_CHECK: fail_if_another_failed(); break;
+      case OP_MORE: take_part(); break;
       default: fail(ENOSYS);
     }
     at = next;
@@ -247,6 +275,8 @@ static void map_plan(void) {
     sys2(SYS_munmap, PLAN_BASE, 4096);
   }
   sys1(SYS_close, PLAN_FD);
+  steps = (struct step *)(PLAN_BASE + plan->steps_at);
+  end_step = plan->step_count;
 }
 
 static void map_status(void) {

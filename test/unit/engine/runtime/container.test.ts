@@ -31,15 +31,18 @@ function spec(change: (spec: Spec) => void = () => {}): Spec {
   return made;
 }
 
-const compile = (of: Spec): Plan =>
-  compileContainer({
-    id: "id",
-    spec: of,
-    rootfs: { kind: "path", path: "/r" },
-    filter: of.linux?.seccomp && compileFilter(of.linux.seccomp),
-    io: { kind: "inherit" },
-    cgroup: CGROUP,
-  });
+const compile = (of: Spec, begin?: (first: Plan) => void): Plan =>
+  compileContainer(
+    {
+      id: "id",
+      spec: of,
+      rootfs: { kind: "path", path: "/r" },
+      filter: of.linux?.seccomp && compileFilter(of.linux.seccomp),
+      io: { kind: "inherit" },
+      cgroup: CGROUP,
+    },
+    begin,
+  );
 
 const calls = (plan: Plan): string[] =>
   plan.steps.filter((step): step is SyscallStep => step.op === "syscall").map(({ name }) => name);
@@ -153,6 +156,37 @@ describe("a failed step in runc's words", () => {
     expect(failed("create cgroup", 1, 0).message).toBe(
       "unable to start container process: create cgroup: reason",
     );
+  });
+});
+
+describe("in two parts", () => {
+  test("it is the same plan: the first has the cgroup and the namespaces, the second the mounts and the command", () => {
+    let first: Plan | undefined;
+    const second = compile(spec(), (part) => (first = part));
+    const told = (steps: Plan["steps"]) =>
+      steps.map((step) => [step.op, step.label, step.op === "syscall" && step.name]);
+    expect(first?.steps.at(-1)?.op).toBe("more");
+    expect(told([...first!.steps.slice(0, -1), ...second.steps])).toEqual(told(compile(spec()).steps));
+    expect(first!.steps.map(({ op }) => op)).toContain("clone");
+    expect(calls(first!)).not.toContain("fsopen");
+    expect(calls(second)).toContain("execve");
+  });
+
+  test("each can be encoded by itself, whatever the specification asks for", () => {
+    const path = "/proc/42/ns/pid";
+    const changes: ((s: Spec) => void)[] = [
+      () => {},
+      (s) => (s.linux!.namespaces = [{ type: "pid", path }, { type: "mount" }]),
+      (s) => {
+        s.linux!.namespaces!.push({ type: "user" });
+        s.linux!.uidMappings = s.linux!.gidMappings = [{ containerID: 0, hostID: 1000, size: 10 }];
+      },
+    ];
+    for (const change of changes) {
+      let first: Plan | undefined;
+      const second = compile(spec(change), (part) => (first = part));
+      expect(() => [encodePlan(first!), encodePlan(second)]).not.toThrow();
+    }
   });
 });
 

@@ -21,6 +21,7 @@ test("the frames of version 1 keep their numbers: older keepers speak them", () 
     TAKE: 33,
     CLOSE_STDIN: 34,
     END: 35,
+    MORE: 36,
   });
 });
 

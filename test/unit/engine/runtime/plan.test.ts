@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { encodePlan, NESTED_PROCESS } from "../../../../src/engine/runtime/encode.ts";
 import { explainPlan } from "../../../../src/engine/runtime/explain.ts";
-import { DATA_AT, flags, PLAN_BASE, type Plan, PlanBuilder } from "../../../../src/engine/runtime/plan.ts";
+import {
+  DATA_AT,
+  flags,
+  PART_ROOM,
+  PLAN_BASE,
+  type Plan,
+  PlanBuilder,
+} from "../../../../src/engine/runtime/plan.ts";
 import { ERRNO } from "../../../../src/ffi/errno.ts";
 import { AT, O } from "../../../../src/ffi/file.ts";
 import { CLONE } from "../../../../src/ffi/process.ts";
@@ -141,6 +148,43 @@ describe("PlanBuilder", () => {
     expect(() => b.build()).toThrow("here is never placed");
     b.place(label);
     expect(() => b.place(label)).toThrow("placed twice");
+  });
+
+  test("lays a part that follows another at an address of its own, and numbers its steps on", () => {
+    const b = new PlanBuilder();
+    const shared = b.string("shared");
+    b.call("chdir", [shared]);
+    const first = encodePlan(b.cut("hear of the rest"), { arch: "x86_64" });
+    const own = b.string("own");
+    const end = b.label("end");
+    b.jump(end);
+    b.call("chdir", [own]);
+    b.call("chdir", [b.string("shared")]);
+    b.place(end);
+    const part = b.build();
+    const second = encodePlan(part, { arch: "x86_64" });
+    expect(stepOf(first, 1).op).toBe(16);
+    const header = new Uint32Array(second.buffer, 0, 4);
+    expect([header[0], header[1]]).toEqual([2, 3]);
+    const step = (n: number) =>
+      new BigInt64Array(second.slice(header[2]! + n * 72, header[2]! + n * 72 + 72).buffer);
+    expect(step(0)[6]).toBe(5n);
+    const at = Number(step(1)[3]) - PLAN_BASE - PART_ROOM;
+    expect(new TextDecoder().decode(second.subarray(at, at + 4))).toBe("own\0");
+    expect(step(2)[3]).toBe(BigInt(shared.value));
+  });
+
+  test("refuses a jump from one part of a plan into another", () => {
+    const b = new PlanBuilder();
+    const later = b.label("later");
+    const earlier = b.label("earlier");
+    b.place(earlier);
+    b.jump(later);
+    const first = b.cut("hear of the rest");
+    b.place(later);
+    b.jump(earlier);
+    expect(() => encodePlan(first)).toThrow("label later is in another part");
+    expect(() => encodePlan(b.build())).toThrow("label earlier is in another part");
   });
 
   test("refuses more tolerated errnos than a step holds", () => {
