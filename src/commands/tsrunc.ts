@@ -10,6 +10,8 @@ import { holdSignals } from "./tsrunc/signals.ts";
 export interface Context {
   /** Where the containers' states are. */
   root: string;
+  /** New containers are scopes of systemd's. */
+  systemd: boolean;
   log: Log;
 }
 
@@ -71,7 +73,7 @@ Global options:
   --log FILE           set the log file to write logs to (default: stderr)
   --log-format FORMAT  set the log format ('text', or 'json')
   --root DIR           root directory for storage of container state (default: /run/tsrunc)
-  --systemd-cgroup     not supported: cgroups are made in the cgroup file system
+  --systemd-cgroup     make cgroups by systemd: cgroupsPath is "slice:prefix:name"
   --help, -h           show help
   --version, -v        print the version`;
 
@@ -90,11 +92,10 @@ async function run(args: string[]): Promise<number> {
     const table = Object.hasOwn(INNER_VERBS, name) ? INNER_VERBS : VERBS;
     const load = Object.hasOwn(table, name) ? table[name] : undefined;
     if (!load) throw new UsageError(`No help topic for '${name}'`, 3);
-    if (flags.on("systemd-cgroup"))
-      throw new UsageError("the systemd cgroup driver is not supported: leave out --systemd-cgroup");
     if (name === "run" || name === "exec") holdSignals();
     const { verb } = await load();
-    const context: Context = { root: absolute(flags.value("root") ?? "/run/tsrunc"), log };
+    const root = absolute(flags.value("root") ?? "/run/tsrunc");
+    const context: Context = { root, systemd: flags.on("systemd-cgroup"), log };
     return await runVerb(name, verb, rest.slice(1), context);
   } catch (error) {
     log.error((error as Error).message);

@@ -15,7 +15,7 @@ const FEATURES = {
   linux: {
     namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
     capabilities: CAPABILITIES,
-    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
+    cgroup: { v1: true, v2: true, systemd: true, systemdUser: false, rdma: false },
     seccomp: {
       enabled: true,
       actions: [
@@ -50,6 +50,7 @@ const FEATURES = {
     intelRdt: { enabled: false },
     mountExtensions: { idmap: { enabled: false } },
   },
+  potentiallyUnsafeConfigAnnotations: ["org.systemd.property."],
   annotations: { "tsd.version": VERSION },
 };
 

@@ -62,17 +62,23 @@ async function launchBundle(
   bundle: Bundle,
   { flags, context, attached }: LaunchOptions & { flags: Flags; context: Context },
 ): Promise<Launched> {
-  const { spec } = bundle;
+  const scope = context.systemd ? new (await import("./systemd.ts")).HeldScope(id, bundle.spec) : undefined;
+  const spec = scope?.spec ?? bundle.spec;
   const process = withHome(spec.process!, bundle.rootfs);
   const store = new StateStore(context.root);
-  const cgroup = cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
+  const cgroup = scope?.cgroup ?? cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = chooseIo(process, flags, attached === undefined);
   const hooks = wantsHooks(spec.hooks);
   const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
-  /** Nothing is left for JavaScript: no terminal to relay, and no hook that follows the start. */
-  const waits = !gated && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length;
+  /** Nothing is left for JavaScript: no terminal to relay, no hook that follows the start, and no systemd to tell. */
+  const waits =
+    !gated && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length && !scope;
   const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
+  await scope?.start().catch((error) => {
+    store.remove(id);
+    throw error;
+  });
   try {
     if (gated) makeFifo(store.fifo(id));
     const { stage, labels } = await startContainer(
@@ -128,6 +134,7 @@ async function launchBundle(
     // Killed by somebody, it names no step that failed; and 0 would be everybody's process group.
     if (state.pid === 0) throw new Error("container init was killed before it was ready");
     closeFd(stage.control);
+    await scope?.release();
     state.startTime = processStart(state.pid)?.startTime ?? "";
     store.save(state);
     if (pidFile) writePidFile(pidFile, state.pid);
@@ -138,6 +145,7 @@ async function launchBundle(
       ...(choice.masterSocket !== undefined && { masterSocket: choice.masterSocket }),
     };
   } catch (error) {
+    await scope?.letGo();
     await removeContainer(store, id, cgroup);
     throw asStartError(error);
   } finally {

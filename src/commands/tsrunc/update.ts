@@ -33,7 +33,8 @@ FILE (or - for the standard input) has "resources" of the runtime specification;
     const spec = store.spec(id);
     const { next, write } = changeOf(spec.linux?.resources ?? {}, asked);
     if (asked.memory?.checkBeforeUpdate) checkMemory(state.cgroup, next);
-    updateCgroup(state.cgroup, write);
+    if (state.cgroup[0]?.unit === undefined) updateCgroup(state.cgroup, write);
+    else await (await import("./systemd.ts")).updateScope(state.cgroup, write);
     store.saveSpec(id, { ...spec, linux: { ...spec.linux, resources: next } });
     return 0;
   },

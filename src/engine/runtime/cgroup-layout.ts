@@ -27,6 +27,8 @@ export interface CgroupFolder {
   mountpoint: string;
   /** Absolute. */
   path: string;
+  /** The systemd unit that it is of: systemd has made it, and is told before it goes. */
+  unit?: string;
 }
 
 export type Cgroup = CgroupFolder[];
