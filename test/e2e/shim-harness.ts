@@ -42,7 +42,8 @@ export interface LaunchOptions {
   io?: ContainerIo;
   namespaces?: string[];
   uid?: number;
-  log?: boolean;
+  /** False: none; a path: there. */
+  log?: false | string;
   memory?: number;
 }
 
@@ -141,7 +142,9 @@ export class ShimHarness {
       rootfs: { kind: "path", path: this.rootfs },
       io: options.io ?? PIPES,
       log:
-        options.log === false ? { driver: "none" } : { driver: "json-file", path: this.log(id), options: {} },
+        options.log === false
+          ? { driver: "none" }
+          : { driver: "json-file", path: options.log ?? this.log(id), options: {} },
       init: false,
     });
     return id;

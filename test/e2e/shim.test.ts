@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
 import { PIPES, ShimHarness, until } from "./shim-harness.ts";
@@ -102,6 +103,18 @@ describe("a supervised container", () => {
     expect(await harness.exit(id)).toMatchObject({ status: 137, oomKilled: true });
     expect(harness.ooms).toContain(id);
     await shim.release(id);
+  });
+
+  test("whose folder is removed under it has no log, and nothing is said of that; of any other failure it is", async () => {
+    const before = harness.warnings.length;
+    const gone = await harness.launch(shim, ["/bin/echo", "x"], { log: join(harness.folder, "gone/x.log") });
+    await harness.exit(gone);
+    await shim.release(gone);
+    expect(harness.warnings.slice(before)).toEqual([]);
+    const folder = await harness.launch(shim, ["/bin/echo", "x"], { log: harness.folder });
+    await harness.exit(folder);
+    await shim.release(folder);
+    expect(harness.warnings.slice(before)).toEqual([expect.stringContaining(`log of ${folder}: EISDIR`)]);
   });
 
   test("that cannot start says which step failed, and leaves nothing", async () => {

@@ -25,7 +25,8 @@ export interface OutputContext {
   readonly attributes: string;
   /** Raw bytes to the clients, no frames. */
   readonly raw: boolean;
-  warn(message: string): void;
+  /** What could not be written. */
+  warn(error: Error): void;
 }
 
 export class Output {
@@ -153,7 +154,7 @@ export class Output {
     try {
       work();
     } catch (error) {
-      if (!this.#failed) this.#context.warn(`log of ${this.#context.id}: ${(error as Error).message}`);
+      if (!this.#failed) this.#context.warn(error as Error);
       this.#failed = true;
     }
   }

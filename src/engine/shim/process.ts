@@ -145,7 +145,10 @@ export class SupervisedProcess {
   #openOutputs(fds: { stdout?: number; stderr?: number }, recovery: Recovery | undefined): void {
     const { poller, journal, records } = this.#context;
     const { id, io, log } = this.record;
-    const warn = (error: Error): void => this.#context.warn(`log of ${id}: ${error.message}`);
+    const warn = (error: NodeJS.ErrnoException): void => {
+      // Its folder is gone: a container that was removed when its start failed has a log no more.
+      if (error.code !== "ENOENT") this.#context.warn(`log of ${id}: ${error.message}`);
+    };
     if (log.driver === "json-file") {
       try {
         this.#log = new LogFile(log.path, logFileOptions(log.options), warn);
@@ -161,7 +164,7 @@ export class SupervisedProcess {
       log: this.#log,
       attributes: log.driver === "none" ? "" : encodeAttributes(log.attributes),
       raw: io.kind === "pty",
-      warn: this.#context.warn,
+      warn,
     };
     for (const name of ["stdout", "stderr"] as const) {
       const fd = fds[name];
