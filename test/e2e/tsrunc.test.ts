@@ -487,3 +487,16 @@ test("explain prints the calls of a start, features what there is", () => {
   expect(features.linux.seccomp.enabled).toBe(true);
   expect(features.mountOptions).toContain("rbind");
 });
+
+test("spec --rootless makes a container of one user's own", () => {
+  const { status, stdout } = run(["sh", "-c", "cat /proc/self/uid_map; ls /sys"], (spec) => {
+    const folder = join(base, "rootless");
+    mkdirSync(folder);
+    expect(tsrunc("spec", "--rootless", "--bundle", folder).status).toBe(0);
+    const { linux, mounts } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Spec;
+    spec.linux = { ...linux!, cgroupsPath: spec.linux!.cgroupsPath! };
+    spec.mounts = mounts!;
+  });
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^ +0 +0 +1\n(.*\n)*kernel\n/);
+});

@@ -61,14 +61,43 @@ const EXAMPLE: Spec = {
   },
 };
 
+/** Others than himself are not there to own it. */
+const withoutOwners = (each: Mount): Mount => ({
+  ...each,
+  ...(each.options && { options: each.options.filter((option) => !/^[ug]id=/.test(option)) }),
+});
+
+/** For a container of the user's who asks: in a user namespace with him alone in it, on the host's network. */
+function rootless(spec: Spec): Spec {
+  const { linux = {}, mounts = [] } = spec;
+  const own = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+  const { resources: _, ...rest } = linux;
+  return {
+    ...spec,
+    mounts: mounts.map((each) =>
+      // A new one could only be mounted in a network namespace of its own.
+      each.destination === "/sys"
+        ? mount("/sys", "none", "/sys", "rbind,nosuid,noexec,nodev,ro")
+        : withoutOwners(each),
+    ),
+    linux: {
+      ...rest,
+      namespaces: [...(linux.namespaces ?? []).filter(({ type }) => type !== "network"), { type: "user" }],
+      uidMappings: own(process.geteuid!()),
+      gidMappings: own(process.getegid!()),
+    },
+  };
+}
+
 export const verb: Verb = {
-  flags: { bundle: { kind: "value", short: "b" } },
-  usage: "[--bundle DIR]",
+  flags: { bundle: { kind: "value", short: "b" }, rootless: { kind: "switch" } },
+  usage: "[--bundle DIR] [--rootless]",
   words: [0, 0],
   run(_words, flags) {
     const path = `${flags.value("bundle") ?? "."}/config.json`;
     if (exists(path)) throw new Error(`File ${path.replace(/^\.\//, "")} exists. Remove it first`);
-    writeFile(path, `${JSON.stringify(EXAMPLE, null, "\t")}\n`);
+    const spec = flags.on("rootless") ? rootless(EXAMPLE) : EXAMPLE;
+    writeFile(path, `${JSON.stringify(spec, null, "\t")}\n`);
     return 0;
   },
 };
