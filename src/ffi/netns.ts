@@ -8,7 +8,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { ERRNO } from "./errno.ts";
 import { O } from "./file.ts";
-import { check, closeFd, cstring, SystemError, sys } from "./libc.ts";
+import { check, closeFd, cstring, sys } from "./libc.ts";
 import { MNT, MS } from "./mount.ts";
 import { CLONE } from "./process.ts";
 import { SOCK } from "./socket-flags.ts";
@@ -67,37 +67,6 @@ export function socketIn(namespace: number, family: number, type: number, protoc
   const flags = type | SOCK.SOCK_CLOEXEC;
   const fd = inNamespace(namespace, () => sys("socket", family, flags, protocol));
   return check(fd, "open a socket in a network namespace");
-}
-
-export interface SysctlFile {
-  /** Below /proc/sys: `net/ipv6/conf/eth0/disable_ipv6`. */
-  path: string;
-  value: string;
-}
-
-/**
- * Sets sysctls of the namespace, which /proc/sys shows to whoever is in it.
- * @throws SystemError of the first that failed; those after it are not set
- */
-export function writeSysctls(namespace: number, files: readonly SysctlFile[]): void {
-  const prepared = files.map(({ path, value }) => ({
-    path: cstring(`/proc/sys/${path}`),
-    value: new TextEncoder().encode(value),
-  }));
-  const flags = O.O_WRONLY | O.O_CLOEXEC | O.O_NOFOLLOW;
-  let done = 0;
-  const failed = inNamespace(namespace, () => {
-    for (; done < prepared.length; done++) {
-      const { path, value } = prepared[done]!;
-      const fd = sys("openat", AT_FDCWD, path, flags);
-      if (fd < 0) return fd;
-      const written = sys("write", fd, value, value.length);
-      sys("close", fd);
-      if (written < 0) return written;
-    }
-    return 0;
-  });
-  if (failed < 0) throw new SystemError(`set ${files[done]!.path} to ${files[done]!.value}`, -failed);
 }
 
 /** Gives the namespace a name that outlives its processes: a bind mount on a file, which is made if need be. */

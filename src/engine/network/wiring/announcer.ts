@@ -4,6 +4,9 @@ import { advertising } from "../driver-options.ts";
 import type { EndpointRecord, NetworkRecord } from "../types.ts";
 import { announcement } from "./announcement.ts";
 
+/** After what else a container's start or connection needs: each frame goes to every port of its bridge. */
+const BEHIND_MS = 10;
+
 interface Bridge {
   socket: LinkSocket;
   users: number;
@@ -71,10 +74,10 @@ export class Announcer {
       .filter((address) => address !== undefined)
       .map((address) => announcement(address.split("/")[0]!, mac));
     let left = frames.length > 0 ? count : 0;
-    let timer: ReturnType<typeof setInterval> | undefined;
+    let timer: NodeJS.Timeout | undefined;
     let sending = Promise.resolve();
     const stop = (): void => {
-      clearInterval(timer);
+      clearTimeout(timer);
       this.#stops.delete(endpoint.id);
       // What is on its way has the socket.
       void sending.then(end);
@@ -89,16 +92,18 @@ export class Announcer {
         },
       );
     };
-    if (left > 0) send();
     if (left <= 0) {
-      void sending.then(end);
+      end();
       return;
     }
-    timer = setInterval(() => {
-      if (left > 0) send();
-      if (left <= 0) stop();
-    }, ms);
-    timer.unref();
+    const after = (delay: number): void => {
+      timer = setTimeout(() => {
+        if (left > 0) send();
+        if (left > 0) after(ms);
+        else stop();
+      }, delay).unref();
+    };
+    after(BEHIND_MS);
     this.#stops.set(endpoint.id, stop);
   }
 }

@@ -18,9 +18,11 @@ export function createBridge(host: NetlinkSocket, network: NetworkRecord, owner:
     throw new EngineError("internal", `existing interface ${name} is not a bridge`);
   if (!link) {
     const mtu = options.mtu > 0 ? { mtu: options.mtu } : {};
-    // A bridge without a MAC of its own has that of its lowest port, and so another whenever one comes or goes.
+    // A bridge without a MAC of its own has that of its lowest port, and so another whenever one comes or goes. Snooping
+    // would hold back no multicast either, as nobody here asks who listens; but whenever a port comes up or goes down,
+    // the kernel then sets the timers of all.
     host.batch([
-      newLink({ name, mac: randomMac(), ...mtu }, { kind: "bridge" }),
+      newLink({ name, mac: randomMac(), ...mtu }, { kind: "bridge", multicastSnooping: false }),
       changeLink(name, { alias: owner }),
     ]);
     link = findLink(host, name)!;
@@ -63,7 +65,7 @@ function setAddresses(host: NetlinkSocket, link: Link, wanted: readonly string[]
 }
 
 /** Of the daemon's own namespace. A kernel without IPv6 has none of these. */
-function setHostSysctl(link: string, name: string, value: string): void {
+export function setHostSysctl(link: string, name: string, value: string): void {
   try {
     writeFileSync(`/proc/sys/net/ipv6/conf/${link}/${name}`, value);
   } catch (error) {

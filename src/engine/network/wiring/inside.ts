@@ -1,6 +1,7 @@
 /** A sandbox from within, over a socket of its namespace: links' addresses, sysctls and routes. */
 import { ERRNO } from "../../../ffi/errno.ts";
 import { closeFd, SystemError } from "../../../ffi/libc.ts";
+import type { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
 import { addAddress } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { networkOf, prefix, prefixText } from "../../../ffi/netlink/ip.ts";
@@ -8,7 +9,7 @@ import { changeLink, findLink, type Link } from "../../../ffi/netlink/links.ts";
 import type { Message } from "../../../ffi/netlink/message.ts";
 import { addRoute, deleteRoute, listRoutes, type Route } from "../../../ffi/netlink/routes.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
-import { openNamespace, writeSysctls } from "../../../ffi/netns.ts";
+import { openNamespace } from "../../../ffi/netns.ts";
 import { EngineError } from "../../errors.ts";
 import type { EndpointRecord } from "../types.ts";
 import { endpointSysctls } from "./sysctls.ts";
@@ -44,7 +45,7 @@ export class Inside implements Disposable {
   }
 
   /** Gives a link that is there, and down, what its endpoint has, and brings it up. May be repeated. */
-  configure(endpoint: EndpointRecord): Link {
+  configure(endpoint: EndpointRecord, sysctls: NamespaceSysctls): Link {
     const link = findLink(this.socket, endpoint.link);
     if (!link) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
     this.#indexes.set(endpoint.link, link.index);
@@ -53,13 +54,13 @@ export class Inside implements Disposable {
     );
     if (!this.#empty) this.#refuseConflicts(addresses, link);
     this.#empty = false;
-    this.#enableIPv6(endpoint);
+    this.#enableIPv6(endpoint, sysctls);
     this.#all(
       addresses.map((address) => addAddress(link.index, address)),
       ERRNO.EEXIST,
     );
-    const sysctls = endpointSysctls(endpoint);
-    if (sysctls.length > 0) writeSysctls(this.namespace, sysctls);
+    const asked = endpointSysctls(endpoint);
+    if (asked.length > 0) sysctls.write(this.namespace, asked);
     this.socket.request(changeLink(link.index, { up: true }));
     return link;
   }
@@ -120,10 +121,10 @@ export class Inside implements Disposable {
    * On for an endpoint with an IPv6 address, off for any other: a link with IPv6 would take routes and neighbours from
    * whoever sends it some.
    */
-  #enableIPv6({ link, ipv6 }: EndpointRecord): void {
+  #enableIPv6({ link, ipv6 }: EndpointRecord, sysctls: NamespaceSysctls): void {
     const path = `net/ipv6/conf/${link}/disable_ipv6`;
     try {
-      writeSysctls(this.namespace, [{ path, value: ipv6 === undefined ? "1" : "0" }]);
+      sysctls.write(this.namespace, [{ path, value: ipv6 === undefined ? "1" : "0" }]);
     } catch (error) {
       // A kernel that was started without IPv6 has none to switch off.
       if (ipv6 !== undefined || !(error instanceof SystemError) || error.errno !== ERRNO.ENOENT) throw error;

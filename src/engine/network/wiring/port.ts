@@ -1,12 +1,14 @@
 /** A container's link in a bridge network: a veth pair, one end a port of the bridge, the other in the sandbox. */
 import { readFileSync } from "node:fs";
 import { ERRNO } from "../../../ffi/errno.ts";
+import type { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
 import { changeLink, findLink, type Link, newLink } from "../../../ffi/netlink/links.ts";
 import { updateNeighbour } from "../../../ffi/netlink/neighbours.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { EngineError } from "../../errors.ts";
 import { bridgeOptions } from "../driver-options.ts";
 import type { EndpointRecord, NetworkRecord } from "../types.ts";
+import { setHostSysctl } from "./bridge.ts";
 import type { Inside } from "./inside.ts";
 
 /**
@@ -18,20 +20,20 @@ export async function attachPort(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
-  owner: string,
+  { owner, sysctls }: { owner: string; sysctls: NamespaceSysctls },
 ): Promise<Link> {
   const bridge = findLink(host, network.link);
   if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
   makePair(host, inside, network, endpoint, bridge);
-  // The host's end first: then the link works as soon as the container's end is up.
+  // A port is only passed through. With IPv6 it would have routes of its own, in lists that the kernel walks for each.
+  setHostSysctl(endpoint.hostLink, "disable_ipv6", "1");
+  // The host's end first: then the link works as soon as the container's end is up. What changes while it is down costs
+  // nothing; of what changes in one that is up, the bridge hears, and looks through all its ports.
   host.batch([
-    changeLink(endpoint.hostLink, {
-      up: true,
-      alias: owner,
-      ...(needsHairpin() && { hairpin: true }),
-    }),
+    changeLink(endpoint.hostLink, { alias: owner, ...(needsHairpin() && { hairpin: true }) }),
+    changeLink(endpoint.hostLink, { up: true }),
   ]);
-  inside.configure(endpoint);
+  inside.configure(endpoint, sysctls);
   forgetLastHolder(host, bridge, endpoint);
   await forwards(host, bridge, endpoint.hostLink);
   return bridge;

@@ -1,5 +1,6 @@
 /** A container's link in a macvlan or ipvlan network: made on the network's parent, and from the start in the sandbox. */
 import { ERRNO } from "../../../ffi/errno.ts";
+import type { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
 import { findLink, type Link, type LinkKind, newLink } from "../../../ffi/netlink/links.ts";
 import { NetlinkError } from "../../../ffi/netlink/message.ts";
 import type { IPVLAN_FLAG, IPVLAN_MODE, MACVLAN_MODE } from "../../../ffi/netlink/route-flags.ts";
@@ -25,6 +26,7 @@ export function attachSublink(
   inside: Inside,
   network: NetworkRecord,
   endpoint: EndpointRecord,
+  sysctls: NamespaceSysctls,
 ): Link {
   const parent = findLink(host, network.link);
   if (!parent) {
@@ -46,5 +48,5 @@ export function attachSublink(
     const known = error instanceof NetlinkError && error.errno === ERRNO.EEXIST && there?.kind === kind.kind;
     if (!known) throw error;
   }
-  return inside.configure(endpoint);
+  return inside.configure(endpoint, sysctls);
 }

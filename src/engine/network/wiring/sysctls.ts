@@ -1,5 +1,5 @@
 /** Sysctls of one endpoint's link, asked for with `com.docker.network.endpoint.sysctls`. */
-import type { SysctlFile } from "../../../ffi/netns.ts";
+import type { SysctlFile } from "../../../ffi/namespace-sysctls.ts";
 import { EngineError } from "../../errors.ts";
 import { ENDPOINT_SYSCTLS } from "../driver-options.ts";
 import type { EndpointRecord } from "../types.ts";

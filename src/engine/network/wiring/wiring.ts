@@ -4,6 +4,7 @@
  * carries nothing more, and goes with the namespace (retired.ts); others are left to a thread of the pool.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
+import { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
 import { listAddresses } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { LinkRemover } from "../../../ffi/netlink/link-remover.ts";
@@ -35,6 +36,7 @@ export interface WiringOptions {
 export class NetlinkWiring implements Wiring {
   readonly #options: WiringOptions;
   readonly #announcer = new Announcer();
+  readonly #sysctls = new NamespaceSysctls();
   #host: NetlinkSocket | undefined;
   #remover: LinkRemover | undefined;
   #prefixes: HostPrefixes | undefined;
@@ -102,10 +104,13 @@ export class NetlinkWiring implements Wiring {
   attach({ path }: SandboxRecord, network: NetworkRecord, endpoint: EndpointRecord): Promise<void> {
     return this.#within(path, async (inside) => {
       if (network.driver === "bridge") {
-        const bridge = await attachPort(this.#socket, inside, network, endpoint, this.#options.owner);
+        const bridge = await attachPort(this.#socket, inside, network, endpoint, {
+          owner: this.#options.owner,
+          sysctls: this.#sysctls,
+        });
         this.#announcer.onBridge(bridge.index, network, endpoint);
       } else if (network.driver === "macvlan" || network.driver === "ipvlan") {
-        const { index, mac } = attachSublink(this.#socket, inside, network, endpoint);
+        const { index, mac } = attachSublink(this.#socket, inside, network, endpoint, this.#sysctls);
         this.#announcer.inside(inside.namespace, index, mac, network, endpoint);
       }
     });
