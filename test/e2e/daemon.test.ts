@@ -88,6 +88,13 @@ describe("roots", () => {
 });
 
 describe("tcp", () => {
+  test.each(["nftables", "iptables"])("without rules still names %s, which was chosen", async (backend) => {
+    const args = ["--iptables=false", "--ip6tables=false", "--bridge=none", `--firewall-backend=${backend}`];
+    await using daemon = await new Daemon().start({ args });
+    const info = (await (await daemon.request("/info")).json()) as { FirewallBackend: object };
+    expect(info.FirewallBackend).toEqual({ Driver: backend });
+  });
+
   test("is served on loopback, and refused elsewhere without TLS", async () => {
     await using daemon = await new Daemon().start({ hosts: ["tcp://127.0.0.1:23761"] });
     expect(await (await fetch("http://127.0.0.1:23761/_ping")).text()).toBe("OK");

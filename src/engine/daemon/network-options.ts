@@ -137,6 +137,7 @@ export function poolsOf(options: readonly PoolOption[], engineId: string): Addre
 export function networkConfig(options: NetworkOptions): NetworkConfig {
   checkIcc(options);
   return {
+    firewall: options["firewall-backend"] || "nftables",
     defaultBridge: {
       bridge: options.bridge,
       bip: options.bip,

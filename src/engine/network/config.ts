@@ -20,6 +20,8 @@ export interface DefaultBridgeConfig {
 }
 
 export interface NetworkConfig {
+  /** `--firewall-backend`, also where it is told to do nothing: `info` names it, as in Docker. */
+  firewall: string;
   defaultBridge: DefaultBridgeConfig;
   dns: readonly string[];
   dnsSearch: readonly string[];

@@ -56,11 +56,12 @@ export class Networks implements NetworkService {
 
   /** The firewall as `info` shows it. */
   firewallInfo(): { driver: string; details: [string, string][] } {
-    const { firewall } = this.#ctx;
+    const { firewall, config } = this.#ctx;
+    const backend = firewall.backend === "none" ? config.firewall : firewall.backend;
     const firewalld = firewall.firewalld?.();
     const at = firewalld?.reloadedAt?.toISOString().replace(/\.\d+Z$/, "Z");
     return {
-      driver: firewalld ? `${firewall.backend}+firewalld` : firewall.backend,
+      driver: firewalld ? `${backend}+firewalld` : backend,
       details: at === undefined ? [] : [["ReloadedAt", at]],
     };
   }
