@@ -10,6 +10,7 @@ import {
   showCommand,
   type Template,
 } from "./nodes.ts";
+import { typeName } from "./printf.ts";
 import { goQuote } from "./quote.ts";
 import { format, isMap, isRecord, MISSING, TYPE, truth } from "./values.ts";
 
@@ -115,12 +116,11 @@ class Execution {
     else if (typeof value === "number")
       entries = Array.from({ length: Math.max(0, value) }, (_, at) => [at, at]);
     else if (value === null || value === undefined || value === MISSING) entries = [];
-    else
-      this.#fail(
-        pipe.pos,
-        pipe.commands.map(showCommand).join(" | "),
-        `range can't iterate over ${format(value)}`,
-      );
+    else {
+      const { args } = pipe.commands.at(-1) as Command;
+      const last = args[0] as Operand;
+      this.#fail(last.pos, show(last), `range can't iterate over ${format(value)}`);
+    }
     if (entries.length === 0) {
       this.walk(otherwise, dot, scope, this.#name);
       return;
@@ -129,7 +129,7 @@ class Execution {
       const names = pipe.variables;
       const values = names.length === 2 ? [key, item] : [item];
       names.forEach((name, at) => {
-        if (pipe.assign) this.#assign(scope, name, values[at]);
+        if (pipe.assign) this.#assign(pipe, scope, name, values[at]);
         else scope.push([name, values[at]]);
       });
       try {
@@ -143,9 +143,11 @@ class Execution {
     }
   }
 
-  #assign(scope: Scope, name: string, value: unknown): void {
+  #assign(pipe: Pipe, scope: Scope, name: string, value: unknown): void {
     const entry = scope.findLast(([known]) => known === name);
-    if (entry) entry[1] = value;
+    const last = pipe.commands.at(-1)?.args.at(-1) as Operand;
+    if (!entry) this.#fail(last.pos, show(last), `undefined variable: ${name}`);
+    entry[1] = value;
   }
 
   #pipe(pipe: Pipe, dot: unknown, scope: Scope): unknown {
@@ -154,7 +156,7 @@ class Execution {
       value = this.#command(command, dot, scope, at > 0 ? [value] : []);
     });
     for (const name of pipe.variables) {
-      if (pipe.assign) this.#assign(scope, name, value);
+      if (pipe.assign) this.#assign(pipe, scope, name, value);
       else scope.push([name, value]);
     }
     return value;
@@ -184,7 +186,7 @@ class Execution {
     scope: Scope,
     piped: unknown[],
   ): unknown {
-    const { arity, call } = FUNCTIONS[name] as (typeof FUNCTIONS)[string];
+    const { arity, call, params } = FUNCTIONS[name] as (typeof FUNCTIONS)[string];
     const count = rest.length + piped.length;
     if (count < arity[0] || count > arity[1]) {
       const want = arity[1] === Number.POSITIVE_INFINITY ? `at least ${arity[0]}` : String(arity[0]);
@@ -199,12 +201,29 @@ class Execution {
       return piped.length > 0 ? piped[0] : value;
     }
     const args = [...rest.map((arg) => this.#operand(arg, dot, scope)), ...piped];
+    params.forEach((type, at) => {
+      this.#check(rest[at] ?? (command.args[0] as Operand), args[at], type);
+    });
     try {
       return call(...args);
     } catch (error) {
       if (error instanceof TemplateError) throw error;
       this.#fail(pos, showCommand(command), `error calling ${name}: ${(error as Error).message}`);
     }
+  }
+
+  /** What a function was given, where it says what it wants. */
+  #check(operand: Operand, value: unknown, type: "string" | "int" | "[]string"): void {
+    const absent = value === null || value === undefined || value === MISSING;
+    if (absent && type === "[]string") return;
+    if (typeName(value) === type || (type === "[]string" && Array.isArray(value))) return;
+    const written = ["bool", "number", "string", "nil"].includes(operand.kind);
+    const message = !written
+      ? `wrong type for value; expected ${type}; got ${absent ? "interface {}" : typeName(value)}`
+      : type === "[]string"
+        ? `can't handle ${show(operand)} for arg of type []string`
+        : `expected ${type === "int" ? "integer" : type}; found ${show(operand)}`;
+    this.#fail(operand.pos, show(operand), message);
   }
 
   #operand(operand: Operand, dot: unknown, scope: Scope): unknown {

@@ -1,18 +1,22 @@
 /** The functions that templates may call: Go's own and those that Docker adds, client and daemon alike. */
 
-import { printf } from "./printf.ts";
-import { goQuote } from "./quote.ts";
+import { printf, typeName } from "./printf.ts";
 import { format, isMap, MISSING, toJson, truth } from "./values.ts";
+
+type Param = "string" | "int" | "[]string";
 
 interface Callable {
   /** Fewest and most arguments. */
   readonly arity: readonly [number, number];
+  /** Types of the first ones, where they have any. */
+  readonly params: readonly Param[];
   readonly call: (...args: unknown[]) => unknown;
 }
 
 const MANY = Number.POSITIVE_INFINITY;
-const fn = (min: number, max: number, call: (...args: never[]) => unknown): Callable => ({
+const fn = (min: number, max: number, call: (...args: never[]) => unknown, ...params: Param[]): Callable => ({
   arity: [min, max],
+  params,
   call: call as (...args: unknown[]) => unknown,
 });
 
@@ -81,12 +85,17 @@ function text(value: unknown): string {
 
 const HTML: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" };
 
+const JS: Record<string, string> = { "\\": "\\\\", "'": "\\'", '"': '\\"' };
+
 export const FUNCTIONS: Record<string, Callable> = {
   // `and` and `or` are evaluated by the engine, which stops early.
   and: fn(1, MANY, (...values: unknown[]) => values.find((value) => !truth(value)) ?? values.at(-1)),
   or: fn(1, MANY, (...values: unknown[]) => values.find(truth) ?? values.at(-1)),
   not: fn(1, 1, (value: unknown) => !truth(value)),
-  eq: fn(2, MANY, (value: unknown, ...others: unknown[]) => others.some((other) => equal(value, other))),
+  eq: fn(1, MANY, (value: unknown, ...others: unknown[]) => {
+    if (others.length === 0) throw new Error("missing argument for comparison");
+    return others.some((other) => equal(value, other));
+  }),
   ne: fn(2, 2, (a: unknown, b: unknown) => !equal(a, b)),
   lt: fn(2, 2, less),
   le: fn(2, 2, (a: unknown, b: unknown) => less(a, b) || equal(a, b)),
@@ -104,32 +113,54 @@ export const FUNCTIONS: Record<string, Callable> = {
   }),
   print: fn(0, MANY, sprint),
   println: fn(0, MANY, (...values: unknown[]) => `${values.map((value) => format(value)).join(" ")}\n`),
-  printf: fn(1, MANY, (layout: unknown, ...values: unknown[]) => printf(text(layout), values)),
+  printf: fn(1, MANY, (layout: unknown, ...values: unknown[]) => printf(text(layout), values), "string"),
   html: fn(0, MANY, (...values: unknown[]) =>
     sprint(...values).replace(/[&<>"']/g, (c) => HTML[c] as string),
   ),
-  js: fn(0, MANY, (...values: unknown[]) => goQuote(sprint(...values)).slice(1, -1)),
-  urlquery: fn(0, MANY, (...values: unknown[]) => encodeURIComponent(sprint(...values)).replace(/%20/g, "+")),
-  call: fn(1, MANY, () => {
-    throw new Error("call of nil");
-  }),
-  json: fn(1, 1, toJson),
-  split: fn(2, 2, (value: unknown, by: unknown) => text(value).split(text(by))),
-  join: fn(2, 2, (values: unknown, by: unknown) =>
-    absent(values) ? "" : (values as unknown[]).map((value) => format(value)).join(text(by)),
-  ),
-  title: fn(1, 1, (value: unknown) =>
-    text(value).replace(
-      /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
-      (_, before: string, c: string) => before + c.toUpperCase(),
+  js: fn(0, MANY, (...values: unknown[]) =>
+    sprint(...values).replace(
+      /[\\'"<>&=]|[^\P{C}]|[\u2028\u2029]/gu,
+      (c) => JS[c] ?? `\\u${(c.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, "0")}`,
     ),
   ),
-  lower: fn(1, 1, (value: unknown) => text(value).toLowerCase()),
-  upper: fn(1, 1, (value: unknown) => text(value).toUpperCase()),
-  pad: fn(3, 3, (value: unknown, before: number, after: number) =>
-    value === "" ? "" : " ".repeat(before) + text(value) + " ".repeat(after),
+  urlquery: fn(0, MANY, (...values: unknown[]) => encodeURIComponent(sprint(...values)).replace(/%20/g, "+")),
+  call: fn(1, MANY, (value: unknown) => {
+    throw new Error(absent(value) ? "call of nil" : `non-function of type ${typeName(value)}`);
+  }),
+  json: fn(1, 1, toJson),
+  split: fn(2, 2, (value: string, by: string) => value.split(by), "string", "string"),
+  join: fn(
+    2,
+    2,
+    (values: unknown, by: string) =>
+      absent(values) ? "" : (values as unknown[]).map((value) => format(value)).join(by),
+    "[]string",
+    "string",
   ),
-  truncate: fn(2, 2, (value: unknown, size: number) =>
-    text(value).length < size ? value : text(value).slice(0, size),
+  title: fn(
+    1,
+    1,
+    (value: string) =>
+      value.replace(
+        /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
+        (_, before: string, c: string) => before + c.toUpperCase(),
+      ),
+    "string",
+  ),
+  lower: fn(1, 1, (value: string) => value.toLowerCase(), "string"),
+  upper: fn(1, 1, (value: string) => value.toUpperCase(), "string"),
+  pad: fn(
+    3,
+    3,
+    (value: string, before: number, after: number) =>
+      value === "" ? "" : " ".repeat(before) + value + " ".repeat(after),
+    ...(["string", "int", "int"] as const),
+  ),
+  truncate: fn(
+    2,
+    2,
+    (value: string, size: number) => (value.length < size ? value : value.slice(0, size)),
+    "string",
+    "int",
   ),
 };

@@ -137,6 +137,8 @@ function inside(
     const first = rest[0] as string;
     const rule = RULES.find(([pattern]) => pattern.test(rest));
     if (!rule) {
+      const number = /^[+-](?:0[xX])?\.?[\p{L}\p{Nd}_]?/u.exec(rest);
+      if (number && number[0].length > 1) fail(pos, `bad number syntax: ${JSON.stringify(number[0])}`);
       const point = (first.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, "0");
       const before = tokens.at(-1)?.kind;
       if (before === "field" || before === "variable" || before === "identifier")

@@ -78,8 +78,9 @@ class Parser {
         const name = unquote(quoted.text);
         const next = this.#skipSpace();
         this.#at -= 1;
-        if (next.kind === "close") this.#at += 1;
-        const pipe = next.kind === "close" ? null : this.#pipe(`${text} clause`, "close");
+        if (next.kind === "close" && text === "template") this.#at += 1;
+        const pipe =
+          next.kind === "close" && text === "template" ? null : this.#pipe(`${text} clause`, "close");
         if (text === "block") this.defined.set(name, this.#scoped("block").body);
         return { kind: "template", name, pipe, pos: quoted.pos };
       }
@@ -265,8 +266,10 @@ class Parser {
     this.#expect("close", context);
   }
   #unexpected(token: Token, context: string): never {
-    const shown =
-      token.kind === "eof" ? "EOF" : token.kind === "keyword" ? `<${token.text}>` : goQuote(token.text);
+    const word = token.kind === "keyword" || token.kind === "dot" || token.kind === "nil";
+    const long = [...token.text].length > 10;
+    const quoted = goQuote(long ? [...token.text].slice(0, 10).join("") : token.text);
+    const shown = token.kind === "eof" ? "EOF" : word ? `<${token.text}>` : `${quoted}${long ? "..." : ""}`;
     return this.#fail(token.pos, `unexpected ${shown} in ${context}`);
   }
   #fail(pos: number, message: string): never {

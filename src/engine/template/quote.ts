@@ -38,9 +38,12 @@ export function unquote(text: string): string {
   );
 }
 
-/** strconv.Quote: control characters escaped, everything printable as it is. */
-export function goQuote(text: string): string {
-  const body = text.replace(/["\\]|[^\P{C}]|[\u2028\u2029]/gu, (c) => {
+const UNPRINTABLE = /["\\]|[^\P{C}]|[\u2028\u2029]/gu;
+const NOT_ASCII = /["\\]|[^\x20-\x7e]/gu;
+
+/** strconv.Quote: control characters escaped, everything printable as it is; as `ascii`, strconv.QuoteToASCII. */
+export function goQuote(text: string, charset?: "ascii"): string {
+  const body = text.replace(charset === "ascii" ? NOT_ASCII : UNPRINTABLE, (c) => {
     const known = BACK[c];
     if (known) return known;
     const point = c.codePointAt(0) as number;

@@ -14,6 +14,9 @@ export const AS_JSON = Symbol("json");
 /** On a record: its fields that are pointers to plain values. */
 export const POINTERS = Symbol("pointers");
 
+/** On a list or map whose type is known. */
+export const GO_TYPE = Symbol("go type");
+
 export interface GoRecord {
   readonly [TYPE]: string;
   readonly [POINTER]?: boolean;
@@ -36,7 +39,7 @@ export const NIL_LIST: readonly unknown[] = Object.freeze([]);
 export const NIL_MAP: Readonly<Record<string, unknown>> = Object.freeze({});
 
 /** Go prints where a pointer points to; nothing can depend on the number. */
-const ADDRESS = "0xc000000000";
+export const ADDRESS = "0xc000000000";
 
 /** Go's `%v`. */
 export function format(value: unknown, inside = false): string {

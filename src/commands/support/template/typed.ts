@@ -8,6 +8,7 @@
  */
 import {
   AS_JSON,
+  GO_TYPE,
   type GoRecord,
   NIL_LIST,
   NIL_MAP,
@@ -84,6 +85,26 @@ function timeRecord(value: unknown): GoRecord {
 
 type Json = unknown;
 
+const PLAIN: Readonly<Record<string, string>> = {
+  s: "string",
+  n: "int",
+  b: "bool",
+  time: "time.Time",
+  any: "interface {}",
+};
+
+/** `[]s` → `[]string`. */
+function goType(type: string): string {
+  if (type.startsWith("*")) return `*${goType(type.slice(1))}`;
+  if (type.startsWith("[]")) return `[]${goType(type.slice(2) || "s")}`;
+  if (type.startsWith("{}")) return `map[string]${goType(type.slice(2) || "s")}`;
+  return PLAIN[type] ?? (type === "empty" ? "struct {}" : type);
+}
+
+function named<T extends object>(made: T, type: string): T {
+  return Object.defineProperty(made, GO_TYPE, { get: () => goType(type) });
+}
+
 function value(types: Types, type: string, json: Json): unknown {
   if (type.startsWith("*")) {
     if (json === null || json === undefined) return null;
@@ -92,12 +113,18 @@ function value(types: Types, type: string, json: Json): unknown {
       (inner as { [POINTER]?: boolean })[POINTER] = true;
     return inner;
   }
-  if (type.startsWith("[]"))
-    return Array.isArray(json) ? json.map((item) => value(types, type.slice(2) || "s", item)) : NIL_LIST;
+  if (type.startsWith("[]")) {
+    if (!Array.isArray(json)) return NIL_LIST;
+    return named(
+      json.map((item) => value(types, type.slice(2) || "s", item)),
+      type,
+    );
+  }
   if (type.startsWith("{}")) {
     if (typeof json !== "object" || json === null) return NIL_MAP;
     const inner = type.slice(2) || "s";
-    return Object.fromEntries(Object.entries(json).map(([key, item]) => [key, value(types, inner, item)]));
+    const entries = Object.entries(json).map(([key, item]) => [key, value(types, inner, item)]);
+    return named(Object.fromEntries(entries), type);
   }
   if (type === "s") return json ?? "";
   if (type === "n") return json ?? 0;

@@ -39,6 +39,15 @@ describe("templates give what Go's give", () => {
     ["{{not true}} {{and 1 0}} {{or 0 2}} {{lt 1 2}} {{ge 2 2}}", "false 0 2 true true"],
     ['{{range .List}}{{if eq . "b"}}{{break}}{{end}}{{.}}{{end}}', "a"],
     ['{{index .Map "a"}} {{index .List 1}} {{slice .Image 1 3}}', "1 b us"],
+    [
+      '{{printf "%U %#U|%+d|% d|%05d|%+05d|%#o|%O|%q" 97 228 10 4 3 7 8 8 97}}',
+      "U+0061 U+00E4 'ä'|+10| 4|00003|+0007|010|0o10|'a'",
+    ],
+    ['{{printf "%#v %+v %#v" .Names .List .List}}', '"c1" [a b] []string{"a", "b"}'],
+    [
+      '{{printf "%[2]d %[1]d %*d|%.1f|%G|%x" 1 2}}',
+      "2 1 %!d(MISSING)|%!f(MISSING)|%!G(MISSING)|%!x(MISSING)",
+    ],
     ['{{html "<a>"}} {{printf "%d %s" 1}}', "&lt;a&gt; 1 %!s(MISSING)"],
   ];
   test.each(cases)("%s", (source, expected) => expect(render(source)).toBe(expected));
