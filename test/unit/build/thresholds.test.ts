@@ -8,7 +8,7 @@ describe("the engine's thresholds", () => {
   test("are overwritten where they are, and nothing else is", () => {
     const base = file(500, 100, 1000, 1000);
     compileLater(base);
-    expect(base.equals(file(5000, 1000, 1000, 1000))).toBe(true);
+    expect(base.equals(file(15000, 3000, 1000, 1000))).toBe(true);
   });
 
   test("have to be there, once", () => {
