@@ -3,10 +3,11 @@
  * last descriptor. No namespace is entered, so this is safe in a process with threads.
  * @source fsopen(2), fsconfig(2), fsmount(2); kernel Documentation/filesystems/overlayfs.rst
  */
-import { FFIType, type Pointer, ptr, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { close, FsError, O } from "./fs.ts";
 import { openLibc } from "./libc.ts";
 import { FSCONFIG, FSOPEN } from "./mount.ts";
+import { FFIType, ptr, read } from "./native.ts";
 import { overlayTakesLayers, splitOption } from "./overlay.ts";
 import { SYSCALLS } from "./syscalls.ts";
 

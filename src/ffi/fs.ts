@@ -6,11 +6,12 @@
  * @source openat2(2), mknodat(2), fsetxattr(2)
  */
 
-import { FFIType, type Pointer, ptr, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { fstatSync } from "node:fs";
 import { ERRNO, errnoMessage } from "./errno.ts";
 import * as file from "./file.ts";
 import { openLibc } from "./libc.ts";
+import { FFIType, ptr, read } from "./native.ts";
 
 const { i32, u32, u64, i64 } = FFIType;
 const P = FFIType.ptr;

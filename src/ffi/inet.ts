@@ -2,8 +2,8 @@
  * Internet sockets: their addresses, and those that are bound to ports.
  * @source ip(7), ipv6(7), tcp(7), socket(7); linux/filter.h
  */
-import { ptr } from "bun:ffi";
 import { check, closeFd, sys } from "./libc.ts";
+import { ptr } from "./native.ts";
 import { addressBytes, addressText } from "./netlink/ip.ts";
 import { SOCK } from "./socket-flags.ts";
 

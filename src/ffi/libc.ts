@@ -2,8 +2,9 @@
  * The seam to the kernel: libc's `syscall(2)` over bun:ffi. Two symbols are all that is opened, on first use: each
  * costs some 12 µs of a program's start, and one door serves glibc and musl alike.
  */
-import { dlopen, type FFIFunction, FFIType, type Library, type Pointer, ptr, read } from "bun:ffi";
+import type { FFIFunction, Library, Pointer } from "bun:ffi";
 import { ERRNO, errnoMessage, errnoName } from "./errno.ts";
+import { dlopen, FFIType, ptr, read } from "./native.ts";
 import { type SyscallName, syscallNumber } from "./syscalls.ts";
 
 type Syscall = (nr: number, ...args: (number | bigint)[]) => number | bigint;

@@ -3,9 +3,9 @@
  * Every call here returns at once.
  * @source epoll(7), ioctl_tty(2), flock(2)
  */
-import { ptr } from "bun:ffi";
 import { F, O } from "./file.ts";
 import { check, sys } from "./libc.ts";
+import { ptr } from "./native.ts";
 
 const EPOLL_CLOEXEC = O.O_CLOEXEC;
 const FIONREAD = 0x541b;

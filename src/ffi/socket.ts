@@ -1,8 +1,8 @@
 /**
  * Unix sockets beyond what Bun's own do: pairs, and file descriptors that travel in messages.
  */
-import { ptr } from "bun:ffi";
 import { check, closeFd, cstring, SystemError, sys } from "./libc.ts";
+import { ptr } from "./native.ts";
 import { SOCK } from "./socket-flags.ts";
 
 /** Two connected stream sockets, close-on-exec; the caller owns both. */

@@ -1,9 +1,9 @@
 /**
  * Replaces this process by the stage: same pid, none of JavaScript's memory. The plan is fd 3.
  */
-import { ptr } from "bun:ffi";
 import { AT } from "../file.ts";
 import { cstring, SystemError, sys } from "../libc.ts";
+import { ptr } from "../native.ts";
 import { stageFd } from "./binary.ts";
 
 /** Does not return, or throws a `SystemError`. `argv` is what `ps` will show. */
