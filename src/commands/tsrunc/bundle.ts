@@ -55,13 +55,9 @@ export function checkProcess(process: Process | undefined): asserts process is P
 export function withHome(process: Process, rootfs: string): Process {
   const env = process.env ?? [];
   if (env.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return process;
-  return {
-    ...process,
-    env: [
-      ...env.filter((entry) => !entry.startsWith("HOME=")),
-      `HOME=${homeOf(process.user?.uid ?? 0, rootfs)}`,
-    ],
-  };
+  const others: string[] = [];
+  for (const entry of env) if (!entry.startsWith("HOME=")) others.push(entry);
+  return { ...process, env: [...others, `HOME=${homeOf(process.user?.uid ?? 0, rootfs)}`] };
 }
 
 function homeOf(uid: number, rootfs: string): string {

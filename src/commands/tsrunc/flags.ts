@@ -28,7 +28,7 @@ export class Flags {
   }
 
   on(name: string): boolean {
-    const value = this.#values.get(name)?.at(-1);
+    const value = this.value(name);
     return value !== undefined && value !== "false";
   }
 
@@ -37,7 +37,8 @@ export class Flags {
   }
 
   value(name: string): string | undefined {
-    return this.#values.get(name)?.at(-1);
+    const values = this.#values.get(name);
+    return values?.[values.length - 1];
   }
 
   list(name: string): string[] {

@@ -31,12 +31,24 @@ export interface ContainerState {
 
 export type Status = State["status"];
 
-const NAME = /^[\w+.-]+$/;
+/**
+ * `[A-Za-z0-9_+.-]+`. The first regular expression of a program takes as long as reading a file, and so does the first
+ * `find`, `filter` or `every`: on the way to a start there are loops.
+ */
+function isName(id: string): boolean {
+  for (let i = 0; i < id.length; i++) {
+    const code = id.charCodeAt(i);
+    const letter = (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a;
+    const digit = code >= 0x30 && code <= 0x39;
+    if (!letter && !digit && !"_+.-".includes(id[i]!)) return false;
+  }
+  return id !== "";
+}
 
 /** Throws for a name that is none. */
 export function checkId(id: string): string {
   if (id === "") throw new Error("container id cannot be empty");
-  if (!NAME.test(id) || id === "." || id === "..") throw new Error(`invalid container ID format: ${id}`);
+  if (!isName(id) || id === "." || id === "..") throw new Error(`invalid container ID format: ${id}`);
   return id;
 }
 
@@ -104,7 +116,7 @@ export class StateStore {
   /** Of these names in the root, those that are containers. */
   among(names: readonly string[]): ContainerState[] {
     return names
-      .filter((name) => NAME.test(name) && exists(`${this.root}/${name}/state.json`))
+      .filter((name) => isName(name) && exists(`${this.root}/${name}/state.json`))
       .map((name) => this.load(name));
   }
 

@@ -36,7 +36,7 @@ export type Cgroup = CgroupFolder[];
 /** Is all of it version 2? */
 export const isUnified = (layout: CgroupLayout | Cgroup): boolean => {
   const list = Array.isArray(layout) ? layout : layout.hierarchies;
-  return list.every(({ version }) => version === 2);
+  return !list.some(({ version }) => version !== 2);
 };
 
 export function detectCgroups(
@@ -109,8 +109,12 @@ export function cgroupOf(layout: CgroupLayout, path: string | undefined, id: str
 }
 
 /** The folder of one version 1 controller. */
-export const folderOf = (cgroup: Cgroup, controller: string): CgroupFolder | undefined =>
-  cgroup.find(({ controllers }) => controllers.includes(controller));
+export function folderOf(cgroup: Cgroup, controller: string): CgroupFolder | undefined {
+  for (const folder of cgroup) if (folder.controllers.includes(controller)) return folder;
+  return undefined;
+}
 
-export const unifiedFolder = (cgroup: Cgroup): CgroupFolder | undefined =>
-  cgroup.find(({ version }) => version === 2);
+export function unifiedFolder(cgroup: Cgroup): CgroupFolder | undefined {
+  for (const folder of cgroup) if (folder.version === 2) return folder;
+  return undefined;
+}

@@ -36,7 +36,7 @@ const everything = (rule: DeviceRule): boolean =>
   allOf(rule) &&
   (rule.major ?? -1) < 0 &&
   (rule.minor ?? -1) < 0 &&
-  [..."rwm"].every((c) => (rule.access ?? "rwm").includes(c));
+  !["r", "w", "m"].some((c) => !(rule.access ?? "rwm").includes(c));
 
 /** Everything that a later rule for everything makes moot is left out. */
 export function deviceRules(given: readonly DeviceRule[] = []): DeviceRule[] {

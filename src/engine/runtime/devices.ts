@@ -56,7 +56,9 @@ export const makeDevice = (major: number, minor: number): number =>
 /** Folder by folder, so that /dev is opened once. In a user namespace nothing can be made: the host's are bound. */
 export function addDevices(at: Inside, devices: readonly Device[], bind: boolean): void {
   const given = new Set(devices.map((device) => cleanPath(device.path)));
-  const all = [...DEFAULT_DEVICES.filter((device) => !given.has(device.path)), ...devices];
+  const all: Device[] = [];
+  for (const device of DEFAULT_DEVICES) if (!given.has(device.path)) all.push(device);
+  all.push(...devices);
   let opened = "";
   for (const device of all) {
     const path = cleanPath(device.path);

@@ -72,11 +72,16 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
     } else joined.push({ type, fd });
   }
   if (isNew("time")) unshareTime(plan, linux);
-  const cloneFlags = list
-    .filter(({ type, path }) => !path && type !== "cgroup" && type !== "time")
-    .map(({ type }) => FLAGS[type]);
-  const joinedPid = joined.find(({ type }) => type === "pid")?.fd;
+  const cloneFlags: NamespacePlan["cloneFlags"][number][] = [];
+  for (const { type, path } of list)
+    if (!path && type !== "cgroup" && type !== "time") cloneFlags.push(FLAGS[type]);
+  const joinedPid = fdOf(joined, "pid");
   return { list, cloneFlags, joined, joinedPid, has: (type) => seen.has(type), isNew };
+}
+
+function fdOf(joined: NamespacePlan["joined"], wanted: NamespaceType): number | undefined {
+  for (const { type, fd } of joined) if (type === wanted) return fd;
+  return undefined;
 }
 
 function refuseUnsupported(type: NamespaceType, newUser: boolean): void {
@@ -115,8 +120,9 @@ export function joinNamespaces(plan: PlanBuilder, namespaces: NamespacePlan): vo
 
 /** In the child, once it is in its cgroup: which is the root of what a new cgroup namespace shows. */
 export function enterCgroupNamespace(plan: PlanBuilder, namespaces: NamespacePlan): void {
-  const joined = namespaces.joined.find(({ type }) => type === "cgroup");
-  if (joined) plan.call("setns", [joined.fd, namespaceFlag("cgroup")], { label: "join cgroup namespace" });
+  const joined = fdOf(namespaces.joined, "cgroup");
+  if (joined !== undefined)
+    plan.call("setns", [joined, namespaceFlag("cgroup")], { label: "join cgroup namespace" });
   else if (namespaces.isNew("cgroup"))
     plan.call("unshare", [namespaceFlag("cgroup")], { label: "unshare the cgroup namespace" });
 }

@@ -25,11 +25,13 @@ export function installSeccomp(plan: PlanBuilder, profile: Seccomp, filter: Uint
     [8, "u64", code],
   ]);
   // As runc: when nothing is said, without the speculation barriers, which cost much and protect little.
-  const names = (profile.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]).map((name) => {
-    if (!(name in FLAGS)) throw new EngineError("invalid", `seccomp flag not known: ${name}`);
-    return FLAGS[name as keyof typeof FLAGS];
-  });
-  const how = flags(SECCOMP, ...names.filter((name) => name !== undefined));
+  const names: (keyof typeof SECCOMP)[] = [];
+  for (const name of profile.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]) {
+    if (!Object.hasOwn(FLAGS, name)) throw new EngineError("invalid", `seccomp flag not known: ${name}`);
+    const flag = FLAGS[name as keyof typeof FLAGS];
+    if (flag !== undefined) names.push(flag);
+  }
+  const how = flags(SECCOMP, ...names);
   plan.call("seccomp", [flags(SECCOMP, "SECCOMP_SET_MODE_FILTER"), how, prog], {
     label: "unable to init seccomp: error loading seccomp filter into kernel",
   });
