@@ -1,4 +1,4 @@
-/** tsrunc --systemd-cgroup on a machine that only looks as if systemd ran it; the real one is in test/vm. Needs root, busybox-static. */
+/** tsrunc --systemd-cgroup on a machine that only looks as if systemd ran it; the real one is in test/vm. Needs root, busybox-static, docker.io. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -6,6 +6,8 @@ import type { Value } from "../../src/engine/dbus/values.ts";
 import { detectCgroups, isUnified } from "../../src/engine/runtime/cgroup-layout.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, type Result } from "../support/bundles.ts";
+import { writeBusyboxArchive } from "../support/busybox.ts";
+import { Dockerd } from "../support/dockerd.ts";
 import { FakeSystemd } from "../support/systemd.ts";
 
 const MIB = 1 << 20;
@@ -183,3 +185,40 @@ describe("--systemd-cgroup", () => {
     expect(systemd.of("StopUnit").length).toBe(1);
   }, 60_000);
 });
+
+test("below Debian's dockerd with its systemd driver, containers are run, updated, started again and removed", async () => {
+  await using dockerd = new Dockerd(systemd.under());
+  await dockerd.start(
+    ...["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"],
+    ...["--exec-opt", "native.cgroupdriver=systemd", "--add-runtime", `tsrunc=${bundles.program}`],
+  );
+  const docker = async (...args: string[]): Promise<string> => {
+    const child = Bun.spawn(["docker", "-H", `unix://${dockerd.socket}`, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const all = await Promise.all([child.stdout, child.stderr].map((stream) => new Response(stream).text()));
+    return `${all.join("")}${await child.exited}`;
+  };
+  const image = join(bundles.base, "busybox.tar");
+  writeBusyboxArchive(image);
+  expect(await docker("load", "-q", "-i", image)).toEndWith("0");
+  const options = ["--runtime", "tsrunc", "--network", "none", "--cgroup-parent", SLICE];
+  expect(await docker("run", "--rm", ...options, "busybox", "sh", "-c", "echo ran; exit 5")).toBe("ran\n5");
+  expect(systemd.of("StopUnit").length).toBe(1);
+  const words = ["run", "-d", "--name", "long", ...options, "-m", "64m", "busybox", "sleep", "1000"];
+  const [id = ""] = (await docker(...words)).split("\n");
+  const unit = `docker-${id}.scope`;
+  const started = () => systemd.of("StartTransientUnit").filter(({ body }) => body[0] === unit);
+  const memory = UNIFIED ? "MemoryMax" : "MemoryLimit";
+  expect(propertiesOf(started()[0]!.body[2])).toMatchObject({ Slice: SLICE, [memory]: BigInt(64 * MIB) });
+  expect(scopes()).toContain(unit);
+  expect(await docker("exec", "long", "echo", "in")).toBe("in\n0");
+  // It may warn of other things.
+  expect(await docker("update", "-m", "80m", "--memory-swap", "160m", "long")).toMatch(/^long\n(.*\n)?0$/);
+  expect(propertiesOf(systemd.of("SetUnitProperties")[0]!.body[2])[memory]).toBe(BigInt(80 * MIB));
+  expect(await docker("restart", "-t", "0", "long")).toBe("long\n0");
+  expect(started().length).toBe(2);
+  expect(await docker("rm", "-f", "long")).toBe("long\n0");
+  expect(systemd.of("StopUnit").filter(({ body }) => body[0] === unit).length).toBe(2);
+  expect(scopes()).toEqual([]);
+}, 120_000);
