@@ -70,10 +70,14 @@ export class Call {
   async text(): Promise<string> {
     const chunks: Uint8Array[] = [];
     let size = 0;
-    for await (const chunk of this.body) {
-      size += chunk.length;
-      if (size > MAX_JSON) throw new EngineError("invalid", "http: request body too large");
-      chunks.push(chunk);
+    try {
+      for await (const chunk of this.body) {
+        size += chunk.length;
+        if (size > MAX_JSON) throw new Error("http: request body too large");
+        chunks.push(chunk);
+      }
+    } catch (cause) {
+      throw new EngineError("invalid", `invalid JSON: ${(cause as Error).message}`, { cause });
     }
     return Buffer.concat(chunks).toString();
   }

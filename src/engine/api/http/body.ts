@@ -8,6 +8,13 @@ const MAX_TRAILER = 64 * 1024;
 
 type State = "data" | "size" | "data end" | "trailer" | "done";
 
+/** Of a chunk's size, in Go's words. */
+function mistakeOf(line: string): string {
+  const [digits = ""] = /^[^;\s]*/.exec(line) ?? [];
+  if (line === "") return "empty hex number for chunk length";
+  return /^[0-9a-fA-F]+$/.test(digits) ? "http chunk length too large" : "invalid byte in chunk length";
+}
+
 export class BodyReader {
   readonly #chunked: boolean;
   #state: State;
@@ -58,7 +65,7 @@ export class BodyReader {
   #take(line: string): void {
     if (this.#state === "size") {
       const size = /^([0-9a-fA-F]{1,12})[ \t]*(?:;|$)/.exec(line);
-      if (!size) throw new BadRequest(400, "malformed chunked encoding");
+      if (!size) throw new BadRequest(400, mistakeOf(line));
       this.#left = Number.parseInt(size[1]!, 16);
       this.#state = this.#left === 0 ? "trailer" : "data";
     } else if (this.#state === "data end") {
@@ -69,6 +76,7 @@ export class BodyReader {
     } else {
       this.#trailer += line.length;
       if (this.#trailer > MAX_TRAILER) throw new BadRequest(431, "the trailer is too long");
+      if (!/^[^:\s]+:/.test(line)) throw new BadRequest(400, "malformed trailer");
     }
   }
 }

@@ -96,7 +96,8 @@ export class HttpConnection {
         if (this.#upgraded(rest)) return;
       }
     } catch (error) {
-      this.#refuse(error);
+      if (this.#incoming !== undefined && error instanceof BadRequest) this.#spoiled(error);
+      else this.#refuse(error);
       return;
     }
     if (this.#over) return;
@@ -104,6 +105,13 @@ export class HttpConnection {
     if (rest.length === 0) return;
     if (!this.#busy) this.#awaitHead();
     else if (rest.length > MAX_AHEAD) this.#wire.socket.pause();
+  }
+
+  /** What comes is no body: whoever reads it says so, and the answer is the connection's last. */
+  #spoiled(error: BadRequest): void {
+    this.#over = true;
+    this.#incoming?.cut(error);
+    if (!this.#busy) this.#end();
   }
 
   /** The first bytes of the raw stream may come with the request. */
@@ -186,6 +194,8 @@ export class HttpConnection {
     try {
       const answer = await this.#api.handle(toRequest(head, gone.signal, body));
       const content = streamOf(answer);
+      // A client that waits to be asked for its body has not sent it, and may or may not.
+      ends ||= this.#over || (head.expectsContinue && this.#incoming?.unread === true);
       if (content === undefined) await this.#send(head, answer, ends);
       else {
         ends ||= !head.chunks;
@@ -200,8 +210,6 @@ export class HttpConnection {
       this.#gone = undefined;
       this.#busy = false;
     }
-    // A client that waits to be asked for its body has not sent it, and may or may not.
-    if (this.#incoming?.unread && head.expectsContinue) ends = true;
     this.#incoming?.drop();
     if (ends || this.#over) {
       this.#end();
@@ -254,7 +262,8 @@ export class HttpConnection {
     this.#incoming?.cut();
     if (!(error instanceof BadRequest)) console.error(error);
     const status = error instanceof BadRequest ? error.status : 500;
-    const line = statusLine(status);
+    const told = error instanceof BadRequest && error.told !== "" ? `: ${error.told}` : "";
+    const line = `${statusLine(status).slice(0, -2)}${told}\r\n`;
     const text = line.slice("HTTP/1.1 ".length, -2);
     const head = `${line}Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n`;
     // In the middle of an answer there is no place for another.

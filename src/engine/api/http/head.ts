@@ -33,12 +33,17 @@ export interface RequestHead {
 /** A request that is none: answered, then the connection ends. */
 export class BadRequest extends Error {
   readonly status: number;
+  /** What the client is told beside the status: of some mistakes, Go's server says which. */
+  readonly told: string;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, told = "") {
     super(message);
     this.status = status;
+    this.told = told;
   }
 }
+
+const told = (status: number, message: string): BadRequest => new BadRequest(status, message, message);
 
 /**
  * Reads the head that the bytes begin with.
@@ -54,7 +59,8 @@ export function readHead(bytes: Buffer, searched = 0): { head: RequestHead; size
   const end = bytes.indexOf("\r\n\r\n", from, "latin1");
   if (end < 0 || end - start > MAX_HEAD) {
     if (bytes.length - start > MAX_HEAD) throw new BadRequest(431, "the request's head is too long");
-    if (bytes.indexOf("\n\n", from, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
+    for (const bare of ["\n\n", "\n\r\n"])
+      if (bytes.indexOf(bare, from, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
     return undefined;
   }
   const [first, ...lines] = bytes.toString("latin1", start, end).split("\r\n") as [string, ...string[]];
@@ -66,6 +72,9 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIO
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
 /** A path, or a whole URL. */
 const TARGET = /^(?:\/|https?:\/\/[^/?#@]+(?:[/?]|$))/i;
+const INVALID_NAME = /^[^:]*[^!#$%&'*+.^_`|~0-9A-Za-z:-]/;
+/** What may stand in a host, of any kind. @source Go, golang.org/x/net/http/httpguts */
+const HOST = /^[!$%&'()*+,.:;=[\]_~0-9A-Za-z-]*$/;
 /** `Headers` trims the value: two ways to match one blank would be tried in all combinations. */
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 
@@ -73,17 +82,23 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
   const request = REQUEST_LINE.exec(first);
   if (!request) throw new BadRequest(400, "malformed request line");
   const [, method, target, major, minor] = request as unknown as [string, string, string, string, string];
-  if (major !== "1") throw new BadRequest(505, "unsupported protocol version");
+  if (major !== "1") throw told(505, "unsupported protocol version");
   if (!METHODS.has(method)) throw new BadRequest(501, "unknown method");
   if (!TARGET.test(target)) throw new BadRequest(400, "malformed request target");
   if (lines.length > MAX_FIELDS) throw new BadRequest(431, "too many header fields");
   const headers = new Headers();
+  let hosts = 0;
   for (const line of lines) {
     const field = FIELD.exec(line);
-    if (!field) throw new BadRequest(400, "malformed header field");
+    if (!field) throw malformed(line);
+    if (field[1]!.length === 4 && field[1]!.toLowerCase() === "host") hosts++;
     headers.append(field[1]!, field[2]!);
   }
   const chunks = minor !== "0";
+  // Who is between us may have gone by the other one.
+  if (hosts > 1) throw new BadRequest(400, "too many Host headers");
+  if (chunks && hosts === 0) throw told(400, "missing required Host header");
+  if (!HOST.test(headers.get("host") ?? "")) throw told(400, "malformed Host header");
   const options = tokens(headers.get("connection"));
   const expected = headers.get("expect")?.toLowerCase();
   if (expected !== undefined && expected !== "100-continue") throw new BadRequest(417, "unknown expectation");
@@ -99,6 +114,12 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
     upgrade: options.includes("upgrade") && headers.has("upgrade"),
     expectsContinue: chunks && expected !== undefined,
   };
+}
+
+function malformed(line: string): BadRequest {
+  // Without a colon, or continuing the field before: no field at all.
+  if (/^[\t ]|^[^:]*$/.test(line)) return new BadRequest(400, "malformed header field");
+  return told(400, INVALID_NAME.test(line) ? "invalid header name" : "invalid header value");
 }
 
 const tokens = (list: string | null): string[] =>

@@ -65,10 +65,10 @@ export class IncomingBody {
     this.#source.resume();
   }
 
-  /** The client went away in the middle. */
-  cut(): void {
+  /** It does not go on: the client went away in the middle, or what it sends is no body. */
+  cut(reason = new Error("unexpected EOF")): void {
     if (this.#state === "dropped" || this.#state === "ended") return;
     this.#state = "ended";
-    this.#controller.error(new Error("unexpected EOF"));
+    this.#controller.error(reason);
   }
 }

@@ -34,6 +34,10 @@ async function handle(request: Request): Promise<Response> {
     for await (const chunk of request.body!) size += chunk.length;
     return new Response(String(size));
   }
+  if (pathname.endsWith("/told")) {
+    const text = request.text().catch((error: Error) => error.message);
+    return new Response(await text, { status: 400 });
+  }
   return new Response(`${request.method} ${pathname} ${await request.text()}`);
 }
 
@@ -74,12 +78,12 @@ async function exchangeAt(at: string, ...texts: string[]): Promise<string> {
     .trim();
 }
 
-const LAST = "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n";
+const LAST = "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const LAST_ANSWER = "HTTP/1.1 200 OK||GET /v1.55/last ";
 
 test("requests that come together are answered one after the other", async () => {
-  const post = "POST /one HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi";
-  const put = "PUT /two HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyo\r\n0\r\n\r\n";
+  const post = "POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+  const put = "PUT /two HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyo\r\n0\r\n\r\n";
   const answers =
     `HTTP/1.1 200 OK||POST /v1.55/one hiHTTP/1.1 200 OK||PUT /v1.55/two yo${LAST_ANSWER}`.trim();
   expect(await exchange(post + put + LAST)).toBe(answers);
@@ -88,12 +92,12 @@ test("requests that come together are answered one after the other", async () =>
 
 test("a body that nobody reads is taken away before the next request", async () => {
   const body = "x".repeat(300_000);
-  const post = `POST /unread HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const post = `POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   expect(await exchange(post, LAST)).toBe(`HTTP/1.1 409 Conflict||no, thanks${LAST_ANSWER}`.trim());
 });
 
 test("a stream goes out in chunks, to a client of HTTP/1.0 until the end", async () => {
-  expect(await exchange("GET /stream HTTP/1.1\r\n\r\n", LAST)).toBe(
+  expect(await exchange("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", LAST)).toBe(
     `HTTP/1.1 200 OK||1|a|2|bc|0||${LAST_ANSWER}`.trim(),
   );
   expect(await exchange("GET /stream HTTP/1.0\r\n\r\n")).toBe("HTTP/1.1 200 OK||abc");
@@ -107,7 +111,7 @@ test("HEAD gets no body", async () => {
 test("a client that waits to be asked for its body is asked when somebody reads it", async () => {
   const socket = await open();
   const expecting = (target: string) =>
-    `POST ${target} HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`;
+    `POST ${target} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`;
   socket.write(expecting("/asked"));
   expect(String((await once(socket, "data"))[0])).toBe("HTTP/1.1 100 Continue\r\n\r\n");
   socket.write("ok");
@@ -123,23 +127,28 @@ test("what is no request is refused, and the connection ends", async () => {
 
 test("after a refusal the connection takes no other request, not even one that came with the first", async () => {
   expect(
-    await exchange("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", LAST),
+    await exchange(
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      LAST,
+    ),
   ).toBe("HTTP/1.1 400 Bad Request||400 Bad Request");
 });
 
-test("bad chunks cut the connection of a request that reads them, and are no request", async () => {
-  const post =
-    "POST /one HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nyoGET /smuggled HTTP/1.1\r\n\r\n";
-  const socket = await open();
-  let all = "";
-  socket.on("data", (chunk) => {
-    all += chunk;
-  });
-  socket.write(post);
-  await once(socket, "end");
-  expect(all).toBe("");
-  socket.destroy();
-});
+test.each([
+  ["2\r\nyo", "malformed chunked encoding"],
+  ["zz\r\n", "invalid byte in chunk length"],
+  ["11112222333344445\r\n", "http chunk length too large"],
+  ["\r\n", "empty hex number for chunk length"],
+  ["0\r\ntrailer\r\n", "malformed trailer"],
+])(
+  "bad chunks (%j) are told to who reads them, whose answer is the last, and are no request",
+  async (chunks, reason) => {
+    const post = (name: string) =>
+      `POST ${name} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n`;
+    expect(await exchange(post("/told"))).toBe(`HTTP/1.1 400 Bad Request||${reason}`);
+    expect(await exchange(post("/unread"))).toBe("HTTP/1.1 409 Conflict||no, thanks");
+  },
+);
 
 test("who takes too long over a head is told so, or over the first byte of the first one", async () => {
   const impatient = join(folder, "impatient.sock");
@@ -152,7 +161,7 @@ test("who takes too long over a head is told so, or over the first byte of the f
     // Between two requests a client may think for as long as it likes.
     const socket = await open(impatient);
     for (let round = 0; round < 3; round++) {
-      socket.write("GET / HTTP/1.1\r\n\r\n");
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
       expect(String((await once(socket, "data"))[0])).toContain("200 OK");
       await Bun.sleep(100);
     }
@@ -179,7 +188,7 @@ test("a body that nobody reads yet waits with its sender, however long it is", a
       close: () => end.resolve(),
     },
   });
-  socket.write(`POST /held HTTP/1.1\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`);
+  socket.write(`POST /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`);
   const piece = Buffer.alloc(1 << 20, "x");
   let sent = 0;
   const send = () => {
@@ -205,14 +214,14 @@ test("a body that nobody reads yet waits with its sender, however long it is", a
 test("a handler hears that its client went away", async () => {
   left = Promise.withResolvers();
   const socket = await open();
-  socket.write("GET /silent HTTP/1.1\r\n\r\n");
+  socket.write("GET /silent HTTP/1.1\r\nHost: x\r\n\r\n");
   socket.destroy();
   await left.promise;
 });
 
 test("an upgraded connection carries bytes both ways, those that came with the request too, and half-closes", async () => {
   const request =
-    "POST /attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}";
+    "POST /attach HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}";
   const socket = await open();
   socket.write(`${request}early`);
   let all = "";
@@ -227,6 +236,6 @@ test("an upgraded connection carries bytes both ways, those that came with the r
 
 test("an upgrade that is not made is an ordinary request", async () => {
   const request =
-    "POST /other HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi";
+    "POST /other HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi";
   expect(await exchange(request, LAST)).toBe(`HTTP/1.1 200 OK||POST /v1.55/other hi${LAST_ANSWER}`.trim());
 });

@@ -37,11 +37,15 @@ describe("a request's head", () => {
   });
 
   test("may have empty lines in front", () => {
-    expect(read("\r\n\r\nGET / HTTP/1.1\r\n\r\n")).toMatchObject({ size: 22, head: { target: "/" } });
+    expect(read("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")).toMatchObject({
+      size: 31,
+      head: { target: "/" },
+    });
   });
 
   test("says whether the connection goes on, and how", () => {
-    const head = (fields: string, version = "1.1") => read(`GET / HTTP/${version}\r\n${fields}\r\n`)!.head;
+    const head = (fields: string, version = "1.1") =>
+      read(`GET / HTTP/${version}\r\nHost: x\r\n${fields}\r\n`)!.head;
     expect(head("Connection: close\r\n").keepAlive).toBe(false);
     expect(head("", "1.0")).toMatchObject({ keepAlive: false, chunks: false });
     expect(head("Connection: keep-alive, Upgrade\r\nUpgrade: tcp\r\n").upgrade).toBe(true);
@@ -50,37 +54,63 @@ describe("a request's head", () => {
   });
 
   test.each([
+    ["no host", "GET / HTTP/1.1\r\n\r\n", "missing required Host header"],
+    ["no host beside a whole URL", "GET http://x/ HTTP/1.1\r\n\r\n", "missing required Host header"],
+    ["a host that is none", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "malformed Host header"],
+    ["a name with a blank", "GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", "invalid header name"],
+    ["a control character", "GET / HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", "invalid header value"],
+    ["two hosts", "GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", ""],
+    ["two hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", ""],
+    ["a bare line feed at its end", "GET / HTTP/1.1\r\nHost: x\n\r\n", ""],
+  ])("with %s is refused, and told so where Go's server does", (_, text, told) => {
+    expect(() => read(text)).toThrow(expect.objectContaining({ status: 400, told }));
+  });
+
+  test("needs no host in HTTP/1.0, and one that is empty is one", () => {
+    expect(statusOf("GET / HTTP/1.0\r\n\r\n")).toBe(200);
+    expect(statusOf("GET / HTTP/1.1\r\nHost:\r\n\r\n")).toBe(200);
+  });
+
+  test.each([
     ["no request line", "hello\r\n\r\n", 400],
-    ["two spaces", "GET  / HTTP/1.1\r\n\r\n", 400],
+    ["two spaces", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400],
     ["another protocol", "GET / HTTP/2.0\r\n\r\n", 505],
-    ["a method that nobody knows", "get / HTTP/1.1\r\n\r\n", 501],
+    ["a method that nobody knows", "get / HTTP/1.1\r\nHost: x\r\n\r\n", 501],
     ["bare line feeds", "GET / HTTP/1.1\nHost: x\n\n", 400],
-    ["a line feed within a field", "GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", 400],
-    ["a space before the colon", "GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n", 400],
-    ["a field over two lines", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400],
-    ["a NUL", "GET / HTTP/1.1\r\nA: b\0\r\n\r\n", 400],
+    ["a line feed within a field", "GET / HTTP/1.1\r\nHost: x\r\nA: b\nC: d\r\n\r\n", 400],
+    ["a space before the colon", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n", 400],
+    ["a field over two lines", "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400],
+    ["a NUL", "GET / HTTP/1.1\r\nHost: x\r\nA: b\0\r\n\r\n", 400],
     [
       "a length and chunks",
-      "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
       400,
     ],
-    ["two lengths", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400],
-    ["a signed length", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", 400],
-    ["another coding", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501],
+    ["two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400],
+    ["a signed length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n", 400],
+    ["another coding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501],
     ["chunks in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
-    ["the same length twice", "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 400],
-    ["a carriage return within a field", "GET / HTTP/1.1\r\nA: b\rC: d\r\n\r\n", 400],
-    ["an unknown expectation", "POST / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417],
-    ["a target that is no path", "GET x/y HTTP/1.1\r\n\r\n", 400],
-    ["a target that names a user", "GET http://a@b/ HTTP/1.1\r\n\r\n", 400],
+    [
+      "the same length twice",
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+      400,
+    ],
+    ["a carriage return within a field", "GET / HTTP/1.1\r\nHost: x\r\nA: b\rC: d\r\n\r\n", 400],
+    ["an unknown expectation", "POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n", 417],
+    ["a target that is no path", "GET x/y HTTP/1.1\r\nHost: x\r\n\r\n", 400],
+    ["a target that names a user", "GET http://a@b/ HTTP/1.1\r\nHost: x\r\n\r\n", 400],
     // Both would stall everybody for minutes if their cost grew with their square.
-    ["a megabyte of blanks and a NUL", `GET / HTTP/1.1\r\nA:${" ".repeat(1_000_000)}\0\r\n\r\n`, 400],
+    [
+      "a megabyte of blanks and a NUL",
+      `GET / HTTP/1.1\r\nHost: x\r\nA:${" ".repeat(1_000_000)}\0\r\n\r\n`,
+      400,
+    ],
     [
       "100,000 fields",
-      `GET / HTTP/1.1\r\n${Array.from({ length: 100_000 }, (_, n) => `${n}:\r\n`).join("")}\r\n`,
+      `GET / HTTP/1.1\r\nHost: x\r\n${Array.from({ length: 100_000 }, (_, n) => `${n}:\r\n`).join("")}\r\n`,
       431,
     ],
-    ["more than a megabyte", `GET / HTTP/1.1\r\nA: ${"b".repeat(1 << 20)}`, 431],
+    ["more than a megabyte", `GET / HTTP/1.1\r\nHost: x\r\nA: ${"b".repeat(1 << 20)}`, 431],
   ])("is refused with %s", (_, text, status) => {
     expect(statusOf(text)).toBe(status);
   });
