@@ -87,8 +87,13 @@ export class HeldScope {
   /** The container is in it. */
   async release(): Promise<void> {
     await this.letGo();
-    if (this.#resources.pids?.limit === 1 && processesOf(this.cgroup.map(({ path }) => path)).length > 0)
+    if (this.#resources.pids?.limit !== 1) return;
+    try {
       await updateScope(this.cgroup, { pids: { limit: 1 } });
+    } catch (error) {
+      // It has ended already, and its scope with it.
+      if (processesOf(this.cgroup.map(({ path }) => path)).length > 0) throw error;
+    }
   }
 
   /** Without a container in it, the scope ends with this. */
