@@ -1,4 +1,5 @@
 /** A bundle's `config.json`, and what runc adds to it. */
+import { checkEnvironment, completeEnvironment } from "../../engine/runtime/environment.ts";
 import type { Process, Spec } from "../../engine/runtime/spec.ts";
 import { absolute, readText, readTextIn } from "../../ffi/host.ts";
 import type { SystemError } from "../../ffi/libc.ts";
@@ -53,11 +54,9 @@ export function checkProcess(process: Process | undefined): asserts process is P
 
 /** runc gives a process without HOME its user's, of the image's /etc/passwd; "/" when it has none. */
 export function withHome(process: Process, rootfs: string): Process {
-  const env = process.env ?? [];
-  if (env.some((entry) => entry.startsWith("HOME=") && entry.length > 5)) return process;
-  const others: string[] = [];
-  for (const entry of env) if (!entry.startsWith("HOME=")) others.push(entry);
-  return { ...process, env: [...others, `HOME=${homeOf(process.user?.uid ?? 0, rootfs)}`] };
+  checkEnvironment(process.env);
+  const env = completeEnvironment(process.env ?? [], () => homeOf(process.user?.uid ?? 0, rootfs));
+  return { ...process, env };
 }
 
 function homeOf(uid: number, rootfs: string): string {

@@ -1,7 +1,9 @@
 /** The OCI runtime configuration of a container, as Docker would make it. */
+
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { EngineError } from "../errors.ts";
+import { completeEnvironment } from "../runtime/environment.ts";
 import {
   type DockerSeccompProfile,
   defaultSeccomp,
@@ -53,7 +55,7 @@ export function containerEnv(config: ContainerConfig, tty: boolean, links: reado
 
 /** runc sets HOME from the container's passwd file when nobody else did. */
 export function withHome(env: string[], home: string): string[] {
-  return env.some((entry) => entry.startsWith("HOME=")) ? env : [...env, `HOME=${home}`];
+  return completeEnvironment(env, () => home);
 }
 
 /** Of one who is not root only the bounding set, as execve would leave it. */

@@ -2,6 +2,7 @@
  * From an OCI specification to the plan that starts the container: the story of a start, top to bottom. The first
  * process of the plan is the stage (which becomes the keeper, or waits, or ends); its child becomes the container.
  */
+
 import { CLONE, PR } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
@@ -10,6 +11,7 @@ import { addCgroupMount } from "./cgroup-mounts.ts";
 import { createCgroup, joinCgroup, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
 import { type CommandOptions, neededFds, runCommand } from "./command.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
+import { checkEnvironment } from "./environment.ts";
 import { candidates } from "./executable.ts";
 import { addMaskedPaths, addReadonlyPaths } from "./hidden-paths.ts";
 import { refuseHostNames, setHostNames } from "./hostname.ts";
@@ -114,6 +116,7 @@ export function compileContainer(options: ContainerOptions, begin?: (first: Plan
   const linux = spec.linux ?? {};
   if (!process) throw new EngineError("invalid", "process property must not be empty");
   if (!process.cwd.startsWith("/")) throw new EngineError("invalid", "Cwd must be an absolute path");
+  checkEnvironment(process.env);
   if (!linux.namespaces?.some(({ type }) => type === "mount")) {
     throw new EngineError("invalid", "unable to restrict sys entries without a private MNT namespace");
   }

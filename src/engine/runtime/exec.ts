@@ -2,11 +2,13 @@
  * Another process in a running container: into its cgroup and its namespaces, then the same way as its first one.
  * @source setns(2), pidfd_open(2); CVE-2016-9962
  */
+
 import { CLONE, PR } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { type Cgroup, unifiedFolder } from "./cgroup-layout.ts";
 import { joinCgroup, openUnified } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
+import { checkEnvironment } from "./environment.ts";
 import { openHost, openHow } from "./inside.ts";
 import {
   controlTerminal,
@@ -69,6 +71,7 @@ export interface ExecOptions {
 export function compileExec(options: ExecOptions): Plan {
   const { process, keeper, io, cgroup, detach, control } = options;
   if (!process.cwd.startsWith("/")) throw new EngineError("invalid", "Cwd must be an absolute path");
+  checkEnvironment(process.env);
   const plan = new PlanBuilder();
   const scratch = plan.fd();
   const target = options.pidfd ?? plan.fd();
