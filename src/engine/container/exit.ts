@@ -6,7 +6,7 @@ import type { Container } from "./container.ts";
 import { type ContainerContext, emit, later } from "./context.ts";
 import { removeContainer } from "./remove.ts";
 import { dropShm } from "./shm.ts";
-import { isRunning, milliseconds, timeOf } from "./state.ts";
+import { type ContainerState, isRunning, milliseconds, timeOf } from "./state.ts";
 
 /** What the shim reports: stored first, only then may the shim forget it. */
 export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<void> {
@@ -18,22 +18,23 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
   }
   // A restart goes on with the same container; whoever asked for the removal removes it.
   const remove = container.record.hostConfig.AutoRemove && !container.restarting && !container.removing;
+  const removed = remove || container.removing;
   await container.exclusive(async () => {
     const { state } = container;
     if (isRunning(state)) {
       // Told twice, and meanwhile it was started again.
       if (milliseconds(timeOf(exit.time)) < milliseconds(state.startedAt)) return;
-      ended(ctx, container, exit);
+      ended(ctx, container, exit, { stored: !removed });
     }
     // Before the lock is free: a start must not find the old process.
-    if (!remove) await release(ctx, container);
+    if (!removed) await release(ctx, container);
   });
-  if (!remove) return;
-  try {
-    await removeContainer(ctx, container, { force: true, volumes: true });
-  } catch (error) {
-    ctx.warn(`removing ${container.id}, which was to be removed at its end: ${(error as Error).message}`);
-  }
+  if (!removed) return;
+  if (remove) {
+    await removeContainer(ctx, container, { force: true, volumes: true }).catch((error: Error) =>
+      ctx.warn(`removing ${container.id}, which was to be removed at its end: ${error.message}`),
+    );
+  } else await container.until(() => container.removed || !container.removing);
   // As late as the files go, and for the same reason.
   await nextTurn();
   await release(ctx, container);
@@ -45,11 +46,15 @@ async function release(ctx: ContainerContext, container: Container): Promise<voi
   dropParents(ctx, container);
 }
 
-/** Writes the end and tells the world. The caller holds the lock. */
+/**
+ * Writes the end and tells the world. The caller holds the lock. Not `stored`: the row is about to go, and until it has,
+ * the shim knows of the end.
+ */
 export function ended(
   ctx: ContainerContext,
   container: Container,
   exit: Pick<Exit, "status" | "time" | "oomKilled" | "reason">,
+  { stored = true }: { stored?: boolean } = {},
 ): void {
   const finishedAt = timeOf(exit.time);
   const seconds = Math.max(
@@ -59,14 +64,16 @@ export function ended(
   later(ctx, ctx.networks.leave(container));
   container.exits++;
   ctx.execs.forget(container);
-  ctx.store.setState(container, {
+  const state: Partial<ContainerState> = {
     status: "exited",
     pid: 0,
     exitCode: exit.status,
     error: exit.reason ?? "",
     oomKilled: exit.oomKilled || container.state.oomKilled,
     finishedAt,
-  });
+  };
+  if (stored) ctx.store.setState(container, state);
+  else ctx.store.noteState(container, state);
   for (const mount of container.record.mounts) {
     if (mount.type === "volume") ctx.volumes.unmounted(mount.name!, container.id);
   }

@@ -69,7 +69,17 @@ export async function removeContainer(
     container.removalError = (error as Error).message;
     container.removing = false;
     container.changed();
+    if (!isRunning(container.state)) keepState(ctx, container);
     throw error;
+  }
+}
+
+/** Its end was not written, since the row was to go. */
+function keepState(ctx: ContainerContext, container: Container): void {
+  try {
+    ctx.store.setState(container, {});
+  } catch (error) {
+    ctx.warn(`storing the end of ${container.id}: ${(error as Error).message}`);
   }
 }
 

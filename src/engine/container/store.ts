@@ -104,6 +104,12 @@ export class ContainerStore {
     container.changed();
   }
 
+  /** Makes a state the container's without writing it: its row is removed next, or {@link setState} writes it. */
+  noteState(container: Container, change: Partial<ContainerState>): void {
+    container.state = { ...container.state, ...change };
+    container.changed();
+  }
+
   /** Writes what it was created as anew: an update's limits. */
   setRecord(container: Container, record: ContainerRecord): void {
     this.#rewrite.run(JSON.stringify(record), container.id);

@@ -261,10 +261,10 @@ export class SupervisedProcess {
     this.#master = this.#pidfd = -1;
     this.record.drained = true;
     this.#note();
-    // Only now: a client that has gone, since it has everything, is one that a successor would wait for.
+    // Only now: a successor tells what is written, and a client that has gone, since it has everything, is one that it would wait for.
+    this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
     for (const session of this.#sessions) session.finish();
     this.#keeper?.end();
-    this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
   }
 
   /** A full tmpfs must not stop what goes on: the record says less than it could. */

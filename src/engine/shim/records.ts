@@ -30,6 +30,8 @@ export interface LaunchRecord {
   attempt?: string;
   /** Cgroup folders, of every hierarchy, that are the container's own: where it is frozen and killed. Empty for an exec. */
   cgroups: string[];
+  /** A container with a pid namespace of its own: nothing in it outlives its first process. */
+  ownPids?: boolean;
   /** 0 until the keeper has it. */
   pid: number;
   startedAt: string;

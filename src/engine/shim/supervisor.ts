@@ -177,6 +177,7 @@ export class Supervisor {
       io: request.io,
       log: request.log,
       spec: request.spec,
+      ownPids: request.spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false,
       compile: (paths) => this.#compilers.container(request, paths, (pid) => this.#pidfdOf(pid)),
     });
   }
@@ -231,6 +232,7 @@ export class Supervisor {
       log,
       ...(attempt === undefined ? {} : { attempt }),
       cgroups: [],
+      ...(what.ownPids && { ownPids: true }),
       pid: 0,
       // Before the process can end: its end is later in any case.
       startedAt: nowNs().toString(),
@@ -391,10 +393,14 @@ export class Supervisor {
     const isContainer = id === process.record.container;
     if (isContainer) this.networks.silence(id);
     // Whoever waits for the end need not wait for the kernel's tidying as well; what follows the end does.
-    const alone = !isContainer || !inhabited(process.record.cgroups);
+    const { ownPids, cgroups } = process.record;
+    const alone = !isContainer || ownPids === true || !inhabited(cgroups);
     if (alone) this.#events.exit(exit);
     if (isContainer) {
-      const clearing = this.#removeCgroups(process).finally(() => this.#clearing.delete(id));
+      // When the streams have been ended, too.
+      const clearing = Promise.resolve()
+        .then(() => this.#removeCgroups(process))
+        .finally(() => this.#clearing.delete(id));
       this.#clearing.set(id, clearing);
       await clearing;
     }
@@ -418,6 +424,7 @@ interface Start {
   log: LaunchRequest["log"];
   /** Kept for later execs. */
   spec?: LaunchRequest["spec"];
+  ownPids?: boolean;
   compile(paths: { socket: string; exitRecord: string }): Compiled;
 }
 

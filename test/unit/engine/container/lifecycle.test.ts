@@ -42,6 +42,44 @@ test("--rm removes at the end, and wait for it gets the status", async () => {
   expect(rig.shim.released).toEqual([id]);
 });
 
+test("the shim forgets a removed container's end no sooner than its row is gone", async () => {
+  using rig = new Rig();
+  const rows: number[] = [];
+  const release = rig.shim.release.bind(rig.shim);
+  rig.shim.release = async (id) => {
+    rows.push(rig.ctx.store.size);
+    await release(id);
+  };
+  await rig.containers.start(await rig.create({ HostConfig: { AutoRemove: true } }, "c1"));
+  rig.shim.end(rig.ctx.store.find("c1").id, 0);
+  await settle();
+  await rig.containers.start(await rig.create({}, "c2"));
+  await rig.containers.remove("c2", { force: true, volumes: false, link: false });
+  await settle();
+  expect(rows).toEqual([0, 0]);
+});
+
+test("the end of a container whose removal fails is kept", async () => {
+  for (const how of ["--rm", "rm -f"] as const) {
+    using rig = new Rig();
+    const id = await rig.create({ HostConfig: { AutoRemove: how === "--rm" } }, "c1");
+    await rig.containers.start(id);
+    const remove = rig.ctx.store.remove.bind(rig.ctx.store);
+    rig.ctx.store.remove = () => {
+      throw new Error("disk is full");
+    };
+    if (how === "--rm") rig.shim.end(id, 137);
+    else await refusal(rig.containers.remove("c1", { force: true, volumes: false, link: false }));
+    await settle();
+    using next = new Rig(rig);
+    expect(next.ctx.store.find(id).state).toMatchObject({ status: "exited", exitCode: 137 });
+    expect(rig.shim.released).toEqual([id]);
+    rig.ctx.store.remove = remove;
+    await rig.containers.remove("c1", { force: false, volumes: false, link: false });
+    expect(rig.ctx.store.size).toBe(0);
+  }
+});
+
 test("nobody waits for the disk of what is removed, but the end of the daemon", async () => {
   using rig = new Rig();
   const id = await rig.create({ HostConfig: { AutoRemove: true } });

@@ -14,17 +14,17 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("an end is written down before the clients hear of it, and told after", async () => {
+test("an end is written down before anybody hears of it", async () => {
   const records = new Records(folder);
   const happened: string[] = [];
-  const told = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<void>();
+  const written = (): string => (records.readAll()[0]?.drained ? ", as is written" : "");
   const context = {
     records,
     poller: { catchUp: () => {} },
     answerNames: () => {},
     onExit: (_: unknown, { status }: Exit) => {
-      happened.push(`exit ${status}`);
-      told.resolve();
+      happened.push(`exit ${status}${written()}`);
     },
   } as Pick<ProcessContext, "records" | "onExit"> as ProcessContext;
   const id = "1".repeat(64);
@@ -43,12 +43,13 @@ test("an end is written down before the clients hear of it, and told after", asy
   );
   const session = new Session(undefined, { stdin: false, stdout: true, stderr: true });
   session.finish = () => {
-    happened.push(records.readAll()[0]?.drained ? "finished, as is written" : "finished");
+    happened.push(`finished${written()}`);
+    finished.resolve();
   };
   supervised.attach(session);
   const keeper: Partial<Keeper> = { pid: process.pid, take: async () => ({}), end: () => {} };
   await supervised.adopt(keeper as Keeper);
   supervised.events.exit(3, 5n);
-  await told.promise;
-  expect(happened).toEqual(["finished, as is written", "exit 3"]);
+  await finished.promise;
+  expect(happened).toEqual(["exit 3, as is written", "finished, as is written"]);
 });
