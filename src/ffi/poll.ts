@@ -42,7 +42,6 @@ export function available(fd: number): number {
   return sys("ioctl", fd, FIONREAD, cell) < 0 ? 0 : cell[0]!;
 }
 
-/** Sets a terminal's size, which sends SIGWINCH to its foreground group. */
 /** Of a terminal; undefined for what is none, or has no size. */
 export function windowSize(fd: number): { cols: number; rows: number } | undefined {
   const size = new Uint16Array(4);
@@ -50,6 +49,7 @@ export function windowSize(fd: number): { cols: number; rows: number } | undefin
   return { rows: size[0]!, cols: size[1]! };
 }
 
+/** Sets a terminal's size, which sends SIGWINCH to its foreground group. */
 export function setWindowSize(fd: number, cols: number, rows: number): void {
   check(sys("ioctl", fd, TIOCSWINSZ, new Uint16Array([rows, cols, 0, 0])), "resize the terminal");
 }

@@ -61,7 +61,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
   const process = withHome(processOf(spec, words, flags), state.rootfs);
   checkProcess(process);
   const detach = flags.on("detach");
-  const choice = chooseIo(process, flags, detach);
+  const choice = await chooseIo(process, flags, detach);
   /** Without a terminal to relay, this process will end as the one that waits. */
   const attached = !detach && choice.masterSocket === undefined;
   const pidfd = openProcess(state, store);

@@ -67,7 +67,7 @@ async function launchBundle(
   const process = withHome(spec.process!, bundle.rootfs);
   const store = new StateStore(context.root);
   const cgroup = scope?.cgroup ?? cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
-  const choice = chooseIo(process, flags, attached === undefined);
+  const choice = await chooseIo(process, flags, attached === undefined);
   const hooks = wantsHooks(spec.hooks);
   const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
   /** Nothing is left for JavaScript: no terminal to relay, no hook that follows the start, and no systemd to tell. */

@@ -3,7 +3,6 @@ import type { Verb } from "../tsrunc.ts";
 import { runHooks } from "./hooks.ts";
 import { LAUNCH_FLAGS, type Launched, launch, ociState, removeContainer } from "./launch.ts";
 import { forwardSignals } from "./signals.ts";
-import { openGate } from "./start.ts";
 import { StateStore } from "./state-store.ts";
 
 export const verb: Verb = {
@@ -54,6 +53,7 @@ export const verb: Verb = {
 /** Nothing stays of a container that cannot be started. */
 async function begin(store: StateStore, { state, inside }: Launched): Promise<void> {
   try {
+    const { openGate } = await import("./start.ts");
     await openGate(store, state, inside);
   } catch (error) {
     await removeContainer(store, state.id, state.cgroup);

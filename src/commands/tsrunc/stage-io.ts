@@ -8,7 +8,6 @@ import type { Stage } from "../../engine/runtime/stage.ts";
 import { F, S } from "../../ffi/file.ts";
 import { isCharacterDevice, statusOf } from "../../ffi/host.ts";
 import { closeFd, sys } from "../../ffi/libc.ts";
-import { windowSize } from "../../ffi/poll.ts";
 import { WAIT } from "../../ffi/process.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
@@ -44,7 +43,7 @@ export interface IoChoice {
 }
 
 /** runc's rules for terminals: a detached process needs a console socket, an attached one must not have any. */
-export function chooseIo(process: Process, flags: Flags, detach: boolean): IoChoice {
+export async function chooseIo(process: Process, flags: Flags, detach: boolean): Promise<IoChoice> {
   const socketPath = flags.value("console-socket");
   if (detach && process.terminal && !socketPath) {
     throw new Error("cannot allocate tty if runc will detach without setting console socket");
@@ -59,6 +58,7 @@ export function chooseIo(process: Process, flags: Flags, detach: boolean): IoCho
   if (!process.terminal) return { io: { kind: "inherit" }, fds: preserved, ...preserve(count, 0) };
   if (socketPath)
     return { io: { kind: "pty", ...size, master: { socketPath } }, fds: preserved, ...preserve(count, 0) };
+  const { windowSize } = await import("../../ffi/poll.ts");
   const [ours, theirs] = socketPair();
   // Ours, unless another was asked for: the command may look before the relay has begun.
   const io: ProcessIo = { kind: "pty", ...(size ?? windowSize(0)), master: { fd: STAGE_FD.firstPassed } };
