@@ -1,6 +1,7 @@
 /** `attach`: connects this terminal with a running container. */
 import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
+import { detachKeysOf } from "./support/connect.ts";
 import { watchEnd } from "./support/container/wait.ts";
 import { Failure } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
@@ -43,7 +44,7 @@ export const command: Command = {
       flags.bool("sig-proxy") && !config.Tty
         ? (await import("./support/signals.ts")).forwardSignals(api, id)
         : undefined;
-    const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
+    const keys = detachKeysOf(flags, global);
     const connection = await api.upgrade(`/containers/${id}/attach`, {
       query: { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: keys },
     });

@@ -1,6 +1,7 @@
 /** `exec`: runs a command in a running container. */
 import { isatty } from "./support/builtin.ts";
 import type { Command } from "./support/command.ts";
+import { detachKeysOf } from "./support/connect.ts";
 import { readPairs } from "./support/container/files.ts";
 import { checkEnvironment } from "./support/container/words.ts";
 import { Failure } from "./support/failure.ts";
@@ -28,7 +29,7 @@ export const command: Command = {
     const detached = flags.bool("detach");
     const tty = flags.bool("tty");
     const stdin = flags.bool("interactive") && !detached;
-    const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
+    const keys = detachKeysOf(flags, global);
     const environment = [
       ...flags.list("env-file").flatMap((path) => readPairs(path, (key) => process.env[key])),
       ...flags.list("env"),

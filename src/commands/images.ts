@@ -1,5 +1,6 @@
 /** `images`: lists images. */
 import type { Command } from "./support/command.ts";
+import { readConfig } from "./support/connect.ts";
 import { bool, filter, filterQuery, string } from "./support/flags.ts";
 import { printListing } from "./support/format.ts";
 import { HEADERS, type ImageSummary, imageRows } from "./support/image/row.ts";
@@ -40,7 +41,7 @@ export const command: Command = {
       );
       return;
     }
-    if (format === "") format = (await import("./support/connect.ts")).readConfig(global).imagesFormat ?? "";
+    if (format === "") format = readConfig(global).imagesFormat ?? "";
     const digests = flags.bool("digests");
     const table = `{{.Repository}}\t{{.Tag}}\t${digests ? "{{.Digest}}\t" : ""}{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}`;
     printListing({

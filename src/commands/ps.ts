@@ -1,5 +1,6 @@
 /** `ps`: lists containers. */
 import type { Command } from "./support/command.ts";
+import { readConfig } from "./support/connect.ts";
 import type { ContainerSummary } from "./support/container/row.ts";
 import { bool, filter, filterQuery, int, string } from "./support/flags.ts";
 import { err, out } from "./support/output.ts";
@@ -30,8 +31,7 @@ export const command: Command = {
     const last = flags.bool("latest") && !flags.has("last") ? 1 : flags.number("last");
     let format = flags.string("format");
     const quiet = flags.bool("quiet");
-    if (format === "" && !quiet)
-      format = (await import("./support/connect.ts")).readConfig(global).psFormat ?? "";
+    if (format === "" && !quiet) format = readConfig(global).psFormat ?? "";
     const size = flags.bool("size") || (!quiet && /\.Size\b|json \.\s*[}|)]/.test(format));
     const query = {
       all: flags.bool("all"),

@@ -2,6 +2,7 @@
 import type { ApiClient } from "../engine/api/client.ts";
 import { isatty } from "./support/builtin.ts";
 import type { Command, Context } from "./support/command.ts";
+import { detachKeysOf } from "./support/connect.ts";
 import { type CreateBody, createBody } from "./support/container/config.ts";
 import { checkPull, createContainer } from "./support/container/create.ts";
 import { CONTAINER_FLAGS } from "./support/container/flags.ts";
@@ -86,7 +87,7 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
   // While the container is being made: what follows is loaded, and its calls get a connection each.
   creating.catch(() => {});
   const [tools] = await Promise.all([attachTools(), api.warm(2).catch(() => {})]);
-  const keys = tools.detachKeysOf(flags, global);
+  const keys = detachKeysOf(flags, global);
   const proxy = flags.bool("sig-proxy");
   const { Id: id } = await creating;
   return attachedRun(api, id, body, { tools, keys, proxy, explain });
@@ -94,12 +95,11 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
 
 /** What only a run that stays attached needs. */
 async function attachTools() {
-  const [{ rawFor, stream }, { forwardSignals }, { detachKeysOf }] = await Promise.all([
+  const [{ rawFor, stream }, { forwardSignals }] = await Promise.all([
     import("./support/stream.ts"),
     import("./support/signals.ts"),
-    import("./support/connect.ts"),
   ]);
-  return { rawFor, stream, forwardSignals, detachKeysOf };
+  return { rawFor, stream, forwardSignals };
 }
 
 interface RunOptions {

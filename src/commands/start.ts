@@ -1,6 +1,7 @@
 /** `start`: starts stopped containers, with `-a` or `-i` one, connected with it. */
 import { isatty } from "./support/builtin.ts";
 import type { Command, Context } from "./support/command.ts";
+import { detachKeysOf } from "./support/connect.ts";
 import { waitFor } from "./support/container/wait.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
@@ -51,7 +52,7 @@ async function attached({ args, flags, client, global }: Context): Promise<numbe
   const { converse } = await import("./support/container/session.ts");
   const forwarding = config.Tty ? undefined : (await import("./support/signals.ts")).forwardSignals(api, id);
   const stdin = flags.bool("interactive") && config.OpenStdin;
-  const keys = (await import("./support/connect.ts")).detachKeysOf(flags, global);
+  const keys = detachKeysOf(flags, global);
   const connection = await api.upgrade(`/containers/${id}/attach`, {
     query: { stream: 1, stdin, stdout: 1, stderr: 1, detachKeys: keys },
   });

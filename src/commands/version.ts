@@ -2,6 +2,7 @@
 import { NEWEST } from "../engine/api/client.ts";
 import { VERSION } from "../engine/version.ts";
 import type { Command } from "./support/command.ts";
+import { contextName } from "./support/connect.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { string } from "./support/flags.ts";
 import { out } from "./support/output.ts";
@@ -39,7 +40,6 @@ export const command: Command = {
   arity: { exact: 0 },
   flags: [string("format", "f", "Shape the output: 'json', or a Go template")],
   async run({ flags, client, global }) {
-    const { contextName } = await import("./support/connect.ts");
     let server: Server | undefined;
     let problem: unknown;
     let api = NEWEST;

@@ -1,5 +1,6 @@
 /** `network ls`: lists networks. */
 import type { Command } from "../support/command.ts";
+import { readConfig } from "../support/connect.ts";
 import { bool, filter, filterQuery, string } from "../support/flags.ts";
 import { printListing } from "../support/format.ts";
 import { naturalOrder } from "../support/natural-order.ts";
@@ -29,7 +30,7 @@ export const command: Command = {
       return;
     }
     if (format === "") {
-      format = (await import("../support/connect.ts")).readConfig(global).networksFormat ?? "";
+      format = readConfig(global).networksFormat ?? "";
     }
     const raw = quiet ? "network_id: {{.ID}}" : RAW;
     printListing({ raw, format, headers: HEADERS, table: TABLE, rows });

@@ -1,7 +1,8 @@
 /** Finds the verb that the words name, parses its flags and runs it. Each verb is loaded when it is needed. */
-import { ApiError, ConnectionError } from "../../engine/api/client.ts";
+import { type ApiClient, ApiError, ConnectionError } from "../../engine/api/client.ts";
 import { versionLine } from "../tsd.ts";
 import type { Arity, Command, Context, GlobalOptions } from "./command.ts";
+import { connect } from "./connect.ts";
 import { Failure, messageOf, UsageError } from "./failure.ts";
 import { bool, type Flag, list, type ParsedFlags, parseFlags, string } from "./flags.ts";
 import { err, flushed, out } from "./output.ts";
@@ -127,16 +128,16 @@ async function runCommand(
       `${program}: '${program} ${path}' ${complaint}\n\nUsage:  ${usageLine(program, path, command)}\n\n${see} '${program} ${path} --help' for more information`,
     );
   }
-  let connecting: ReturnType<Context["client"]> | undefined;
+  let connected: ApiClient | undefined;
   const context: Context = {
     program,
     path,
     args: parsed.args,
     flags: parsed.flags,
     global,
-    client: () => {
-      connecting ??= import("./connect.ts").then(({ connect }) => connect(global));
-      return connecting;
+    client: async () => {
+      connected ??= connect(global);
+      return connected;
     },
   };
   return (await command.run(context)) ?? 0;
