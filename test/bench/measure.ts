@@ -50,6 +50,12 @@ export async function compare(
   rows.push({ what, budget, unit: "ms", ...(await rounds(times, { peer, ours })) });
 }
 
+/**
+ * The kernel has one lock for all links of all namespaces, and holds it while it takes a container's away: what one side
+ * has just ended is in its own way, and shall not be in the other's.
+ */
+export const QUIET_MS = 500;
+
 /** `docker run -d` of `many0` to `many19`, all at once; until the last client has ended. */
 export async function startTwenty(socket: string, ...flags: string[]): Promise<number> {
   const begin = performance.now();

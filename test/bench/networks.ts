@@ -1,5 +1,5 @@
 /** Containers with the default network. */
-import { median, rounds, rows, startTwenty, time } from "./measure.ts";
+import { median, QUIET_MS, rounds, rows, startTwenty, time } from "./measure.ts";
 import { withSides } from "./sides.ts";
 
 /** `tsd`: the built file. */
@@ -42,12 +42,6 @@ export async function networks(tsd: string): Promise<void> {
     await twenty(peer.engine.socket, daemon.socket, { theirs, ours });
   });
 }
-
-/**
- * The kernel has one lock for all links of all namespaces, and holds it while it takes a container's away: what one side
- * has just ended is in its own way, and shall not be in the other's.
- */
-const QUIET_MS = 500;
 
 async function several(run: () => number): Promise<number> {
   await Bun.sleep(QUIET_MS);

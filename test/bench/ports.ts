@@ -1,7 +1,7 @@
 /** Published ports. What serves in the containers' networks is the same program for both sides. */
 import { readFileSync } from "node:fs";
 import type { Host } from "../support/hosts.ts";
-import { rounds, rows } from "./measure.ts";
+import { QUIET_MS, rounds, rows } from "./measure.ts";
 import { family, stackMemory, sumOfMemory } from "./memory.ts";
 import { LOAD, type Side, withSides } from "./sides.ts";
 
@@ -10,10 +10,10 @@ const REQUESTS = 3000;
 const SOME = 20;
 /**
  * dockerd starts iptables several times for each port, and iptables reads all that is there: 500 take 10 s of processor
- * time, 1,000 30 s, 1,500 a minute, and as much to be removed. With fewer than that it does not show what they cost. Its
- * figures are those without docker-proxies: it does better than it would.
+ * time, 1,000 30 s, 1,500 a minute, and as much to be removed. Its figures are those without docker-proxies: it does
+ * better than it would.
  */
-const MANY = { peer: 1500, ours: 2000 };
+const MANY = 2000;
 const FIRST = 10_000;
 /** What "does not grow" is held to, because two measurements of the same are not the same. */
 const SAME = 1.25;
@@ -36,14 +36,15 @@ export async function ports(): Promise<void> {
   });
 }
 
+/** Each side twice, with one port and with many, so that these are measured in turn, too. */
 export async function manyPorts(): Promise<void> {
-  await withSides(
-    async ({ peer, ours }, client) => {
-      await many(peer, ours, client);
+  const withFlags = (use: Parameters<typeof withSides>[0]) => withSides(use, ["--userland-proxy=false"]);
+  await withFlags((few, fewClient) =>
+    withFlags(async (many, manyClient) => {
+      await manyBesideFew({ ...few, client: fewClient }, { ...many, client: manyClient });
       // dockerd takes rules away as slowly as it makes them; what is not there is quickly taken away.
-      for (const words of [["-t", "nat"], []]) await peer.host.ok("iptables", "-w", ...words, "-F");
-    },
-    ["--userland-proxy=false"],
+      for (const words of [["-t", "nat"], []]) await many.peer.host.ok("iptables", "-w", ...words, "-F");
+    }),
   );
 }
 
@@ -96,52 +97,62 @@ async function traffic(peer: Side, ours: Side, client: Host): Promise<void> {
   }
 }
 
-async function many(peer: Side, ours: Side, client: Host): Promise<void> {
+type Sides = Record<"peer" | "ours", Side> & { client: Host };
+
+async function manyBesideFew(few: Sides, many: Sides): Promise<void> {
+  for (const { peer, ours } of [few, many]) {
+    for (const side of [peer, ours]) {
+      await side.run("web", "-p", "8080:80");
+      await side.serveHttp("web", 80);
+    }
+  }
+  const last = FIRST + MANY - 1;
+  rows.push({
+    what: `a port of \`docker run -d -p\` of ${MANY}`,
+    unit: "ms",
+    budget: 1 / 10,
+    peer: (await publishMany(many.peer, last)) / MANY,
+    ours: (await publishMany(many.ours, last)) / MANY,
+  });
   const another = (side: Side) => async (): Promise<number> => {
+    await Bun.sleep(QUIET_MS);
     const begin = performance.now();
     await side.run("another", "-p", "9000:80");
     const took = performance.now() - begin;
     await side.docker("rm", "-f", "another");
     return took;
   };
-  const publishing = () => rounds(7, { peer: another(peer), ours: another(ours) });
-  const asking = (port: Record<"peer" | "ours", number>) =>
-    rounds(7, {
-      peer: requests(client, peer.host.ipv4, port.peer),
-      ours: requests(client, ours.host.ipv4, port.ours),
-    });
-  for (const side of [peer, ours]) {
-    await side.run("web", "-p", "8080:80");
-    await side.serveHttp("web", 80);
-  }
-  const few = { published: await publishing(), asked: await asking({ peer: 8080, ours: 8080 }) };
-  const last = { peer: FIRST + MANY.peer - 1, ours: FIRST + MANY.ours - 1 };
-  const whole = {
-    peer: await publishMany(peer, last.peer),
-    ours: await publishMany(ours, last.ours),
-  };
-  const full = { published: await publishing(), asked: await asking(last) };
+  grown(
+    "`docker run -d` with one port more",
+    await rounds(15, {
+      fewPeer: another(few.peer),
+      manyPeer: another(many.peer),
+      fewOurs: another(few.ours),
+      manyOurs: another(many.ours),
+    }),
+  );
+  const ask = ({ client, ...sides }: Sides, side: "peer" | "ours", port: number) =>
+    requests(client, sides[side].host.ipv4, port);
+  grown(
+    `${REQUESTS} HTTP requests to the last port`,
+    await rounds(9, {
+      fewPeer: ask(few, "peer", 8080),
+      manyPeer: ask(many, "peer", last),
+      fewOurs: ask(few, "ours", 8080),
+      manyOurs: ask(many, "ours", last),
+    }),
+  );
+}
+
+function grown(what: string, took: Record<"fewPeer" | "manyPeer" | "fewOurs" | "manyOurs", number>): void {
+  const peer = { peer: took.fewPeer, ours: took.manyPeer };
   rows.push({
-    what: `a port of \`docker run -d -p\` of very many (dockerd: ${MANY.peer}, tsd: ${MANY.ours})`,
+    what: `${what}, dockerd --userland-proxy=false: ${MANY} published / 1`,
     unit: "ms",
-    budget: 1 / 10,
-    peer: whole.peer / MANY.peer,
-    ours: whole.ours / MANY.ours,
+    ...peer,
   });
-  const grown = (what: string, side: "peer" | "ours", kind: "published" | "asked") => {
-    const name = side === "peer" ? "dockerd --userland-proxy=false" : "tsd";
-    rows.push({
-      what: `${what}, ${name}: ${MANY[side]} published / 1`,
-      unit: "ms",
-      peer: few[kind][side],
-      ours: full[kind][side],
-      ...(side === "ours" && { budget: SAME }),
-    });
-  };
-  for (const side of ["peer", "ours"] as const)
-    grown("`docker run -d` with one port more", side, "published");
-  for (const side of ["peer", "ours"] as const)
-    grown(`${REQUESTS} HTTP requests to the last port`, side, "asked");
+  const ours = { peer: took.fewOurs, ours: took.manyOurs };
+  rows.push({ what: `${what}, tsd: ${MANY} published / 1`, unit: "ms", ...ours, budget: SAME });
 }
 
 async function publishMany(side: Side, last: number): Promise<number> {
