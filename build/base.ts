@@ -1,7 +1,7 @@
 /**
  * The Bun executable that a finished file is made of: this machine's from node_modules, another platform's by npm,
- * held against the checksum in package-lock.json, with the names in build/environment.ts and
- * the engine's thresholds (build/thresholds.ts) overwritten.
+ * held against the checksum in package-lock.json, with the names in build/environment.ts,
+ * the engine's thresholds (build/thresholds.ts) and what it warms up (build/warm-up.ts) overwritten.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { ignoreEngineSwitches, overwriteNames } from "./environment.ts";
 import { hostTarget, type Target } from "./target.ts";
 import { compileLater } from "./thresholds.ts";
+import { warmUpNothing } from "./warm-up.ts";
 
 const root = join(import.meta.dir, "..");
 const cache = join(root, "node_modules/.cache/tsd");
@@ -69,6 +70,7 @@ export function prepareBase(target: Target): string {
   }
   ignoreEngineSwitches(file, target.arch);
   compileLater(file);
+  warmUpNothing(file, target.arch);
   mkdirSync(cache, { recursive: true });
   const path = join(cache, `base-${target.arch}-${target.libc}`);
   const fresh = `${path}.${process.pid}`;
