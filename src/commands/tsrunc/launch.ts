@@ -81,6 +81,7 @@ async function launchBundle(
   });
   try {
     if (gated) makeFifo(store.fifo(id));
+    const state = newState(id, bundle, cgroup);
     const { stage, labels } = await startContainer(
       {
         id,
@@ -95,12 +96,12 @@ async function launchBundle(
         noNewKeyring: flags.on("no-new-keyring"),
         ...(gated && { gate: store.fifo(id) }),
         toCaller: waits || attached === undefined,
+        ...(waits && { note: store.prepare(state) }),
         ...(choice.preserve && { preserve: choice.preserve }),
         ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
       },
       choice.fds,
     );
-    const state = newState(id, bundle, cgroup);
     const inside: Inside = { id, spec: { ...spec, process }, filter, cgroup, rootfs: bundle.rootfs };
     const runBefore = async (pid: number) => {
       const told = ociState({ ...state, pid }, "creating");
@@ -118,7 +119,6 @@ async function launchBundle(
           {
             name: "tsrunc",
             tellFailure: ownWords(context, "tell-failure", "run", id),
-            note: store.prepare(state),
             ...(pidFile && { pidFile: absolute(pidFile) }),
             ...(!attached?.keep && { remains: remainsOf(context, store, state, spec.hooks) }),
           },

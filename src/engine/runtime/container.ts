@@ -66,6 +66,7 @@ import {
 } from "./process-setup.ts";
 import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
+import { noteStart, type StartNote } from "./start-note.ts";
 import type { Data, Named, Slot } from "./steps.ts";
 import { setSysctls } from "./sysctls.ts";
 
@@ -88,6 +89,8 @@ export interface ContainerOptions {
   toCaller?: boolean;
   /** Tell SYNC.pid over the control socket: when the process runs (or waits at the gate), and, for hooks, before. */
   control?: boolean;
+  /** Noted before the command is executed: whoever hears of the container finds it. */
+  note?: StartNote;
   /** Stop for hooks (SYNC.hooks) before the root changes; needs `control`. */
   hooks?: boolean;
   /** fds above 2 that the process gets: the stage was given them as its fds from 6 on (or 7, see `firstPreserved`). */
@@ -153,7 +156,7 @@ class ContainerCompiler {
     this.#scratch = plan.fd();
     this.#pid = plan.slot("pid of the container");
     const newUser = linux.namespaces?.some(({ type, path }) => type === "user" && !path);
-    this.#vfork = !options.init && !options.gate && !options.hooks && !newUser;
+    this.#vfork = !options.init && !options.gate && !options.hooks && !options.note && !newUser;
   }
 
   get #toCaller(): boolean {
@@ -175,6 +178,9 @@ class ContainerCompiler {
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);
     const alive = this.#vfork ? undefined : new Pipe(plan);
     const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
+    const { note } = this.#options;
+    // Of a process that joins a pid namespace the number is known too late to wait for.
+    const noted = note && namespaces.joinedPid === undefined ? new Pipe(plan) : undefined;
     const child = plan.label("the container");
     const into = openUnified(plan, plan.fd(), cgroup);
     const told = namespaces.joinedPid === undefined ? undefined : shareMemory(plan);
@@ -193,11 +199,13 @@ class ContainerCompiler {
       mapIds(plan, this.#linux, { pid: this.#pid, scratch: this.#scratch });
       mapped.send(plan);
     }
+    if (note) noteStart(plan, note, this.#pid);
+    noted?.send(plan);
     const { control, hooks } = this.#options;
     if (control && hooks && !told) this.#tellPid();
     this.#afterClone({ ...streams, held: [...streams.held, ...names] }, alive, kept, watches);
     plan.place(child);
-    this.#child({ streams, namespaces, procs, told, alive, mapped, gate: gateFd });
+    this.#child({ streams, namespaces, procs, told, alive, mapped, noted, gate: gateFd });
   }
 
   /** For every mount of type proc, where the container's pid namespace is another's. */
@@ -287,6 +295,7 @@ class ContainerCompiler {
     const openLabel = (): void => openLabelFile(plan, this.#process, attributes, labelFile);
     if (namespaces.joinedPid === undefined) openLabel();
     const init = this.#options.init ? this.#prepareInit() : undefined;
+    with_.noted?.receive(plan);
     this.#begin?.(plan.cut("hear of the rest of the plan"));
     this.#fileSystem(with_);
     setHostNames(plan, spec);
@@ -404,6 +413,7 @@ interface ChildContext {
   told: Data | undefined;
   alive: Pipe | undefined;
   mapped: Pipe | undefined;
+  noted: Pipe | undefined;
   gate: number | undefined;
 }
 

@@ -19,7 +19,9 @@ export class Pipe {
     plan.call("write", [this.write, plan.string("."), 1], { label: "let the container go on" });
   }
 
+  /** Of a first process that is gone it hears, too: nobody else has an end to write to. */
   receive(plan: PlanBuilder): void {
+    plan.call("close", [this.write], { label: "close the other's end" });
     const byte = plan.space(8, "a byte");
     plan.call("read", [this.read, byte, 1], { label: "wait for the first process" });
   }

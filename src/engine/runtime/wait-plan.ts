@@ -1,11 +1,11 @@
 /**
- * What is left to do for a process that runs attached: learn whether it has started, note it, hand signals on, wait,
- * clean up, end with its status. The program that started it goes on as the stage on this plan: a few KB for as long as
+ * What is left to do for a process that runs attached: learn whether it has started, hand signals on, wait, clean up,
+ * end with its status. The program that started it goes on as the stage on this plan: a few KB for as long as
  * it runs, where an engine for JavaScript takes 25 MB. It does so as soon as the stage that makes the process is at work:
  * an engine takes as long to go as a container to start.
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT, F, O } from "../../ffi/file.ts";
+import { AT, F } from "../../ffi/file.ts";
 import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { FRAME, FRAME_SIZE } from "./frame.ts";
@@ -30,20 +30,10 @@ export interface WaitOptions {
   name: string;
   /** Words of the program: tells why the process did not start, and ends; the page and the explanation stay open. */
   tellFailure: readonly string[];
-  /** Where it is noted that a container has started. */
-  note?: StartNote;
   /** Gets the number of the process. */
   pidFile?: string;
   /** What remains of the container; nothing for one that is kept, and for an exec. */
   remains?: Remains;
-}
-
-export interface StartNote {
-  /** Gets what /proc/PID/stat says. */
-  stat: string;
-  /** A file that is complete but for the process, and the name that makes it count. */
-  from: string;
-  to: string;
 }
 
 export interface Remains {
@@ -59,7 +49,7 @@ export interface Remains {
 
 export function compileWait(options: WaitOptions): Plan {
   const plan = new PlanBuilder();
-  const { name, note, pidFile, remains } = options;
+  const { name, pidFile, remains } = options;
   const status = plan.slot("exit status");
   const failed = plan.label("it has not started");
   plan.call("prctl", [flags(PR, "PR_SET_NAME"), plan.string(name)], { label: "name the process" });
@@ -67,7 +57,6 @@ export function compileWait(options: WaitOptions): Plan {
     label: "close what only the start needed",
   });
   const { pid, number } = hearPid(plan, failed);
-  if (note) noteStart(plan, note, number, failed);
   if (pidFile !== undefined) writePidFile(plan, pidFile, number, failed);
   for (const fd of [WAIT_FD.control, WAIT_FD.page, WAIT_FD.explanation]) plan.call("close", [fd]);
   plan.add({ op: "wait", pid, slot: status, forward: true, label: "wait for the process" });
@@ -112,29 +101,6 @@ function goUnless(plan: PlanBuilder, value: Value, equals: number, to: Label): v
   plan.jumpWhen(value, { equals }, right);
   plan.jump(to);
   plan.place(right);
-}
-
-const STAT_SIZE = 1024;
-
-/** What the kernel says of the process tells it from a later one with the same number; the rename makes it count. */
-function noteStart(plan: PlanBuilder, note: StartNote, { text }: Started["number"], failed: Label): void {
-  const label = "note the process";
-  const result = plan.slot("result of the note");
-  const fd = plan.fd();
-  const stat = plan.space(STAT_SIZE, "stat");
-  const either = { label, slot: result, tolerate: "all" } as const;
-  const next = () => plan.jumpWhen(result, "negative", failed);
-  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { ...either, fd });
-  next();
-  plan.call("openat", [fd, text, flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0], { ...either, fd });
-  next();
-  plan.call("openat", [fd, plan.string("stat"), flags(O, "O_RDONLY", "O_CLOEXEC"), 0], { ...either, fd });
-  next();
-  plan.call("read", [fd, stat, STAT_SIZE], either);
-  next();
-  writeNew(plan, note.stat, stat, result, { fd, failed, mode: 0o600 });
-  plan.call("renameat2", [AT.AT_FDCWD, plan.string(note.from), AT.AT_FDCWD, plan.string(note.to), 0], either);
-  next();
 }
 
 /** Its reader polls for it: it comes whole. */

@@ -159,6 +159,39 @@ describe("a failed step in runc's words", () => {
   });
 });
 
+test("a start is noted before the command is executed: whoever hears of it finds it", () => {
+  const note = { stat: "/run/one/stat", from: "/run/one/.state.json", to: "/run/one/state.json" };
+  const { steps } = compileContainer({
+    id: "id",
+    spec: spec(),
+    rootfs: { kind: "path", path: "/r" },
+    filter: compileFilter(defaultSeccomp([])),
+    io: { kind: "inherit" },
+    cgroup: CGROUP,
+    control: true,
+    toCaller: true,
+    note,
+  });
+  const order = steps.map((step) => (step.op === "syscall" ? step.name : step.op));
+  const clone = steps.find((step) => step.op === "clone")!;
+  const noted = order.indexOf("renameat2");
+  // The parent goes on while its child waits to hear of it.
+  expect(clone.flags).toMatchObject({ show: expect.not.stringContaining("CLONE_VFORK") });
+  const at = (label: string) => steps.findIndex((step) => step.label === label);
+  expect(at("let the container go on")).toBe(noted + 1);
+  expect(order.indexOf("sync")).toBeGreaterThan(noted);
+  const heard = at("wait for the first process");
+  expect(heard).toBeGreaterThan(clone.child.at);
+  expect(heard).toBeLessThan(order.indexOf("execve"));
+  expect((steps[order.indexOf("renameat2")] as SyscallStep).args).toMatchObject([
+    -100,
+    { show: JSON.stringify(note.from) },
+    -100,
+    { show: JSON.stringify(note.to) },
+    0,
+  ]);
+});
+
 describe("in two parts", () => {
   test("it is the same plan: the first has the cgroup and the namespaces, the second the mounts and the command", () => {
     let first: Plan | undefined;
