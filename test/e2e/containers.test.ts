@@ -1,6 +1,14 @@
 /** Containers by the real docker client: what run's flags do inside, how they end, and what is left behind. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestEngine } from "./container/engine.ts";
@@ -222,6 +230,77 @@ describe("docker run", () => {
 
   test("puts an init above the command", async () => {
     expect(await engine.say(["--init"], "ps")).toMatch(/1 root +\/sbin\/docker-init -- ps/);
+  });
+});
+
+describe("the end of a container", () => {
+  const mountNamespaces = (pid: number): string[] =>
+    readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        const link = readlinkSync(`/proc/${pid}/fd/${fd}`);
+        return link.startsWith("mnt:") ? [link] : [];
+      } catch {
+        return [];
+      }
+    });
+  const parentOf = (pid: number): number =>
+    Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
+
+  test("is told before its mounts are gone, if they are all ours", async () => {
+    await engine.sleeper("ours", "--tmpfs", "/t", "--ipc", "shareable");
+    await engine.sleeper("lent", "-v", `${shared}:/v`);
+    await engine.sleeper("volume", "-v", "/v");
+    await engine.sleeper("mounts", "--cap-add", "SYS_ADMIN");
+    const pidOf = (name: string) => engine.inspect<number>(name, ".State.Pid");
+    const own = readlinkSync(`/proc/${await pidOf("ours")}/ns/mnt`);
+    const keeper = parentOf(await pidOf("ours"));
+    expect(mountNamespaces(keeper)).toEqual([own]);
+    // Of those that it hands its descriptors to, nobody has this one.
+    expect(mountNamespaces(parentOf(keeper))).toEqual([]);
+    expect(mountNamespaces(await pidOf("ours"))).toEqual([]);
+    for (const name of ["lent", "volume", "mounts"])
+      expect(mountNamespaces(parentOf(await pidOf(name)))).toEqual([]);
+    await engine.run("rm", "-f", "-v", "ours", "lent", "volume", "mounts");
+  });
+
+  test("is told when a disk that it was lent is free", async () => {
+    const disk = join(engine.folder, "disk");
+    const at = mkdtempSync(join(tmpdir(), "tsd-disk-"));
+    const sh = (script: string): string => {
+      const done = Bun.spawnSync(["sh", "-ec", script, disk, at], { stderr: "pipe" });
+      if (!done.success) throw new Error(done.stderr.toString());
+      return done.stdout.toString();
+    };
+    try {
+      sh('truncate -s 8M "$0"; mkfs.ext4 -q "$0"');
+      for (let round = 0; round < 5; round++) {
+        sh('mount -o loop "$0" "$1"');
+        // Of its own root there is enough to be written back for that to take a while.
+        const write = ["sh", "-c", "echo x >/v/x; dd if=/dev/zero of=/big bs=1M count=64 2>/dev/null"];
+        const done = await engine.run("run", "--network", "none", "-v", `${at}:/v`, "busybox", ...write);
+        // Then its loop device goes with it.
+        expect([done.status, sh('umount "$1"; losetup -j "$0"')]).toEqual([0, ""]);
+      }
+    } finally {
+      Bun.spawnSync(["umount", at], { stderr: "ignore" });
+      rmSync(at, { recursive: true });
+    }
+  });
+
+  test("may be followed by its start, a copy or its removal at once", async () => {
+    const script = "echo x >>/written; dd if=/dev/zero of=/big bs=1M count=8 2>/dev/null";
+    await engine.run("create", "--name", "again", "--network", "none", "busybox", "sh", "-c", script);
+    for (let round = 1; round <= 5; round++) {
+      expect((await engine.run("start", "-a", "again")).status).toBe(0);
+      const { out } = await engine.run("cp", "again:/written", "-");
+      expect(out.split("\n").filter((line) => line.endsWith("x"))).toHaveLength(round);
+    }
+    expect((await engine.run("start", "-a", "again")).status).toBe(0);
+    expect((await engine.run("rm", "again")).status).toBe(0);
+    const snapshots = join(engine.dataRoot, "snapshots");
+    const left = readdirSync(snapshots).length;
+    await engine.run("run", "--rm", "--network", "none", "busybox", "sh", "-c", script);
+    await engine.until(async () => readdirSync(snapshots).length <= left);
   });
 });
 

@@ -1,10 +1,8 @@
 /** A container ended. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Exit } from "../shim/types.ts";
-import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, later } from "./context.ts";
-import { removeContainer } from "./remove.ts";
+import { release, removeContainer } from "./remove.ts";
 import { dropShm } from "./shm.ts";
 import { type ContainerState, isRunning, milliseconds, timeOf } from "./state.ts";
 
@@ -35,15 +33,8 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
       ctx.warn(`removing ${container.id}, which was to be removed at its end: ${error.message}`),
     );
   } else await container.until(() => container.removed || !container.removing);
-  // As late as the files go, and for the same reason.
-  await nextTurn();
-  await release(ctx, container);
-}
-
-/** When the shim has forgotten it, its cgroups are gone, and what was made for them can go. */
-async function release(ctx: ContainerContext, container: Container): Promise<void> {
-  await ctx.shim.release(container.id);
-  dropParents(ctx, container);
+  // What removes it releases it.
+  if (!container.removed) await release(ctx, container);
 }
 
 /**

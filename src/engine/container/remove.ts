@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
 import { parseLink } from "../network/settings.ts";
+import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf, later } from "./context.ts";
 import { killAndWait } from "./kill.ts";
@@ -108,11 +109,27 @@ async function erase(ctx: ContainerContext, container: Container, volumes: boole
   container.removed = true;
   emit(ctx, container, "destroy");
   container.changed();
-  later(ctx, sweep(ctx, container.id).catch(failed));
+  later(ctx, sweep(ctx, container).catch(failed));
 }
 
-async function sweep(ctx: ContainerContext, id: string): Promise<void> {
+async function sweep(ctx: ContainerContext, container: Container): Promise<void> {
+  const { id } = container;
   // When those who waited for the removal have their answers.
   await nextTurn();
-  await Promise.all([ctx.images.discard(id), rm(filesOf(ctx, id).folder, { recursive: true, force: true })]);
+  const released = release(ctx, container).catch((error: Error) =>
+    ctx.warn(`releasing ${id}: ${error.message}`),
+  );
+  await Promise.all([
+    // While it is mounted, a file system's layers had better stay.
+    released.then(() => ctx.images.discard(id)),
+    rm(filesOf(ctx, id).folder, { recursive: true, force: true }),
+  ]);
+}
+
+/**
+ * After its end: when the shim has forgotten it, its mounts and its cgroups are gone, and what was made for them can go.
+ */
+export async function release(ctx: ContainerContext, container: Container): Promise<void> {
+  await ctx.shim.release(container.id);
+  dropParents(ctx, container);
 }

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { Attached } from "../network/attach.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
 import { claimParents, dropParents } from "./cgroup-parents.ts";
@@ -124,6 +125,10 @@ function fail(
   throw failure.error;
 }
 
+/** A disk of the host's, say. */
+const mayMount = ({ process }: Spec): boolean =>
+  process?.capabilities?.bounding?.includes("CAP_SYS_ADMIN") ?? false;
+
 /** That of the container whose network is shared. */
 function networkPid(ctx: ContainerContext, { id, record }: Container): number | undefined {
   const name = joinedContainer(record.hostConfig.NetworkMode);
@@ -229,6 +234,7 @@ function prepare(
   return {
     id,
     spec,
+    ...(record.mounts.length === 0 && !mayMount(spec) && { ownMounts: true }),
     rootfs: h.AutoRemove ? unsynced(rootfs) : rootfs,
     io: config.Tty ? { kind: "pty", ...stdin, cols, rows } : { kind: "pipes", ...stdin },
     log:

@@ -37,7 +37,7 @@ import {
   takePipes,
   takeTerminal,
 } from "./io.ts";
-import { type KeeperOptions, type Kept, openKeeper, SYNC } from "./keeper-steps.ts";
+import { type KeeperOptions, type Kept, openKeeper, openMounts, SYNC } from "./keeper-steps.ts";
 import { bringUpLoopback } from "./loopback.ts";
 import { attach, cloneTree, Mounter } from "./mounts.ts";
 import { addMtab } from "./mtab.ts";
@@ -250,7 +250,8 @@ class ContainerCompiler {
     if (control) this.#tellPid();
     receiveTerminal(plan, streams);
     if (keeper && kept) {
-      const held = streams.held;
+      const held = [...streams.held];
+      if (keeper.holdMounts) held.push({ name: "mounts", fd: openMounts(plan, this.#pid, this.#scratch) });
       plan.add({
         op: "keep",
         pid: this.#pid,

@@ -2,11 +2,13 @@
  * What makes the stage a keeper: a socket, the exit record, and the role of a subreaper.
  */
 import { ERRNO } from "../../ffi/errno.ts";
+import { O } from "../../ffi/file.ts";
 import { PR } from "../../ffi/process.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { openHost } from "./inside.ts";
 import { unixAddress } from "./io.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
+import type { Slot } from "./steps.ts";
 
 /** What a keeper needs (design.md, section 5). */
 export interface KeeperOptions {
@@ -16,6 +18,12 @@ export interface KeeperOptions {
   record: string;
   /** /proc/sys/kernel/random/boot_id */
   bootId: string;
+  /**
+   * Hold the container's mount namespace: else its first process ends no sooner than all its mounts are gone, which may
+   * have to wait for the disk, and so is told of late. For one that has only mounts of ours: who hears of the end may
+   * unmount what he had lent.
+   */
+  holdMounts?: boolean;
 }
 
 /** Values of SYNC, for whoever started the stage with a control socket. */
@@ -32,6 +40,20 @@ export const SYNC = {
 export interface Kept {
   listen: number;
   record: number;
+}
+
+/** When the container's process has been executed: opens what {@link KeeperOptions.holdMounts} is to hold, if it still can. */
+export function openMounts(plan: PlanBuilder, pid: Slot, scratch: number): number {
+  const [folder, mounts] = [plan.fd(), plan.fd()];
+  const label = "hold the container's mounts";
+  const name = plan.space(24, "pid of the container");
+  plan.put(pid, name, "decimal");
+  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: scratch, tolerate: "all" });
+  const how = flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC");
+  plan.call("openat", [scratch, name, how, 0], { label, fd: folder, tolerate: "all" });
+  const read = flags(O, "O_RDONLY", "O_CLOEXEC");
+  plan.call("openat", [folder, plan.string("ns/mnt"), read, 0], { label, fd: mounts, tolerate: "all" });
+  return mounts;
 }
 
 /** The socket, listening, and the exit record, with its room taken: a full tmpfs must not lose an exit. */

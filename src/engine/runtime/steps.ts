@@ -164,6 +164,8 @@ export const HELD = {
   namesUdp: 6,
   namesTcp: 7,
   other: 8,
+  /** The container's mount namespace, until its end is told; never handed over. */
+  mounts: 9,
 } as const;
 export type HeldName = keyof typeof HELD;
 

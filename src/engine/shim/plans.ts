@@ -6,7 +6,6 @@ import { compileContainer } from "../runtime/container.ts";
 import { compileExec } from "../runtime/exec.ts";
 import type { ProcessIo } from "../runtime/io.ts";
 import { type Pidfds, processOfNamespace } from "../runtime/namespaces.ts";
-import { forgetVolatile } from "../runtime/overlay.ts";
 import { STAGE_FD } from "../runtime/plan.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Compilers } from "./compile.ts";
@@ -19,9 +18,7 @@ export function runtimeCompilers(): Compilers {
   const layout = detectCgroups();
   const filterOf = keptFilters();
   return {
-    container: ({ id, spec, rootfs, io, init, names }, { socket, exitRecord }, pidfdOf) => {
-      // Also of the same launch, when a predecessor was killed in the middle of it.
-      if (rootfs.kind === "overlay" && rootfs.options?.includes("volatile")) forgetVolatile(rootfs);
+    container: ({ id, spec, rootfs, io, init, names, ownMounts }, { socket, exitRecord }, pidfdOf) => {
       const joined = joinedProcesses(spec, pidfdOf);
       const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
       const plan = compileContainer({
@@ -35,7 +32,7 @@ export function runtimeCompilers(): Compilers {
         mtab: true,
         init,
         ...(names && { names }),
-        keeper: { socket, record: exitRecord, bootId },
+        keeper: { socket, record: exitRecord, bootId, ...(ownMounts && { holdMounts: true }) },
       });
       // What is killed and removed must be the container's alone, whatever path the specification names.
       const cgroups = cgroup.map(({ path }) => path).filter((path) => path.includes(id));

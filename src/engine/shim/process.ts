@@ -55,6 +55,7 @@ export class SupervisedProcess {
   #pidfd = -1;
   #ending = false;
   readonly #adopted = Promise.withResolvers<void>();
+  readonly #keeperGone = Promise.withResolvers<void>();
   exit: Exit | undefined;
 
   constructor(record: LaunchRecord, context: ProcessContext) {
@@ -86,6 +87,7 @@ export class SupervisedProcess {
       this.#context.onOom(this.record.container, nowNs());
     },
     close: (reason) => {
+      this.#keeperGone.resolve();
       if (reason === "gone") void this.#adopted.promise.then(() => this.lose("its keeper was killed"));
     },
   };
@@ -302,6 +304,11 @@ export class SupervisedProcess {
     });
     await Promise.race([all, bound]);
     clearInterval(timer);
+  }
+
+  /** Resolves when its keeper is gone, and with it what the container had mounted. */
+  get keeperGone(): Promise<void> {
+    return this.#keeper === undefined ? Promise.resolve() : this.#keeperGone.promise;
   }
 
   /** Leaves the process to its keeper, for a successor. */

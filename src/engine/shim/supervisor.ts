@@ -51,7 +51,7 @@ export class Supervisor {
   readonly #launching = new Map<string, Promise<Launched>>();
   /** A predecessor's launches that it did not see to their end. */
   readonly #halfLaunched = new Map<string, Promise<void>>();
-  /** Of containers that have ended: their cgroups are being removed. */
+  /** Of containers that have ended: their cgroups are being removed, and their mounts. */
   readonly #clearing = new Map<string, Promise<void>>();
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
@@ -354,7 +354,7 @@ export class Supervisor {
 
   /** The exit is stored by who asked for it. Also right for an id that nobody knows (any more). */
   async release(id: string): Promise<void> {
-    // Until its cgroups are gone a successor has to know of it.
+    // Until its cgroups are gone a successor has to know of it; and what it had mounted is not mounted or removed before.
     await this.#clearing.get(id);
     this.#forget(id);
   }
@@ -400,6 +400,7 @@ export class Supervisor {
       // When the streams have been ended, too.
       const clearing = Promise.resolve()
         .then(() => this.#removeCgroups(process))
+        .then(() => process.keeperGone)
         .finally(() => this.#clearing.delete(id));
       this.#clearing.set(id, clearing);
       await clearing;

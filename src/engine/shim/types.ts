@@ -42,6 +42,8 @@ export interface LaunchRequest {
   rootfs: Rootfs;
   io: ContainerIo;
   log: LogTarget;
+  /** All that is mounted in it is ours: who hears of its end does not wait for its mounts to be gone. */
+  ownMounts?: boolean;
   /** Run a reaping pid 1 (`ts-init` in the stage) above the process. */
   init: boolean;
   /** Where on 127.0.0.11 its names are asked for, in the network namespace that the specification joins by its path. */

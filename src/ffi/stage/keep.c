@@ -54,10 +54,11 @@ static void hand_over(void) {
     return;
   }
   i32 fds[HELD_MAX];
-  u32 names[HELD_MAX], count = kept.held_count;
-  for (u32 i = 0; i < count; i++) {
-    fds[i] = kept.held[i].fd;
-    names[i] = kept.held[i].name;
+  u32 names[HELD_MAX], count = 0;
+  for (u32 i = 0; i < kept.held_count; i++) {
+    if (kept.held[i].name == HELD_MOUNTS) continue;
+    fds[count] = kept.held[i].fd;
+    names[count++] = kept.held[i].name;
   }
   i64 sent = send_fds(sent_fd, names, count * sizeof *names, fds, count, MSG_DONTWAIT);
   sys1(SYS_close, sent_fd);
@@ -66,9 +67,9 @@ static void hand_over(void) {
   else tell(FRAME_TAKEN, (u16)count, 0);
 }
 
-static void close_stdin(void) {
+static void let_go(enum held_name name) {
   for (u32 i = 0; i < kept.held_count; i++) {
-    if (kept.held[i].name != HELD_STDIN) continue;
+    if (kept.held[i].name != name) continue;
     sys1(SYS_close, kept.held[i].fd);
     kept.held[i] = kept.held[--kept.held_count];
     return;
@@ -79,7 +80,7 @@ static void obey(const struct frame *frame) {
   if (frame->generation != generation) return;
   switch (frame->type) {
     case FRAME_TAKE: hand_over(); break;
-    case FRAME_CLOSE_STDIN: close_stdin(); break;
+    case FRAME_CLOSE_STDIN: let_go(HELD_STDIN); break;
     case FRAME_END:
       if (ended) end(0);
       tell(FRAME_REFUSED, FRAME_END, 0);
@@ -101,7 +102,10 @@ static void listen_to_client(void) {
   obey((const struct frame *)partial);
 }
 
-/* The record first, then the client: whoever is told can rely on the file. */
+/*
+ * The record first, then the client: whoever is told can rely on the file. Last what the container had mounted: with
+ * the namespace's last reference goes every mount in it, of which a written one may have to wait for the disk.
+ */
 static void note_exit(i32 wait_status) {
   struct timespec now;
   sys2(SYS_clock_gettime, 0, &now);
@@ -114,6 +118,7 @@ static void note_exit(i32 wait_status) {
   if (kept.record >= 0) sys4(SYS_pwrite64, kept.record, &exit_note, sizeof exit_note, 0);
   ended = 1;
   tell(FRAME_EXIT, (u16)exit_note.status, exit_note.time);
+  let_go(HELD_MOUNTS);
 }
 
 /* Orphans come to us as well: we are a subreaper. */

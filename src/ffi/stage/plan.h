@@ -51,7 +51,7 @@ struct status {
 
 /* What KEEP holds; a part of the plan's data. */
 enum { HELD_MAX = 24, WATCH_MAX = 8, BOOT_ID = 40 };
-enum held_name { HELD_STDIN = 0 };
+enum held_name { HELD_STDIN = 0, HELD_MOUNTS = 9 /* never handed over */ };
 enum watch_kind { WATCH_EVENTFD = 0, WATCH_PRIORITY = 1 };
 struct named_fd { i32 fd; u32 name; };
 struct keep {

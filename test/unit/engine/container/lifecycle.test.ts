@@ -80,6 +80,30 @@ test("the end of a container whose removal fails is kept", async () => {
   }
 });
 
+test("layers stay until the shim has seen the last of what was mounted", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } });
+  const unmounted = Promise.withResolvers<void>();
+  rig.shim.release = () => unmounted.promise;
+  const { result } = await rig.containers.wait(id, "removed", never);
+  await rig.containers.start(id);
+  rig.shim.end(id, 0);
+  expect(await result).toEqual({ StatusCode: 0 });
+  await settle();
+  expect(rig.images.discarded).toEqual([]);
+  unmounted.resolve();
+  await settle();
+  expect(rig.images.discarded).toEqual([id]);
+});
+
+test("only a container whose mounts are all ours ends before they are gone", async () => {
+  using rig = new Rig();
+  const lent = { Binds: ["/etc:/v"] };
+  for (const HostConfig of [{}, lent, { Privileged: true }, { CapAdd: ["SYS_ADMIN"] }])
+    await rig.containers.start(await rig.create({ HostConfig }));
+  expect(rig.shim.launches.map(({ ownMounts }) => ownMounts === true)).toEqual([true, false, false, false]);
+});
+
 test("nobody waits for the disk of what is removed, but the end of the daemon", async () => {
   using rig = new Rig();
   const id = await rig.create({ HostConfig: { AutoRemove: true } });
