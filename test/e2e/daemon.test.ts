@@ -87,6 +87,15 @@ describe("roots", () => {
   }, 40_000);
 });
 
+test("containers' folders lie apart, where the file system can have it so", async () => {
+  const spread = (path: string): boolean =>
+    /^\S*T/.test(Bun.spawnSync(["lsattr", "-d", path]).stdout.toString());
+  const own = folder();
+  const can = Bun.spawnSync(["chattr", "+T", own], { stderr: "ignore" }).success;
+  await using daemon = await new Daemon().start();
+  for (const name of ["snapshots", "containers"]) expect(spread(join(daemon.folder, "data", name))).toBe(can);
+}, 30_000);
+
 describe("tcp", () => {
   test.each(["nftables", "iptables"])("without rules still names %s, which was chosen", async (backend) => {
     const args = ["--iptables=false", "--ip6tables=false", "--bridge=none", `--firewall-backend=${backend}`];

@@ -17,7 +17,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { connectShim } from "../../src/engine/shim/client.ts";
-import type { ContainerIo, ExecLaunchRequest, Exit, ShimClient } from "../../src/engine/shim/types.ts";
+import type {
+  ContainerIo,
+  ExecLaunchRequest,
+  Exit,
+  Rootfs,
+  ShimClient,
+} from "../../src/engine/shim/types.ts";
 import { sweepStack } from "../support/sweep.ts";
 import { unswept } from "../support/unswept.ts";
 
@@ -44,6 +50,8 @@ export interface LaunchOptions {
   uid?: number;
   /** False: none; a path: there. */
   log?: false | string;
+  /** Default: the folder itself. */
+  rootfs?: Rootfs;
   memory?: number;
 }
 
@@ -139,7 +147,7 @@ export class ShimHarness {
     await shim.launch({
       id,
       spec: this.spec(id, args, options),
-      rootfs: { kind: "path", path: this.rootfs },
+      rootfs: options.rootfs ?? { kind: "path", path: this.rootfs },
       io: options.io ?? PIPES,
       log:
         options.log === false

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
@@ -115,6 +115,19 @@ describe("a supervised container", () => {
     await harness.exit(folder);
     await shim.release(folder);
     expect(harness.warnings.slice(before)).toEqual([expect.stringContaining(`log of ${folder}: EISDIR`)]);
+  });
+
+  test("whose root is volatile starts again after a launch that was cut short", async () => {
+    const folder = join(harness.folder, "layers");
+    const [upper, work] = [join(folder, "upper"), join(folder, "work")];
+    mkdirSync(upper, { recursive: true });
+    // What the kernel leaves of a mount that nobody unmounted.
+    mkdirSync(join(work, "work/incompat/volatile"), { recursive: true });
+    const id = await harness.launch(shim, ["/bin/echo", "x"], {
+      rootfs: { kind: "overlay", lower: [harness.rootfs], upper, work, options: ["volatile"] },
+    });
+    expect(await harness.exit(id)).toMatchObject({ status: 0 });
+    await shim.release(id);
   });
 
   test("that cannot start says which step failed, and leaves nothing", async () => {

@@ -54,7 +54,12 @@ export function checkProcess(process: Process | undefined): asserts process is P
 
 /** runc gives a process without HOME its user's, of the image's /etc/passwd; "/" when it has none. */
 export function withHome(process: Process, rootfs: string): Process {
-  checkEnvironment(process.env);
+  try {
+    checkEnvironment(process.env);
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new Error(`unable to start container process: error during container init: ${reason}`);
+  }
   const env = completeEnvironment(process.env ?? [], () => homeOf(process.user?.uid ?? 0, rootfs));
   return { ...process, env };
 }

@@ -2,11 +2,11 @@
  * A container's root file system as the engine sees it from outside. Everything in it is the container's to change,
  * while we look too: paths are resolved by the kernel below a descriptor of the root, never as paths of the host.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
 import { close, ERRNO, FsError, O, openAt, openInRoot, openRegular } from "../../ffi/fs.ts";
 import { EngineError } from "../errors.ts";
+import { forgetVolatile } from "../runtime/overlay.ts";
 import type { Rootfs } from "../shim/types.ts";
 
 /** Bigger than any real passwd or group file: this is read into memory. */
@@ -20,7 +20,7 @@ export function openDirectory(path: string): number {
 /** The root of a container that does not run; the caller closes the descriptor. */
 export function openStoppedRoot(rootfs: Rootfs): number {
   if (rootfs.kind === "path") return openDirectory(rootfs.path);
-  forgetUnsynced(rootfs);
+  forgetVolatile(rootfs);
   return mountOverlay(rootfs);
 }
 
@@ -33,13 +33,7 @@ export function openStoppedRoot(rootfs: Rootfs): number {
  */
 export function unsynced(rootfs: Rootfs): Rootfs {
   if (rootfs.kind === "path") return rootfs;
-  forgetUnsynced(rootfs);
   return { ...rootfs, options: [...(rootfs.options ?? []), "volatile"] };
-}
-
-/** An earlier volatile mount leaves a mark, with which it could not be mounted again: that may be after a power failure. */
-function forgetUnsynced({ work }: Extract<Rootfs, { kind: "overlay" }>): void {
-  rmSync(join(work, "work/incompat"), { recursive: true, force: true });
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Puts the engine together: database, shim, services; and brings what was there before back to life. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { spreadFolders } from "../../ffi/inode-flags.ts";
 import { MAX_API_VERSION, MIN_API_VERSION } from "../api/version.ts";
 import { createContainerServices } from "../container/compose.ts";
 import { CONTAINER_SCHEMA } from "../container/schema.ts";
@@ -41,6 +42,7 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
   for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes]) {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
   }
+  for (const folder of [paths.snapshots, paths.containers]) spreadFolders(folder);
   const db = openDatabase(paths.database, [
     imageSchema,
     VOLUME_SCHEMA,

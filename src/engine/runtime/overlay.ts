@@ -2,6 +2,7 @@
  * The overlay of a container's layers, as plan steps: a detached mount.
  * @source kernel Documentation/filesystems/overlayfs.rst
  */
+import { rmSync } from "node:fs";
 import { AT } from "../../ffi/file.ts";
 import { MNT } from "../../ffi/mount.ts";
 import { overlayTakesLayers, splitOption } from "../../ffi/overlay.ts";
@@ -15,6 +16,14 @@ type Overlay = Extract<Rootfs, { kind: "overlay" }>;
 const LABEL = "error preparing rootfs: mount overlay";
 /** mount(2) copies one page of options. */
 const OPTIONS_MAX = 4095;
+
+/**
+ * An earlier volatile mount leaves a mark, with which it could not be mounted again: that may be after a power failure,
+ * or of a launch that came to nothing.
+ */
+export function forgetVolatile({ work }: Overlay): void {
+  rmSync(`${work}/work/incompat`, { recursive: true, force: true });
+}
 
 /** Makes the overlay, at `fd`. The mount namespace must be one of the plan's own, with no shared mounts. */
 export function makeOverlay(

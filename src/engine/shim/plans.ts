@@ -6,6 +6,7 @@ import { compileContainer } from "../runtime/container.ts";
 import { compileExec } from "../runtime/exec.ts";
 import type { ProcessIo } from "../runtime/io.ts";
 import { type Pidfds, processOfNamespace } from "../runtime/namespaces.ts";
+import { forgetVolatile } from "../runtime/overlay.ts";
 import { STAGE_FD } from "../runtime/plan.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Compilers } from "./compile.ts";
@@ -19,6 +20,8 @@ export function runtimeCompilers(): Compilers {
   const filterOf = keptFilters();
   return {
     container: ({ id, spec, rootfs, io, init, names, ownMounts }, { socket, exitRecord }, pidfdOf) => {
+      // Also of the same launch, when a predecessor was killed in the middle of it.
+      if (rootfs.kind === "overlay" && rootfs.options?.includes("volatile")) forgetVolatile(rootfs);
       const joined = joinedProcesses(spec, pidfdOf);
       const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
       const plan = compileContainer({

@@ -20,12 +20,15 @@ import { NLM_F } from "./flags.ts";
 import { macBytes, macText } from "./ip.ts";
 import { type Message, NetlinkError, type Reply } from "./message.ts";
 import {
+  AF,
   BR_STATE_FORWARDING,
   IF_OPER_UP,
   IFF,
   IFLA,
+  IFLA_INET6_ADDR_GEN_MODE,
   IFLA_INFO,
   IFLA_KIND,
+  IN6_ADDR_GEN_MODE_NONE,
   IPVLAN_FLAG,
   IPVLAN_MODE,
   MACVLAN_MODE,
@@ -140,17 +143,23 @@ export interface LinkChange {
   namespace?: number;
   /** A bridge's port sends frames back out of where they came from. */
   hairpin?: boolean;
+  /** Gives itself no IPv6 address of the link when it comes up. EAFNOSUPPORT without IPv6. */
+  noLinkLocal?: true;
 }
 
 /** `link`: its index, or its name. */
 export function changeLink(link: number | string, change: LinkChange): Message {
-  const { up, hairpin, ...rest } = change;
+  const { up, hairpin, noLinkLocal, ...rest } = change;
   const byName = typeof link === "string";
   const attributes = attributesOf({ ...rest, name: rest.name ?? (byName ? link : "") });
   if (!byName && rest.name === undefined) attributes.shift();
   if (hairpin !== undefined) {
     const data = nested(IFLA_INFO.IFLA_INFO_SLAVE_DATA, u8(IFLA_KIND.IFLA_BRPORT_MODE, Number(hairpin)));
     attributes.push(nested(IFLA.IFLA_LINKINFO, text(IFLA_INFO.IFLA_INFO_SLAVE_KIND, "bridge"), data));
+  }
+  if (noLinkLocal) {
+    const mode = nested(AF.AF_INET6, u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));
+    attributes.push(nested(IFLA.IFLA_AF_SPEC, mode));
   }
   return {
     type: RTM.RTM_NEWLINK,

@@ -52,6 +52,10 @@ export const IFLA = {
   IFLA_EXT_MASK: 29,
 } as const;
 
+/** Inside IFLA_AF_SPEC, inside AF_INET6: linux/if_link.h. */
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IN6_ADDR_GEN_MODE_NONE = 1;
+
 /** Inside IFLA_LINKINFO. */
 export const IFLA_INFO = {
   IFLA_INFO_KIND: 1,

@@ -65,7 +65,7 @@ function setAddresses(host: NetlinkSocket, link: Link, wanted: readonly string[]
 }
 
 /** Of the daemon's own namespace. A kernel without IPv6 has none of these. */
-export function setHostSysctl(link: string, name: string, value: string): void {
+function setHostSysctl(link: string, name: string, value: string): void {
   try {
     writeFileSync(`/proc/sys/net/ipv6/conf/${link}/${name}`, value);
   } catch (error) {

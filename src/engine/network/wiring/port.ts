@@ -8,7 +8,6 @@ import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { EngineError } from "../../errors.ts";
 import { bridgeOptions } from "../driver-options.ts";
 import type { EndpointRecord, NetworkRecord } from "../types.ts";
-import { setHostSysctl } from "./bridge.ts";
 import type { Inside } from "./inside.ts";
 
 /**
@@ -25,18 +24,26 @@ export async function attachPort(
   const bridge = findLink(host, network.link);
   if (!bridge) throw new EngineError("internal", `bridge ${network.link} does not exist`);
   makePair(host, inside, network, endpoint, bridge);
-  // A port is only passed through. With IPv6 it would have routes of its own, in lists that the kernel walks for each.
-  setHostSysctl(endpoint.hostLink, "disable_ipv6", "1");
-  // The host's end first: then the link works as soon as the container's end is up. What changes while it is down costs
-  // nothing; of what changes in one that is up, the bridge hears, and looks through all its ports.
-  host.batch([
-    changeLink(endpoint.hostLink, { alias: owner, ...(needsHairpin() && { hairpin: true }) }),
-    changeLink(endpoint.hostLink, { up: true }),
-  ]);
+  raise(host, endpoint.hostLink, owner);
   inside.configure(endpoint, sysctls);
   forgetLastHolder(host, bridge, endpoint);
   await forwards(host, bridge, endpoint.hostLink);
   return bridge;
+}
+
+/**
+ * The host's end first: then the link works as soon as the container's end is up. What changes while it is down costs
+ * nothing; of what changes in one that is up, the bridge hears, and looks through all its ports.
+ */
+function raise(host: NetlinkSocket, port: string, owner: string): void {
+  const { errors } = host.tryBatch([
+    changeLink(port, { alias: owner, ...(needsHairpin() && { hairpin: true }) }),
+    // Nobody speaks to a port. With an address it would ask whether that is another's, and for routers, and have a route
+    // in a list that the kernel walks for each.
+    changeLink(port, { noLinkLocal: true }),
+    changeLink(port, { up: true }),
+  ]);
+  for (const { error } of errors) if (error.errno !== ERRNO.EAFNOSUPPORT) throw error;
 }
 
 /** How long to wait for it: longer only where the user's bridge speaks the spanning tree protocol. */

@@ -8,11 +8,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const OUTPUT = join(import.meta.dir, "../../../../src/commands/support/output.ts");
 const script = join(folder, "script.ts");
-// Small and large ones, to both descriptors, the last of them right before the end.
+// None, small and large ones, to both descriptors, the last of them right before the end.
 writeFileSync(
   script,
   `import { err, flushed, out, writeAll } from ${JSON.stringify(OUTPUT)};
   const line = (letter: string, size: number) => letter.repeat(size - 1) + "\\n";
+  out("");
   out(line("a", 10));
   err(line("b", 10));
   out(line("c", 3000));

@@ -8,7 +8,9 @@ import { addRoute, deleteRoute } from "../../../../src/ffi/netlink/routes.ts";
 /** Without the number, and without the flag of nested attributes, which iproute2 leaves out and the kernel ignores. */
 function bytesOf(message: Message): string {
   const bytes = encodeMessages([message], 0);
-  return Buffer.from(bytes).toString("hex").replaceAll("1280", "1200").replaceAll("0280", "0200");
+  return Buffer.from(bytes)
+    .toString("hex")
+    .replaceAll(/(12|02|1a|0a)80/g, "$100");
 }
 
 const golden = (hex: string): string => hex.replace(/^(.{16})a694016b/, "$100000000");
@@ -47,6 +49,15 @@ describe("rtnetlink messages are iproute2's", () => {
   test("ip link set master … up", () => {
     expect(bytesOf(changeLink(4, { up: true, master: 2 }))).toBe(
       golden("2800000010000500a694016b000000000000000004000000010000000100000008000a0002000000"),
+    );
+  });
+
+  test("ip link set addrgenmode none", () => {
+    expect(bytesOf(changeLink(4, { noLinkLocal: true }))).toBe(
+      golden(
+        "3000000010000500a694016b0000000000000000040000000000000000000000" +
+          "10001a000c000a000500080001000000",
+      ),
     );
   });
 
