@@ -149,6 +149,18 @@ function localPlace(path: string): Place {
   return { path, exists: false, isFolder: false };
 }
 
+/** What Docker's client looked for in vain: the first folder on the way, or the last word in its folder. */
+function missingOf(source: string): string {
+  const end = source.lastIndexOf("/");
+  let folder = "";
+  for (const name of source.slice(0, end).split("/")) {
+    if (name === "") continue;
+    folder += `/${name}`;
+    if (!existsSync(folder)) return folder;
+  }
+  return `${realpathSync(folder || "/")}/${source.slice(end + 1)}`;
+}
+
 async function toContainer(copy: Copy): Promise<void> {
   const { api, container } = copy;
   const target = await containerPlace(copy);
@@ -165,7 +177,7 @@ async function toContainer(copy: Copy): Promise<void> {
   } else {
     const source = absolute(copy.source);
     const found = lstatSync(source, { throwIfNoEntry: false });
-    if (!found) throw new Failure(`lstat ${source.replace(/(.)\/+$/, "$1")}: no such file or directory`);
+    if (!found) throw new Failure(`lstat ${missingOf(source)}: no such file or directory`);
     // The link itself is copied, under its own name, unless it is to be followed.
     const real = copy.followLink ? realpathSync(source) : source;
     const isFolder = copy.followLink ? statSync(real).isDirectory() : found.isDirectory();
