@@ -159,6 +159,23 @@ describe("the stage", () => {
     expect(written.replace(/\0+$/, "")).toBe(String(stage.pid));
   });
 
+  test("finds what follows in the line of a text that begins so, and nothing in another", async () => {
+    const lines = "4:memory:/0::/box/no\n0::/boxes/no\n0::/box/inner\n0::/box/late\n";
+    const finding = (begin: string): Plan => {
+      const b = new PlanBuilder();
+      const text = b.cstring(new TextEncoder().encode(lines));
+      const rest = b.slot("rest");
+      b.add({ op: "line", text, begin: b.string(begin), slot: rest, label: `find ${begin}` });
+      b.call("write", [1, rest, 6]);
+      b.call("exit_group", [0]);
+      return b.build();
+    };
+    expect((await output(finding("0::/box/"))).text).toBe("inner\0");
+    expect((await output(finding("0::/box/late"))).text.slice(0, 1)).toBe("\0");
+    for (const begin of ["/box/", "0::/box/later", "0::/other/"])
+      expect((await failureOf(finding(begin))).message).toBe(`find ${begin}: no such file or directory`);
+  });
+
   test("starts clean: default signals, an empty mask, nothing open but what a step let through", async () => {
     const b = new PlanBuilder();
     const hidden = b.fd();

@@ -1,7 +1,7 @@
 /** What a container may use and what it uses, by tsrunc: update, events, ps. Needs root, busybox-static, runc. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Cgroup } from "../../src/engine/runtime/cgroup-layout.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, type Result, until } from "../support/bundles.ts";
@@ -180,11 +180,75 @@ describe("events", () => {
   }, 60_000);
 });
 
-test("ps tells of the processes in cgroups that the container has made, too", () => {
+describe("a container whose cgroup hands controllers down", () => {
+  /** Those of version 2. Beside version 1 they are what that has left. */
+  const root = UNIFIED ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";
+  const controller = UNIFIED ? "pids" : "hugetlb";
+  const handDown = (folder: string, sign: "+" | "-") =>
+    writeFileSync(join(folder, "cgroup.subtree_control"), sign + controller);
+  const own = () => cgroup("one").find(({ version }) => version === 2)!.path;
+  const first = (): number => JSON.parse(tsrunc("state", "one").stdout).pid;
+  const put = (pid: number, folder: string) => writeFileSync(join(folder, "cgroup.procs"), String(pid));
+  const had = readFileSync(join(root, "cgroup.subtree_control"), "utf8").includes(controller);
+  const made: string[] = [];
+  let parent: string;
+  const make = (folder: string): string => {
+    mkdirSync(folder);
+    made.unshift(folder);
+    return folder;
+  };
+
+  beforeEach(() => {
+    // With the host's cgroup namespace, in which a process can tell where it is.
+    start(["sleep", "1000"], (spec) => {
+      spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "cgroup");
+    });
+    parent = dirname(own());
+    for (const folder of [root, parent]) handDown(folder, "+");
+  });
+  afterEach(() => {
+    tsrunc("delete", "--force", "one");
+    for (const folder of made.splice(0)) if (existsSync(folder)) rmdirSync(folder);
+    handDown(parent, "-");
+    if (!had) handDown(root, "-");
+  });
+
+  const where = () => tsrunc("exec", "one", "sed", "-n", "s/^0:://p", "/proc/self/cgroup");
+
+  test("has its execs where its first process is", () => {
+    const inner = make(join(own(), "init scope"));
+    const deep = make(join(inner, "deep"));
+    const seen = (folder: string) => ({ status: 0, stdout: `${folder.slice(root.length)}\n`, stderr: "" });
+    expect(where()).toEqual(seen(own()));
+    put(first(), inner);
+    handDown(own(), "+");
+    expect(where()).toEqual(seen(inner));
+    put(first(), deep);
+    handDown(inner, "+");
+    expect(where()).toEqual(seen(deep));
+  }, 30_000);
+
+  test("has none where its first process is in no cgroup of the container's", async () => {
+    put(first(), make(`${own()}r`));
+    handDown(own(), "+");
+    // With processes below it, whichever the controller is.
+    const child = Bun.spawn(["sleep", "1000"]);
+    try {
+      put(child.pid, make(join(own(), "inner")));
+      expect(where()).toMatchObject({ status: 255, stdout: "" });
+      expect(where().stderr).toContain(`find a cgroup of process ${first()} below ${own()}: no such file`);
+    } finally {
+      child.kill(9);
+      await child.exited;
+    }
+  }, 30_000);
+});
+
+test("ps tells of the processes in cgroups that the container has made, too", async () => {
   start(["sh", "-c", "sleep 1000 & wait"]);
   const list = () => JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];
+  await until(() => list().length === 2);
   const before = list().sort();
-  expect(before.length).toBe(2);
   const inner = join(cgroup("one")[0]!.path, "inner");
   mkdirSync(inner);
   try {

@@ -10,6 +10,8 @@ export interface Hierarchy {
   /** 2 for the unified one. */
   version: 1 | 2;
   mountpoint: string;
+  /** What of the hierarchy is mounted there, when that is not all of it. */
+  root?: string;
   /** Of version 1: `cpu`, `cpuacct`, or `name=systemd`. */
   controllers: string[];
   /** This process's own cgroup, below the mount point: `/` or `/user.slice`. */
@@ -25,6 +27,8 @@ export interface CgroupFolder {
   version: 1 | 2;
   controllers: string[];
   mountpoint: string;
+  /** As the hierarchy's. */
+  root?: string;
   /** Absolute. */
   path: string;
   /** The systemd unit that it is of: systemd has made it, and is told before it goes. */
@@ -56,11 +60,13 @@ export function detectCgroups(
     for (const key of keys) if (ownPaths.has(key)) controllers.push(key);
     if (controllers.length === 0 || isKnown(hierarchies, version, controllers)) continue;
     const path = ownPaths.get(controllers[0]!) ?? "/";
+    const root = unescapeOctal(fields[3] ?? "/");
     hierarchies.push({
       version,
       mountpoint: unescapeOctal(fields[4] ?? ""),
       controllers: version === 2 ? [] : controllers,
-      own: below(unescapeOctal(fields[3] ?? "/"), path),
+      own: below(root, path),
+      ...(root !== "/" && { root }),
     });
   }
   return { hierarchies };
@@ -102,9 +108,10 @@ function below(root: string, path: string): string {
  * without one, the container's id) below this process's own cgroup.
  */
 export function cgroupOf(layout: CgroupLayout, path: string | undefined, id: string): Cgroup {
-  return layout.hierarchies.map(({ version, controllers, mountpoint, own }) => {
+  return layout.hierarchies.map(({ version, controllers, mountpoint, own, root }) => {
     const inside = path?.startsWith("/") ? cleanPath(path) : cleanPath(`${own}/${cleanPath(path || id)}`);
-    return { version, controllers, mountpoint, path: mountpoint + inside };
+    const folder = { version, controllers, mountpoint, path: mountpoint + inside };
+    return root === undefined ? folder : { ...folder, root };
   });
 }
 

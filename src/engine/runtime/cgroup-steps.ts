@@ -3,12 +3,12 @@
  * own (design.md, section 4: a single-threaded child that writes 0 costs a thirtieth of a parent that writes a pid).
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { AT, O } from "../../ffi/file.ts";
+import { AT, O, OPEN_HOW_SIZE, RESOLVE } from "../../ffi/file.ts";
 import { EngineError } from "../errors.ts";
 import { type Cgroup, type CgroupFolder, folderOf, isUnified, unifiedFolder } from "./cgroup-layout.ts";
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
 import { attachDeviceProgram, deviceRules, writeDeviceRules } from "./device-rules.ts";
-import { openHost, writeHost } from "./inside.ts";
+import { openHost, openHow, writeHost } from "./inside.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
 import type { KeepStep, Slot } from "./steps.ts";
@@ -134,6 +134,39 @@ export function openUnified(plan: PlanBuilder, fd: number, cgroup: Cgroup): numb
     label: `open cgroup ${folder.path}`,
     fd,
   });
+  return fd;
+}
+
+const BENEATH = flags(
+  RESOLVE,
+  "RESOLVE_BENEATH",
+  "RESOLVE_NO_XDEV",
+  "RESOLVE_NO_SYMLINKS",
+  "RESOLVE_NO_MAGICLINKS",
+);
+/** /proc/PID/cgroup, at most: a path has 4096 bytes, and the version 2 line comes last. */
+const CGROUP_TEXT = 8192;
+
+/**
+ * The cgroup that a container's process has gone to below the container's own: there it may have, and systemd has, a
+ * cgroup for every service, and the kernel lets no process into one that hands controllers down. A process that is
+ * anywhere else, which is not for the container to choose, is not followed.
+ * @source Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint"
+ */
+export function openInner(
+  plan: PlanBuilder,
+  { pid, scratch, own, fd }: { pid: number; scratch: number; own: number; fd: number },
+  { root = "", mountpoint, path }: CgroupFolder,
+): number {
+  const label = `find a cgroup of process ${pid} below ${path}`;
+  const text = plan.space(CGROUP_TEXT, "its cgroups");
+  const rest = plan.slot("path below the cgroup");
+  openHost(plan, `/proc/${pid}/cgroup`, ["O_RDONLY", "O_CLOEXEC"], { label, fd: scratch });
+  plan.call("read", [scratch, text, text.size - 1], { label });
+  const begin = plan.string(`0::${root}${path.slice(mountpoint.length)}/`);
+  plan.add({ op: "line", text, begin, slot: rest, label });
+  const how = openHow(plan, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], 0, BENEATH);
+  plan.call("openat2", [own, rest, how, OPEN_HOW_SIZE], { label, fd });
   return fd;
 }
 

@@ -43,6 +43,7 @@ const OPS = {
   check: 14,
   proxy: 15,
   more: 16,
+  line: 17,
 } as const satisfies Record<Step["op"], number>;
 
 /** As src/ffi/stage/plan.h numbers them. */
@@ -194,6 +195,8 @@ function argumentsOf(step: Exclude<Step, SyscallStep>, context: Context): readon
       return [step.value, step.into, WIDTHS[step.as]];
     case "get":
       return [step.from, step.as === "i32" ? 4 : 8];
+    case "line":
+      return [step.text, step.begin];
     case "jump":
       if (typeof step.when === "object")
         return [step.value, EQUALS, step.when.equals, target(step.to, context)];

@@ -3,10 +3,11 @@
  * @source setns(2), pidfd_open(2); CVE-2016-9962
  */
 
+import { ERRNO } from "../../ffi/errno.ts";
 import { CLONE, PR } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
 import { type Cgroup, unifiedFolder } from "./cgroup-layout.ts";
-import { joinCgroup, openUnified } from "./cgroup-steps.ts";
+import { joinCgroup, openInner, openUnified } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
 import { checkEnvironment } from "./environment.ts";
 import { openHost, openHow } from "./inside.ts";
@@ -36,6 +37,7 @@ import {
   setUmask,
 } from "./process-setup.ts";
 import type { NamespaceType, Process, Spec } from "./spec.ts";
+import type { Tolerate } from "./steps.ts";
 
 export interface ExecOptions {
   /** The container's id. */
@@ -86,23 +88,36 @@ export function compileExec(options: ExecOptions): Plan {
       label: `open the container's process ${options.pid}`,
       fd: target,
     });
-  const into = unifiedFolder(cgroup) && openUnified(plan, plan.fd(), cgroup);
+  const unified = unifiedFolder(cgroup);
   const joiner = plan.label("the joiner");
   const told = shareMemory(plan);
-  plan.add({
-    op: "clone",
-    label: "clone the joiner",
-    flags: flags(
-      CLONE,
-      "CLONE_VFORK",
-      ...(detach ? (["CLONE_PARENT"] as const) : []),
-      ...(into === undefined ? [] : (["CLONE_INTO_CGROUP"] as const)),
-    ),
-    child: joiner,
-    process: 1,
-    slot: pid,
-    ...(into !== undefined && { cgroup: into }),
-  });
+  const clone = (into?: number, tolerate?: Tolerate): void =>
+    plan.add({
+      op: "clone",
+      label: "clone the joiner",
+      flags: flags(
+        CLONE,
+        "CLONE_VFORK",
+        ...(detach ? (["CLONE_PARENT"] as const) : []),
+        ...(into === undefined ? [] : (["CLONE_INTO_CGROUP"] as const)),
+      ),
+      child: joiner,
+      process: 1,
+      slot: pid,
+      ...(into !== undefined && { cgroup: into }),
+      ...(tolerate && { tolerate }),
+    });
+  if (unified) {
+    const own = plan.fd();
+    openUnified(plan, own, cgroup);
+    clone(own, [ERRNO.EBUSY]);
+    plan.unless(
+      pid,
+      "not negative",
+      () => clone(openInner(plan, { pid: options.pid, scratch, own, fd: plan.fd() }, unified)),
+      "the joiner is there",
+    );
+  } else clone();
   plan.get(told, "i32", { slot: pid }, "learn the pid");
   if (control) plan.add({ op: "sync", tag: SYNC.pid, value: pid, label: "tell the pid" });
   receiveTerminal(plan, streams);

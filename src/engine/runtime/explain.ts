@@ -36,6 +36,8 @@ function action(step: Step): string {
       return `put ${argument(step.value)} into ${step.into.show} as ${step.as}`;
     case "get":
       return `get ${step.as} from ${step.from.show}`;
+    case "line":
+      return `find what follows ${step.begin.show} in ${step.text.show}`;
     case "jump":
       return step.when === "always"
         ? `go to ${place(step.to)}`

@@ -81,6 +81,16 @@ export interface GetStep extends Labelled, Keeps {
   readonly as: "i32" | "u64";
 }
 
+/**
+ * Of a NUL-terminated text, the line that begins with `begin`: the slot gets the address of what follows there, which is
+ * NUL-terminated from then on. Without such a line it fails (ENOENT).
+ */
+export interface LineStep extends Labelled, Keeps {
+  readonly op: "line";
+  readonly text: Data;
+  readonly begin: Data;
+}
+
 export interface JumpStep extends Labelled {
   readonly op: "jump";
   readonly value: Value;
@@ -222,6 +232,7 @@ export type Step =
   | SyscallStep
   | PutStep
   | GetStep
+  | LineStep
   | JumpStep
   | CloneStep
   | PassStep

@@ -13,7 +13,7 @@ enum { PLAN_FD = 3, STATUS_FD = 4, CONTROL_FD = 5 };
 
 enum op {
   OP_SYSCALL = 1, OP_PUT, OP_GET, OP_JUMP, OP_CLONE, OP_PASS, OP_RECEIVE, OP_SYNC, OP_AWAIT, OP_WAIT, OP_REAP, OP_KEEP,
-  OP_FAIL, OP_CHECK, OP_PROXY, OP_MORE,
+  OP_FAIL, OP_CHECK, OP_PROXY, OP_MORE, OP_LINE,
 };
 enum { STEP_READS_LOG = 1 /* the first argument is a file system context whose log explains a failure */ };
 enum { TOLERATES_ALL = 0xffff };

@@ -121,6 +121,22 @@ static i64 put(i64 value, void *into, u64 width) {
   return (i64)width;
 }
 
+/* The address of what follows `begin` in the line that begins so, which ends with a NUL from then on. */
+static i64 rest_of_line(char *text, const char *begin) {
+  while (*text) {
+    const char *expected = begin;
+    while (*expected && *text == *expected) text++, expected++;
+    char *rest = text;
+    while (*text && *text != '\n') text++;
+    if (!*expected) {
+      *text = 0;
+      return (i64)rest;
+    }
+    if (*text) text++;
+  }
+  return -ENOENT;
+}
+
 static int holds(i64 value, u64 condition, i64 operand) {
   switch (condition) {
     case ALWAYS: return 1;
@@ -243,6 +259,7 @@ static void run(void) {
       case OP_FAIL: fail((i64)a[0]);
       case OP_CHECK: fail_if_another_failed(); break;
       case OP_MORE: take_part(); break;
+      case OP_LINE: settle(step, rest_of_line((char *)a[0], (const char *)a[1])); break;
       default: fail(ENOSYS);
     }
     at = next;

@@ -60,7 +60,7 @@ enum { SYS_clone3 = 435, SYS_close_range = 436, SYS_openat2 = 437 };
 #define sys4(nr, a, b, c, d) sys(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
 #define sys5(nr, a, b, c, d, e) sys(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
 
-enum { EINTR = 4, EAGAIN = 11, ECHILD = 10, EPROTO = 71, ECONNRESET = 104, ENOSYS = 38 };
+enum { ENOENT = 2, EINTR = 4, EAGAIN = 11, ECHILD = 10, EPROTO = 71, ECONNRESET = 104, ENOSYS = 38 };
 enum { SIGHUP = 1, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGSEGV = 11, SIGCHLD = 17,
        SIGSTOP = 19, SIGTTIN = 21, SIGTTOU = 22, SIGSYS = 31, SIGNALS = 64 };
 enum { SIG_SETMASK = 2 };

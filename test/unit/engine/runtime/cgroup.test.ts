@@ -33,6 +33,11 @@ describe("a hybrid host", () => {
     expect(isUnified(layout)).toBe(false);
   });
 
+  test("knows what of a hierarchy it sees", () => {
+    const seen = cgroupOf(layout, "/docker/id", "id").map(({ root }) => root);
+    expect(seen).toEqual([undefined, "/docker/abc", undefined, undefined]);
+  });
+
   test("puts an absolute path below the root and a relative one below us", () => {
     expect(folderOf(cgroupOf(layout, "/docker/id", "id"), "cpu")?.path).toBe(
       "/sys/fs/cgroup/cpu,cpuacct/docker/id",
