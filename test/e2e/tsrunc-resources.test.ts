@@ -180,6 +180,19 @@ describe("events", () => {
   }, 60_000);
 });
 
+test("a block device's weight is written where BFQ has it, if BFQ has it", () => {
+  start(["sleep", "1000"], (spec) => {
+    spec.linux!.resources!.blockIO = { weight: 300 };
+  });
+  const weight = (): string => {
+    const bfq = limit("blkio.bfq.weight", "io.bfq.weight");
+    return bfq.replace(/^default /, "");
+  };
+  expect(weight()).toBe("300");
+  expect(tsrunc("update", "--blkio-weight", "400", "one").status).toBe(0);
+  expect(weight()).toBe("400");
+}, 30_000);
+
 describe("a container whose cgroup hands controllers down", () => {
   /** Those of version 2. Beside version 1 they are what that has left. */
   const root = UNIFIED ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified";

@@ -9,6 +9,8 @@ export interface Limit {
   controller: string;
   file: string;
   value: string;
+  /** BFQ's own file for a weight, and the weight there, in the specification's range: written instead where it is. */
+  bfq?: { file: string; value: string };
 }
 
 const UNLIMITED = "-1";
@@ -19,6 +21,10 @@ export function limitsV1(resources: Resources): Limit[] {
   const add = (controller: string, file: string, value: number | string | undefined) => {
     if (value !== undefined && value !== 0 && value !== "")
       limits.push({ controller, file: `${controller}.${file}`, value: String(value) });
+  };
+  const weigh = (file: string, value: number | string) => {
+    const bfq = { file: `blkio.bfq.${file}`, value: String(value) };
+    limits.push({ controller: "blkio", file: `blkio.${file}`, value: String(value), bfq });
   };
   const { memory, cpu, pids, blockIO, network } = resources;
   add("memory", "limit_in_bytes", memory?.limit);
@@ -39,10 +45,10 @@ export function limitsV1(resources: Resources): Limit[] {
   add("cpuset", "cpus", cpu?.cpus);
   add("cpuset", "mems", cpu?.mems);
   if (pids && pids.limit !== 0) add("pids", "max", pids.limit > 0 ? pids.limit : "max");
-  add("blkio", "weight", blockIO?.weight);
+  if (blockIO?.weight) weigh("weight", blockIO.weight);
   add("blkio", "leaf_weight", blockIO?.leafWeight);
   for (const device of blockIO?.weightDevice ?? [])
-    add("blkio", "weight_device", `${device.major}:${device.minor} ${device.weight ?? 0}`);
+    weigh("weight_device", `${device.major}:${device.minor} ${device.weight ?? 0}`);
   const throttle = (file: string, devices?: ThrottleDevice[]) => {
     for (const { major, minor, rate } of devices ?? []) add("blkio", file, `${major}:${minor} ${rate}`);
   };
@@ -77,7 +83,11 @@ export function limitsV2(resources: Resources): Limit[] {
   add("cpuset.cpus", cpu?.cpus);
   add("cpuset.mems", cpu?.mems);
   if (pids && pids.limit !== 0) add("pids.max", pids.limit > 0 ? pids.limit : "max");
-  if (blockIO?.weight) add("io.weight", `default ${ioWeight(blockIO.weight)}`);
+  if (blockIO?.weight) {
+    const bfq = { file: "io.bfq.weight", value: String(blockIO.weight) };
+    const value = `default ${ioWeight(blockIO.weight)}`;
+    limits.push({ controller: "io", file: "io.weight", value, bfq });
+  }
   const throttle = (key: string, devices?: ThrottleDevice[]) => {
     for (const { major, minor, rate } of devices ?? [])
       add("io.max", `${major}:${minor} ${key}=${rate || "max"}`);

@@ -9,7 +9,7 @@ import { type Cgroup, type CgroupFolder, folderOf, isUnified, unifiedFolder } fr
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
 import { attachDeviceProgram, deviceRules, writeDeviceRules } from "./device-rules.ts";
 import { openHost, openHow, writeHost } from "./inside.ts";
-import { flags, type PlanBuilder } from "./plan.ts";
+import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
 import type { KeepStep, Slot } from "./steps.ts";
 
@@ -117,13 +117,26 @@ function writeLimit(plan: PlanBuilder, fd: number, cgroup: Cgroup, limit: Limit,
       `cannot set ${limit.file}: the cgroup controller ${limit.controller} is not there`,
     );
   }
-  writeHost(
-    plan,
-    fd,
-    `${folder.path}/${limit.file}`,
-    limit.value,
-    `failed to write ${JSON.stringify(limit.value)} to ${folder.path}/${limit.file}`,
-  );
+  const write = ({ file, value }: { file: string; value: string }): void => {
+    const path = `${folder.path}/${file}`;
+    writeHost(plan, fd, path, value, `failed to write ${JSON.stringify(value)} to ${path}`);
+  };
+  const { bfq } = limit;
+  if (bfq === undefined) return write(limit);
+  const there = plan.slot(`${bfq.file} is there`);
+  const [missing, written] = [plan.label(`${bfq.file} is missing`), plan.label("the weight is written")];
+  const path = plan.string(`${folder.path}/${bfq.file}`);
+  plan.call("faccessat", [CWD, path, named("F_OK", 0)], {
+    label: `look for ${bfq.file}`,
+    slot: there,
+    tolerate: [ERRNO.ENOENT],
+  });
+  plan.jumpWhen(there, "negative", missing);
+  write(bfq);
+  plan.jump(written);
+  plan.place(missing);
+  write(limit);
+  plan.place(written);
 }
 
 /** The folder of the version 2 hierarchy, for CLONE_INTO_CGROUP; -1 without one. */

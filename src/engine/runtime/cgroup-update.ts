@@ -13,8 +13,6 @@ const MEMORY = "memory.limit_in_bytes";
 const MEMORY_AND_SWAP = "memory.memsw.limit_in_bytes";
 const PERIOD = "cpu.cfs_period_us";
 const QUOTA = "cpu.cfs_quota_us";
-/** A weight is the scheduler's: BFQ has a file of its own for it, and in version 2 it may have the other, too. */
-const BFQ: Record<string, string> = { "blkio.weight": "blkio.bfq.weight", "io.weight": "io.bfq.weight" };
 
 /** The kernel refuses a limit on memory above the one on memory and swap: what grows goes first. */
 function inOrder(limits: readonly Limit[], current: (limit: Limit) => string): Limit[] {
@@ -40,12 +38,14 @@ export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
         `cannot set ${file}: the cgroup controller ${controller} is not there`,
       );
     }
-    const path = `${folder.path}/${file}`;
-    const bfq = BFQ[file];
-    return bfq !== undefined && !existsSync(path) ? `${folder.path}/${bfq}` : path;
+    return `${folder.path}/${file}`;
+  };
+  const chosen = (limit: Limit): Limit => {
+    const instead = limit.bfq && { ...limit, ...limit.bfq };
+    return instead && existsSync(pathOf(instead)) ? instead : limit;
   };
   const current = (limit: Limit): string => readFileSync(pathOf(limit), "utf8").trim();
-  const all = unified ? limitsV2(resources) : inOrder(limitsV1(resources), current);
+  const all = unified ? limitsV2(resources).map(chosen) : inOrder(limitsV1(resources).map(chosen), current);
   const undo: [path: string, value: string][] = [];
   const write = (limit: Limit): void => {
     const path = pathOf(limit);

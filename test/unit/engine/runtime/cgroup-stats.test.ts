@@ -145,6 +145,19 @@ describe("an update", () => {
     expect(["cpu/cpu.shares", "cpu/cpu.cfs_quota_us"].map(read)).toEqual(["5", "-1"]);
   });
 
+  test("writes a weight where BFQ has it, if BFQ has it", () => {
+    const blockIO = { weight: 500 };
+    updateCgroup([v1("blkio", { "blkio.bfq.weight": "100\n" })], { blockIO });
+    expect(read("blkio/blkio.bfq.weight")).toBe("500");
+    updateCgroup(v2({ "io.weight": "default 100\n" }), { blockIO });
+    expect(read("unified/io.weight")).toBe("default 4950");
+    updateCgroup(v2({ "io.weight": "default 100\n", "io.bfq.weight": "100\n" }), { blockIO });
+    expect(["io.weight", "io.bfq.weight"].map((file) => read(`unified/${file}`))).toEqual([
+      "default 100",
+      "500",
+    ]);
+  });
+
   test("that fails half-way puts back what was there", () => {
     const cgroup = [v1("memory", MEMORY), v1("pids", {})];
     mkdirSync(join(root, "pids/pids.max"));

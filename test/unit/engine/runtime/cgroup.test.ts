@@ -87,6 +87,32 @@ test("limits of version 2 are written in its own words", () => {
   ).toEqual(["max", "max", "max"]);
 });
 
+test("a weight is BFQ's, too, in whose range the specification has it", () => {
+  const blockIO = { weight: 500, weightDevice: [{ major: 8, minor: 0, weight: 200 }] };
+  expect(limitsV1({ blockIO })).toEqual([
+    {
+      controller: "blkio",
+      file: "blkio.weight",
+      value: "500",
+      bfq: { file: "blkio.bfq.weight", value: "500" },
+    },
+    {
+      controller: "blkio",
+      file: "blkio.weight_device",
+      value: "8:0 200",
+      bfq: { file: "blkio.bfq.weight_device", value: "8:0 200" },
+    },
+  ]);
+  expect(limitsV2({ blockIO })).toEqual([
+    {
+      controller: "io",
+      file: "io.weight",
+      value: "default 4950",
+      bfq: { file: "io.bfq.weight", value: "500" },
+    },
+  ]);
+});
+
 test("shares become weights at both ends and in the middle", () => {
   expect([2, 1024, 262_144].map(cpuWeight)).toEqual([1, 100, 10_000]);
 });
