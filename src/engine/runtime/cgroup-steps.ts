@@ -122,7 +122,10 @@ function writeLimit(plan: PlanBuilder, fd: number, cgroup: Cgroup, limit: Limit,
     writeHost(plan, fd, path, value, `failed to write ${JSON.stringify(value)} to ${path}`);
   };
   const { bfq } = limit;
-  if (bfq === undefined) return write(limit);
+  if (bfq === undefined) {
+    write(limit);
+    return;
+  }
   const there = plan.slot(`${bfq.file} is there`);
   const [missing, written] = [plan.label(`${bfq.file} is missing`), plan.label("the weight is written")];
   const path = plan.string(`${folder.path}/${bfq.file}`);
