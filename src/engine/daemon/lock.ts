@@ -1,10 +1,13 @@
 /** One daemon for each root: a lock that the kernel gives back when its holder ends, however that happens. */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { check, sys } from "../../ffi/libc.ts";
+import { isDaemon } from "./pidfile.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const EAGAIN = -11;
+/** Milliseconds for the child that a killed holder was just about to execute: until then it holds the lock, too. */
+const PATIENCE = 2000;
 
 export class Lock implements Disposable {
   readonly #fd: number;
@@ -14,19 +17,27 @@ export class Lock implements Disposable {
   }
 
   /** @throws Error when another process holds it */
-  static acquire(path: string, what: string): Lock {
+  static async acquire(path: string, what: string): Promise<Lock> {
     // "a": the holder's pid in it must survive a failed attempt.
     const fd = openSync(path, "a", 0o600);
-    const result = sys("flock", fd, LOCK_EX | LOCK_NB);
-    if (result === EAGAIN) {
+    try {
+      const end = performance.now() + PATIENCE;
+      let result = sys("flock", fd, LOCK_EX | LOCK_NB);
+      for (; result === EAGAIN; result = sys("flock", fd, LOCK_EX | LOCK_NB)) {
+        const holder = readFileSync(path, "utf8").trim();
+        if (isDaemon(Number(holder)) || performance.now() > end) {
+          throw new Error(`another daemon${holder ? ` (pid ${holder})` : ""} uses ${what}`);
+        }
+        await Bun.sleep(10);
+      }
+      check(result, `lock ${path}`);
+      ftruncateSync(fd);
+      writeSync(fd, `${process.pid}\n`);
+      return new Lock(fd);
+    } catch (error) {
       closeSync(fd);
-      const holder = readFileSync(path, "utf8").trim();
-      throw new Error(`another daemon${holder ? ` (pid ${holder})` : ""} uses ${what}`);
+      throw error;
     }
-    check(result, `lock ${path}`);
-    ftruncateSync(fd);
-    writeSync(fd, `${process.pid}\n`);
-    return new Lock(fd);
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 /** @throws Error when the process that the file names is there */
 export function writePidfile(path: string): void {
   const pid = readPid(path);
-  if (pid !== undefined && pid !== process.pid && isAlive(pid)) {
+  if (pid !== undefined && pid !== process.pid && isDaemon(pid)) {
     throw new Error(`process with PID ${pid} is still running: ensure it is not a daemon, or delete ${path}`);
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
@@ -26,8 +26,8 @@ function readPid(path: string): number | undefined {
   }
 }
 
-/** The pid alone proves nothing after a reboot: only one of our own kind counts. */
-function isAlive(pid: number): boolean {
+/** Whether a process runs by that pid that may be one. The pid alone proves nothing after a reboot. */
+export function isDaemon(pid: number): boolean {
   try {
     const name = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
     return /\b(tsd|dockerd|daemon)\b/.test(name);

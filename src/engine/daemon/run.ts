@@ -38,9 +38,9 @@ export async function runDaemon(line: CommandLine, options: DaemonConfig): Promi
   // Images hold set-user-id programs: nobody but root may reach them through the data root.
   makeRootFolder(paths.root, 0o710, "data root");
   makeRootFolder(config["exec-root"], 0o711, "exec root");
-  using _data = Lock.acquire(paths.lock, `the data root ${paths.root}`);
+  using _data = await Lock.acquire(paths.lock, `the data root ${paths.root}`);
   // Two daemons would take each other's containers from the one shim there.
-  using _exec = Lock.acquire(
+  using _exec = await Lock.acquire(
     join(config["exec-root"], "daemon.lock"),
     `the exec root ${config["exec-root"]}`,
   );
