@@ -140,7 +140,9 @@ export async function changes(
   name: string,
   signal?: AbortSignal,
 ): Promise<Change[] | null> {
-  const rootfs = ctx.images.rootfs(ctx.store.find(name).id);
+  const container = ctx.store.find(name);
+  await container.prepared?.drop();
+  const rootfs = ctx.images.rootfs(container.id);
   const { changes: found } = await look({ kind: "changes", rootfs }, { signal });
   return found ?? null;
 }

@@ -61,6 +61,7 @@ export function createContainerServices(options: ContainerServiceOptions): {
     defaultLog: options.defaultLog ?? { Type: "json-file", Config: {} },
     init: options.init ?? false,
     stopTimeout: options.stopTimeout ?? 10,
+    ahead: { starting: 0, closed: false },
     afterwards: new Set(),
     warn,
     ...(options.debug && { debug: options.debug }),

@@ -1,5 +1,6 @@
 /** A container as the engine keeps it. */
 import type { Descriptor } from "../image/types.ts";
+import type { PreparedStart } from "./ahead.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig } from "./config.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { ContainerState } from "./state.ts";
@@ -25,6 +26,9 @@ export interface ContainerRecord {
   networks?: Record<string, EndpointSettings>;
 }
 
+/** The one operation that goes on with what was prepared. */
+export const KEEPS_PREPARED = { keepsPrepared: true };
+
 export class Container {
   readonly id: string;
   /** With its leading slash. */
@@ -41,6 +45,8 @@ export class Container {
   removalError = "";
   /** Ids of its execs that are not forgotten yet. */
   readonly execs = new Set<string>();
+  /** A start of it that was begun ahead. */
+  prepared: PreparedStart | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   #locked = 0;
   readonly #watchers = new Set<() => void>();
@@ -54,14 +60,23 @@ export class Container {
     this.state = state;
   }
 
-  /** One operation at a time changes a container; they run in the order they came. */
-  async exclusive<T>(operation: () => Promise<T>): Promise<T> {
+  /** An operation is under way, or waits. */
+  get busy(): boolean {
+    return this.#locked > 0;
+  }
+
+  /**
+   * One operation at a time changes a container, or looks at its files; they run in the order they came, and find it
+   * without a start that was prepared.
+   */
+  async exclusive<T>(operation: () => Promise<T>, { keepsPrepared = false } = {}): Promise<T> {
     const before = this.#tail;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#tail = promise;
     // Waiting for nobody would cost a turn of the loop for every operation.
     if (this.#locked++ > 0) await before;
     try {
+      if (!keepsPrepared && this.prepared !== undefined) await this.prepared.drop();
       return await operation();
     } finally {
       this.#locked--;

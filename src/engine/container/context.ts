@@ -5,6 +5,7 @@ import type { ContainerImages } from "../image/types.ts";
 import type { Networks } from "../network/service.ts";
 import type { Exit, ShimClient, Supervised } from "../shim/types.ts";
 import type { Volumes } from "../volume/volumes.ts";
+import type { Ahead } from "./ahead.ts";
 import type { Container } from "./container.ts";
 import type { Host } from "./host.ts";
 import { isRunning } from "./state.ts";
@@ -27,11 +28,13 @@ export type ContainerNetworks = Pick<
   | "changePorts"
   | "connect"
   | "disconnect"
+  | "dropPrepared"
   | "find"
   | "leave"
   | "linkVariables"
   | "pin"
   | "planConnect"
+  | "prepare"
   | "renamed"
   | "requireOwnNamespace"
   | "settings"
@@ -59,6 +62,7 @@ export interface ContainerContext {
   init: boolean;
   /** Seconds between the stop signal and SIGKILL when the container says nothing. */
   stopTimeout: number;
+  ahead: Ahead;
   /** What goes on after the answer, and what the daemon waits for before it ends. */
   afterwards: Set<Promise<void>>;
   /** Tells the operator of what no client can be told. */

@@ -1,12 +1,11 @@
 /** POST /containers/create: checks everything, writes one row, makes the writable layer. */
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
 import { nowNs } from "../log/time.ts";
 import { isUserDefined, parseLink } from "../network/settings.ts";
-import type { Rootfs } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
+import { prepareSoon } from "./ahead.ts";
 import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
@@ -17,6 +16,7 @@ import { cleanPath, type MountPoint, mountPointOf, parseBind } from "./mount-poi
 import { checkName } from "./names.ts";
 import { normalizeBody } from "./normalize.ts";
 import { populateVolumes } from "./populate.ts";
+import { markAsContainer } from "./rootfs.ts";
 import { timeOf } from "./state.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { applyDefaults, joinedContainer, validateCreate } from "./validate.ts";
@@ -194,12 +194,6 @@ function nameHost(ctx: ContainerContext, config: ContainerConfig, h: HostConfig,
   }
 }
 
-/** By this file programs tell that they are in a container. The layer is new: nobody else has been there. */
-function markAsContainer(rootfs: Rootfs): void {
-  const top = rootfs.kind === "overlay" ? rootfs.upper : rootfs.path;
-  closeSync(openSync(`${top}/.dockerenv`, "a", 0o755));
-}
-
 export async function create(
   ctx: ContainerContext,
   request: CreateRequest,
@@ -243,6 +237,7 @@ export async function create(
   if (toFill.length > 0) await container.exclusive(() => populateVolumes(ctx.images.rootfs(id), toFill));
   watch.step("row");
   emit(ctx, container, "create");
+  prepareSoon(ctx, container);
   ctx.debug?.(`create ${id}: ${formatTook(watch.took)}`);
   return { Id: id, Warnings: warnings };
 }

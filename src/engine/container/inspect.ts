@@ -49,6 +49,7 @@ export async function inspect(
 ): Promise<ContainerInspect> {
   const container = ctx.store.find(name);
   const { id, record, state } = container;
+  if (size) await container.prepared?.drop();
   const sizes = size ? await ctx.images.usage(id) : undefined;
   const begun = state.startedAt !== NEVER || state.error !== "";
   const files = filesOf(ctx, id);

@@ -69,6 +69,7 @@ async function summary(
   size: boolean,
 ): Promise<ContainerSummary> {
   const { id, record, state } = container;
+  if (size) await container.prepared?.drop();
   const sizes = size ? await ctx.images.usage(id) : undefined;
   const { NetworkMode, Annotations } = record.hostConfig;
   const { Ports, Networks } = ctx.networks.summary(container);

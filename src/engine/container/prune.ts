@@ -23,6 +23,7 @@ export async function prune(
     if (!matchPairs(filters, "label", config.Labels)) continue;
     if (filters["label!"]?.length && matchPairs(filters, "label!", config.Labels)) continue;
     try {
+      await container.prepared?.drop();
       const { rw } = await ctx.images.usage(container.id);
       await removeContainer(ctx, container, { force: false, volumes: false });
       reclaimed += rw;

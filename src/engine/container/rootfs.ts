@@ -36,6 +36,12 @@ export function unsynced(rootfs: Rootfs): Rootfs {
   return { ...rootfs, options: [...(rootfs.options ?? []), "volatile"] };
 }
 
+/** By this file programs tell that they are in a container. The layer is new: nobody else has been there. */
+export function markAsContainer(rootfs: Rootfs): void {
+  const top = rootfs.kind === "overlay" ? rootfs.upper : rootfs.path;
+  closeSync(openSync(`${top}/.dockerenv`, "a", 0o755));
+}
+
 /**
  * The root of a running one, as its first process has it: with all of the container's mounts. What that process
  * made of its root (chroot) is only ever its own container's.

@@ -208,6 +208,9 @@ export class Containers implements ContainerService {
 
   /** Resolves when nothing is under way that was answered already. */
   async settle(): Promise<void> {
+    const { ahead } = this.#ctx;
+    ahead.closed = true;
+    await ahead.prepared?.drop();
     await Promise.all(this.#ctx.afterwards);
   }
 

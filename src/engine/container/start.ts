@@ -1,21 +1,19 @@
 /** POST /containers/NAME/start: from a row to a running process. */
-import { mkdirSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { Attached } from "../network/attach.ts";
-import type { Spec } from "../runtime/spec.ts";
 import type { Launched, LaunchRequest } from "../shim/types.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
+import type { PreparedStart } from "./ahead.ts";
 import { claimParents, dropParents } from "./cgroup-parents.ts";
-import type { Container } from "./container.ts";
-import { type ContainerContext, emit, filesOf, later, requireRunning } from "./context.ts";
+import { type Container, KEEPS_PREPARED } from "./container.ts";
+import { type ContainerContext, emit, later, requireRunning } from "./context.ts";
+import { type LaunchInput, launchRequest, networkFiles } from "./launch-request.ts";
 import { removeContainer } from "./remove.ts";
-import { readEtc, unsynced } from "./rootfs.ts";
-import { dropShm, ipcDonor, makeShm, sharedShm } from "./shm.ts";
-import { buildSpec, type Joined } from "./spec.ts";
-import { makeBindSources, type NetworkFiles } from "./spec-mounts.ts";
+import { dropShm, ipcDonor } from "./shm.ts";
+import type { Joined } from "./spec.ts";
+import type { NetworkFiles } from "./spec-mounts.ts";
 import { launchError, otherStartError } from "./start-error.ts";
 import { isRunning, statusWord, timeOf } from "./state.ts";
-import { resolveUser } from "./user.ts";
 import { joinedContainer } from "./validate.ts";
 
 export async function start(ctx: ContainerContext, name: string): Promise<void> {
@@ -33,8 +31,9 @@ export async function startContainer(ctx: ContainerContext, container: Container
     await container.exclusive(async () => {
       requireStartable(container);
       refused = false;
-      await launch(ctx, container);
-    });
+      ctx.ahead.starting++;
+      await launch(ctx, container).finally(() => ctx.ahead.starting--);
+    }, KEEPS_PREPARED);
   } catch (error) {
     if (container.record.hostConfig.AutoRemove && !isRunning(container.state) && !refused) {
       await removeContainer(ctx, container, { force: true, volumes: true }).catch((cause: Error) =>
@@ -57,14 +56,45 @@ function requireStartable(container: Container): void {
 
 async function launch(ctx: ContainerContext, container: Container): Promise<void> {
   const watch = new Stopwatch();
-  let request: LaunchRequest;
+  const prepared = await container.prepared?.take();
+  let input: LaunchInput;
   try {
     const joins = joined(ctx, container);
     const files = networkFiles(ctx, container);
     const attached = await attach(ctx, container, files);
     Object.assign(watch.took, attached.took);
     watch.step("network");
-    request = prepare(ctx, container, joins, files, attached);
+    input = { joins, files, attached };
+  } catch (cause) {
+    await prepared?.abandon();
+    return fail(ctx, container, otherStartError(cause));
+  }
+  const launched = await run(ctx, container, { input, prepared, watch });
+  watch.step("shim");
+  started(ctx, container, launched);
+  watch.step("row");
+  ctx.debug?.(`start ${container.id}: ${formatTook({ ...watch.took, ...launched.took })}`);
+}
+
+interface Run {
+  input: LaunchInput;
+  /** Taken. */
+  prepared: PreparedStart | undefined;
+  watch: Stopwatch;
+}
+
+async function run(
+  ctx: ContainerContext,
+  container: Container,
+  { input, prepared, watch }: Run,
+): Promise<Launched> {
+  const failed = (cause: unknown): never =>
+    fail(ctx, container, launchError(cause, container.record.config.WorkingDir));
+  const launched = await prepared?.launch(input.attached).catch(failed);
+  if (launched !== undefined) return launched;
+  let request: LaunchRequest;
+  try {
+    request = launchRequest(ctx, container, input);
     if (Object.keys(container.record.hostConfig.LogConfig.Config).length > 0)
       await openLog(request.log, container);
   } catch (cause) {
@@ -72,16 +102,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   }
   watch.step("spec");
   claimParents(ctx, container);
-  let launched: Launched;
-  try {
-    launched = await ctx.shim.launch(request);
-  } catch (cause) {
-    return fail(ctx, container, launchError(cause, container.record.config.WorkingDir));
-  }
-  watch.step("shim");
-  started(ctx, container, launched);
-  watch.step("row");
-  ctx.debug?.(`start ${container.id}: ${formatTook({ ...watch.took, ...launched.took })}`);
+  return ctx.shim.launch(request).catch(failed);
 }
 
 /** What the log's options ask for is found out at each start, as in Docker: its name may have changed. */
@@ -124,10 +145,6 @@ function fail(
   ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });
   throw failure.error;
 }
-
-/** A disk of the host's, say. */
-const mayMount = ({ process }: Spec): boolean =>
-  process?.capabilities?.bounding?.includes("CAP_SYS_ADMIN") ?? false;
 
 /** That of the container whose network is shared. */
 function networkPid(ctx: ContainerContext, { id, record }: Container): number | undefined {
@@ -191,58 +208,4 @@ async function attach(ctx: ContainerContext, container: Container, files: Networ
       cause,
     });
   }
-}
-
-/** Files that Docker binds over /etc; one that shares another's network shares these with it. */
-function networkFiles(ctx: ContainerContext, container: Container): NetworkFiles {
-  const donor = joinedContainer(container.record.hostConfig.NetworkMode);
-  if (donor !== undefined) {
-    const { hostname, hosts, resolvConf } = filesOf(ctx, ctx.store.find(donor).id);
-    return { hostname, hosts, resolvConf };
-  }
-  const { folder, hostname, hosts, resolvConf } = filesOf(ctx, container.id);
-  mkdirSync(folder, { recursive: true, mode: 0o710 });
-  return { hostname, hosts, resolvConf };
-}
-
-function prepare(
-  ctx: ContainerContext,
-  container: Container,
-  joins: Joined,
-  files: NetworkFiles,
-  attached: Attached,
-): LaunchRequest {
-  const { id, record } = container;
-  const { config, hostConfig: h } = record;
-  const rootfs = ctx.images.rootfs(id);
-  makeBindSources(record.mounts);
-  makeShm(ctx, container);
-  const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path));
-  const spec = buildSpec({
-    id,
-    record,
-    user,
-    files,
-    joined: joins,
-    netns: attached.netns,
-    sharedShm: sharedShm(ctx, container),
-    linkVariables: ctx.networks.linkVariables(container),
-    host: ctx.host,
-  });
-  const stdin = { stdin: config.OpenStdin, stdinOnce: config.StdinOnce };
-  const [rows, cols] = h.ConsoleSize;
-  return {
-    id,
-    spec,
-    ...(record.mounts.length === 0 && !mayMount(spec) && { ownMounts: true }),
-    rootfs: h.AutoRemove ? unsynced(rootfs) : rootfs,
-    io: config.Tty ? { kind: "pty", ...stdin, cols, rows } : { kind: "pipes", ...stdin },
-    log:
-      h.LogConfig.Type === "none"
-        ? { driver: "none" }
-        : { driver: "json-file", path: filesOf(ctx, id).log, options: h.LogConfig.Config },
-    // A pid 1 of its own makes sense only in a pid namespace of its own.
-    init: (h.Init ?? ctx.init) && h.PidMode === "",
-    ...(attached.names && { names: attached.names }),
-  };
 }

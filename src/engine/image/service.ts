@@ -98,6 +98,10 @@ export function createImageService(options: ImageServiceOptions): ImageService {
         throw new EngineError("notFound", `no writable layer for container ${containerId}`);
       return rootfs;
     },
+    clear(containerId) {
+      store.snapshots.clear(containerId);
+      return this.rootfs(containerId);
+    },
     async discard(containerId) {
       await store.snapshots.discard(containerId);
       if (store.snapshots.orphans) store.collect();

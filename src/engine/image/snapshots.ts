@@ -157,6 +157,16 @@ export class SnapshotStore {
     return row && this.#rootfs(row);
   }
 
+  /** Empties a container's writable layer, which nobody has mounted. */
+  clear(container: string): void {
+    const row = this.#container(container);
+    if (row === undefined) return;
+    for (const name of ["upper", "work"]) {
+      const folder = join(this.path(row.id), name);
+      for (const entry of readdirSync(folder)) rmSync(join(folder, entry), { recursive: true, force: true });
+    }
+  }
+
   async discard(container: string): Promise<void> {
     const row = this.#container(container);
     if (row === undefined) return;

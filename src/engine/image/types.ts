@@ -58,6 +58,8 @@ export interface ContainerImages {
   prepare(containerId: string, image: ResolvedImage): Rootfs;
   /** The rootfs of a prepared container. */
   rootfs(containerId: string): Rootfs;
+  /** Makes the writable layer what it was when it was prepared. */
+  clear(containerId: string): Rootfs;
   /** Removes the writable layer. Idempotent. */
   discard(containerId: string): Promise<void>;
   /** Bytes: of the writable layer, and of all layers together (`ps -s`, `inspect -s`). */

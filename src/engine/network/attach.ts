@@ -39,9 +39,10 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
   const endpoints = await planOrWait(ctx, container, wanted);
   const networks = new Map(wanted.map(({ network }) => [network.id, network]));
   const sandbox = wanted.some(({ network }) => hasSandbox(network))
-    ? newSandbox(ctx, container.id)
+    ? (ctx.prepared.get(container.id) ?? newSandbox(ctx, container.id))
     : undefined;
   ctx.store.put(endpoints, sandbox);
+  if (sandbox) ctx.prepared.delete(container.id);
   watch.step("addresses");
   try {
     const conf = writeFiles(ctx, container, files, endpoints);
@@ -75,7 +76,24 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
     emit(ctx, networks.get(endpoint.network)!, "connect", { container: container.id });
   }
   const { took } = watch;
-  return sandbox ? { netns: sandbox.path, ...(sandbox.names && { names: sandbox.names }), took } : { took };
+  return sandbox ? { ...attachedTo(sandbox), took } : { took };
+}
+
+const attachedTo = ({ path, names }: SandboxRecord): Attached => ({ netns: path, ...(names && { names }) });
+
+export async function prepare(ctx: NetworkContext, container: Container): Promise<Attached> {
+  if (!wantedOf(ctx, container).some(({ network }) => hasSandbox(network))) return {};
+  const sandbox = newSandbox(ctx, container.id);
+  ctx.prepared.set(container.id, sandbox);
+  await ctx.wiring.createSandbox({ id: sandbox.id, path: sandbox.path });
+  return attachedTo(sandbox);
+}
+
+export async function dropPrepared(ctx: NetworkContext, { id }: Container): Promise<void> {
+  const sandbox = ctx.prepared.get(id);
+  if (sandbox === undefined) return;
+  ctx.prepared.delete(id);
+  await ctx.wiring.removeSandbox(sandbox);
 }
 
 /** What another container is just giving back may be what is missing. */

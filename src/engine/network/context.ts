@@ -5,7 +5,7 @@ import type { NetworkConfig } from "./config.ts";
 import type { EtcFiles } from "./files.ts";
 import type { Ipam } from "./ipam/ipam.ts";
 import type { NetworkStore } from "./store.ts";
-import type { Firewall, NetworkRecord, Ports, ShimNetworks, Wiring } from "./types.ts";
+import type { Firewall, NetworkRecord, Ports, SandboxRecord, ShimNetworks, Wiring } from "./types.ts";
 
 export interface NetworkContext {
   store: NetworkStore;
@@ -24,6 +24,8 @@ export interface NetworkContext {
   removing: Set<string>;
   /** Ends of endpoints that are still being cleaned up, by container. */
   leaving: Map<string, Promise<void>>;
+  /** Of containers that are not started yet: no row claims them, so that they are swept after a crash. */
+  prepared: Map<string, SandboxRecord>;
   containers: () => Members;
   /** Where a container's files over /etc are. */
   files: (container: string) => EtcFiles;

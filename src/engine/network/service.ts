@@ -4,7 +4,7 @@ import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { Filters } from "../filters.ts";
 import type { NetworkService } from "../services.ts";
-import { type Attached, attach, leave } from "./attach.ts";
+import { type Attached, attach, dropPrepared, leave, prepare } from "./attach.ts";
 import { type ChangedPorts, changePorts, type PortChanges } from "./change-ports.ts";
 import { checkConnect, connectRunning, disconnectRunning, pinned, requireOwnNamespace } from "./connect.ts";
 import type { NetworkContext } from "./context.ts";
@@ -115,6 +115,19 @@ export class Networks implements NetworkService {
     const same =
       mode === NetworkMode && JSON.stringify(networks) === JSON.stringify(container.record.networks);
     return same ? undefined : { mode, networks };
+  }
+
+  /**
+   * Ahead of `attach`: the namespace that it will wire, as yet without anything that is another's business. What this
+   * says, `attach` will say as well, unless the container's networks are others by then.
+   */
+  prepare(container: Container): Promise<Attached> {
+    return prepare(this.#ctx, container);
+  }
+
+  /** Whatever of it `attach` has not made its own. */
+  dropPrepared(container: Container): Promise<void> {
+    return dropPrepared(this.#ctx, container);
   }
 
   attach(container: Container, files: EtcFiles): Promise<Attached> {

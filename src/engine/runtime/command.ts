@@ -5,7 +5,8 @@
 import { EngineError } from "../errors.ts";
 import { execute, lookUpCommand } from "./executable.ts";
 import type { ExecuteInit } from "./init-plan.ts";
-import { named, type PlanBuilder } from "./plan.ts";
+import { SYNC } from "./keeper-steps.ts";
+import { named, type PlanBuilder, STAGE_FD } from "./plan.ts";
 import {
   becomeUser,
   closeAllBut,
@@ -34,12 +35,14 @@ export interface CommandOptions {
   preserve?: { count: number; first: number };
   /** Wait here before the execve. */
   gate?: number;
+  /** Wait for SYNC.start before the execve, at the control socket. */
+  held?: boolean;
   /** To be closed when all that can be told to the first process is done. */
   alive?: number;
 }
 
 export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
-  const { process, linux, filter, own, labelFile, init, gate, alive, preserve } = options;
+  const { process, linux, filter, own, labelFile, init, gate, alive, preserve, held } = options;
   setUmask(plan, process.user?.umask ?? 0o022);
   if (process.noNewPrivileges) setNoNewPrivileges(plan);
   setPriorities(plan, process);
@@ -54,14 +57,16 @@ export function runCommand(plan: PlanBuilder, options: CommandOptions): void {
   const command = init ? undefined : lookUpCommand(plan, process, options.file);
   if (linux.seccomp && process.noNewPrivileges) installSeccomp(plan, linux.seccomp, filter);
   if (gate !== undefined) waitAtGate(plan, gate, alive);
+  if (held) plan.add({ op: "await", tag: SYNC.start, label: "wait for the start" });
   if (preserve) passOn(plan, preserve);
   if (command) execute(plan, command);
   else init?.execute(alive);
 }
 
 /** What the last steps still need; none of it is a folder. */
-export function neededFds({ init, gate, alive, preserve }: CommandOptions): number[] {
+export function neededFds({ init, gate, alive, preserve, held }: CommandOptions): number[] {
   const fds = [...(init?.fds ?? [])];
+  if (held) fds.push(STAGE_FD.control);
   if (gate !== undefined) fds.push(gate);
   if (alive !== undefined) fds.push(alive);
   for (let i = 0; i < (preserve?.count ?? 0); i++) fds.push(preserve!.first + i);

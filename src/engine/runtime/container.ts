@@ -89,6 +89,8 @@ export interface ContainerOptions {
   toCaller?: boolean;
   /** Tell SYNC.pid over the control socket: when the process runs (or waits at the gate), and, for hooks, before. */
   control?: boolean;
+  /** Wait for SYNC.start before the command is executed; needs a stage with a control socket. */
+  held?: boolean;
   /** Noted before the command is executed: whoever hears of the container finds it. */
   note?: StartNote;
   /** Stop for hooks (SYNC.hooks) before the root changes; needs `control`. */
@@ -300,7 +302,7 @@ class ContainerCompiler {
     this.#begin?.(plan.cut("hear of the rest of the plan"));
     this.#fileSystem(with_);
     setHostNames(plan, spec);
-    const { preserve, io, inherited } = this.#options;
+    const { preserve, io, inherited, held } = this.#options;
     const own = io.kind === "inherit" ? (inherited?.own ?? []) : streamsOf(streams, io);
     const command: CommandOptions = {
       process: this.#process,
@@ -308,6 +310,7 @@ class ContainerCompiler {
       filter: this.#options.filter,
       own,
       labelFile,
+      ...(held && { held }),
       ...(init && { init }),
       ...(preserve && { preserve }),
       ...(with_.gate !== undefined && { gate: with_.gate }),

@@ -35,6 +35,8 @@ export const SYNC = {
    * container has none yet, since it joins a pid namespace; else 0.
    */
   hooks: 2,
+  /** Everything but the execution of the command is done; answer to go on. It is not said, only waited for. */
+  start: 3,
 } as const;
 
 export interface Kept {

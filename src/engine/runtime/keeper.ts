@@ -7,6 +7,7 @@ import { closeFd, SystemError, sys } from "../../ffi/libc.ts";
 import { connectUnix, receiveFds, sendFds, socketPair } from "../../ffi/socket.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE, type Frame, type FrameType } from "./frame.ts";
+import { SYNC } from "./keeper-steps.ts";
 import type { Plan } from "./plan.ts";
 import { type Stage, type StageOptions, startStage } from "./stage.ts";
 import { HELD, type HeldName, MAX_HELD } from "./steps.ts";
@@ -57,13 +58,59 @@ export async function launchKeeper(
   { takeEarly = false, ...options }: LaunchOptions = {},
 ): Promise<Keeper> {
   const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
-  return await greeting(stage, events, takeEarly);
+  const client = new KeeperClient(stage.control, events);
+  if (takeEarly) client.takeEarly();
+  return await greeting(stage, client);
+}
+
+/** A stage that waits for its start (SYNC.start), or is on its way there. */
+export interface HeldKeeper {
+  /** Resolves as `launchKeeper`, after the release; rejects when stage or process ended, whenever and by whose hand. */
+  readonly keeper: Promise<Keeper>;
+  /** Lets it execute the command. False: it has ended, and nothing will be executed. */
+  release(): boolean;
+  /** Ends it before that. */
+  drop(): void;
+}
+
+/** For a stage that does not end when it is asked to: it is stopped, say. */
+const DROP_PATIENCE_MS = 1000;
+
+/** As `launchKeeper`, of a plan that waits for its start. */
+export function holdKeeper(plan: Plan, events: KeeperEvents, options: StageOptions = {}): HeldKeeper {
+  const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  const client = new KeeperClient(stage.control, events);
+  let released = false;
+  let over = false;
+  const keeper = greeting(stage, client).then(async (kept) => {
+    if (released) return kept;
+    // A keeper all the same: of one that was killed where it waited. What it holds is gone when it is.
+    over = true;
+    kept.end();
+    await stage.done.catch(() => {});
+    throw new SystemError("the process that waited for its start ended", 104);
+  });
+  return {
+    keeper,
+    release: () => {
+      if (over || stage.ended()) return false;
+      released = true;
+      client.answer(SYNC.start);
+      client.takeEarly();
+      return true;
+    },
+    drop: () => {
+      // What it waits for cannot come any more: it fails, and ends with all that it has made.
+      client.disconnect();
+      const timer = setTimeout(() => stage.kill(9), DROP_PATIENCE_MS);
+      const over = (): void => clearTimeout(timer);
+      stage.done.then(over, over);
+    },
+  };
 }
 
 /** On its own: functions in here live as long as the keeper, with all that is in their scope, and plans are large. */
-async function greeting(stage: Stage, events: KeeperEvents, takeEarly: boolean): Promise<Keeper> {
-  const client = new KeeperClient(stage.control, events);
-  if (takeEarly) client.takeEarly();
+async function greeting(stage: Stage, client: KeeperClient): Promise<Keeper> {
   // A stage that ends before it says hello has failed; `done` knows why
   const failed = stage.done.then((status) => {
     throw new SystemError(`the stage ended with ${status} before it kept anything`, 104);
@@ -153,6 +200,11 @@ class KeeperClient implements Keeper {
         closeFd(theirs);
       }
     });
+  }
+
+  /** To an AWAIT of the plan. */
+  answer(tag: number): void {
+    this.#send(FRAME.ANSWER, tag);
   }
 
   closeStdin(): void {

@@ -4,7 +4,7 @@
 import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
 import { aboveInherited, check, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
-import { SIG } from "../../ffi/process.ts";
+import { SIG, WAIT } from "../../ffi/process.ts";
 import { socketPair } from "../../ffi/socket.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { stageFd } from "../../ffi/stage/binary.ts";
@@ -51,6 +51,8 @@ export interface Stage {
   /** Ends with the stage: its exit status (128+n for a signal), or rejects with {@link StepFailure}. */
   readonly done: Promise<number>;
   kill(signal: number): void;
+  /** It has ended, though `done` may not say so yet. */
+  ended(): boolean;
   /** The next part of a plan that was cut, over the control socket, which must be one that blocks. */
   more(part: Plan): void;
   /** The status page, until `done` or `release`: with the plan's labels it explains a failure (`explainFailure`). */
@@ -111,7 +113,16 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
       explained &&= withLabels(explained, part);
       send(ours, part);
     };
-    return { pid: child.pid, control: ours, done, kill, more, page: status, release };
+    return {
+      pid: child.pid,
+      control: ours,
+      done,
+      kill,
+      more,
+      ended: () => hasEnded(child.pid),
+      page: status,
+      release,
+    };
   } catch (error) {
     closeFd(status);
     closeFd(ours);
@@ -119,6 +130,15 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
   } finally {
     for (const fd of owned) closeFd(fd);
   }
+}
+
+/** Of a child of ours, which stays to be waited for. */
+function hasEnded(pid: number): boolean {
+  const info = new Int32Array(32);
+  const { P_PID, WEXITED, WNOHANG, WNOWAIT } = WAIT;
+  const got = sys("waitid", P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT);
+  // Without one that has ended si_signo is 0; ECHILD: it has been waited for.
+  return got < 0 || info[0] !== 0;
 }
 
 /** A stage that is gone reads nothing: why it ended is told by its status page. */

@@ -14,7 +14,14 @@ import { buildId } from "./build.ts";
 import { Connection, ConnectionLost, openSocket } from "./connection.ts";
 import type { AttachAnswer, AttachHello, Method, Methods, Notice } from "./protocol.ts";
 import { shimExists, startShim } from "./start.ts";
-import type { AttachOptions, ExecLaunchRequest, Exit, LaunchRequest, ShimClient } from "./types.ts";
+import type {
+  AttachOptions,
+  ExecLaunchRequest,
+  Exit,
+  LaunchRequest,
+  PrepareRequest,
+  ShimClient,
+} from "./types.ts";
 
 export interface ConnectOptions {
   execRoot: string;
@@ -66,6 +73,18 @@ class Client implements ShimClient {
   }
 
   launch = (request: LaunchRequest) => this.#request("launch", { ...request, attempt: crypto.randomUUID() });
+
+  /** Not sent again: to a successor it may come too late, when nobody drops it. */
+  async prepare(request: PrepareRequest): Promise<void> {
+    await (await this.#connection).request("prepare", request);
+  }
+
+  launchPrepared = (prepared: { id: string; attempt: string }) => this.#request("launchPrepared", prepared);
+
+  async drop(id: string): Promise<void> {
+    await this.#request("drop", { id });
+  }
+
   exec = (request: ExecLaunchRequest) => this.#request("exec", { ...request, attempt: crypto.randomUUID() });
   list = () => this.#request("list", {});
 

@@ -30,8 +30,14 @@ export interface RunningContainer {
   spec(): Spec;
 }
 
+export interface ContainerCompileOptions {
+  /** Of a running container's first process, by its number; stays the supervisor's. -1 when there is none. */
+  pidfdOf(pid: number): number;
+  /** The command waits for its start. */
+  held: boolean;
+}
+
 export interface Compilers {
-  /** `pidfdOf`: of a running container's first process, by its number; stays the supervisor's. -1 when there is none. */
-  container(request: LaunchRequest, paths: KeeperPaths, pidfdOf: (pid: number) => number): Compiled;
+  container(request: LaunchRequest, paths: KeeperPaths, options: ContainerCompileOptions): Compiled;
   exec(request: ExecLaunchRequest, container: RunningContainer, paths: KeeperPaths): Compiled;
 }

@@ -19,7 +19,11 @@ export function runtimeCompilers(): Compilers {
   const layout = detectCgroups();
   const filterOf = keptFilters();
   return {
-    container: ({ id, spec, rootfs, io, init, names, ownMounts }, { socket, exitRecord }, pidfdOf) => {
+    container: (
+      { id, spec, rootfs, io, init, names, ownMounts },
+      { socket, exitRecord },
+      { pidfdOf, held },
+    ) => {
       // Also of the same launch, when a predecessor was killed in the middle of it.
       if (rootfs.kind === "overlay" && rootfs.options?.includes("volatile")) forgetVolatile(rootfs);
       const joined = joinedProcesses(spec, pidfdOf);
@@ -34,6 +38,7 @@ export function runtimeCompilers(): Compilers {
         pidfds: joined.pidfds,
         mtab: true,
         init,
+        held,
         ...(names && { names }),
         keeper: { socket, record: exitRecord, bootId, ...(ownMounts && { holdMounts: true }) },
       });

@@ -12,12 +12,23 @@
  * line, {@link AttachAnswer}, and then the connection is the raw stream of `ShimClient.attach`. Its end looks like the
  * shim's own: before it ends one that has a key, the shim says `finished` on every control connection.
  *
+ * What was prepared for a launch is dropped when no control connection is left: it is for the daemon that asked, which
+ * does not know of it when it comes anew.
+ *
  * A process that ended is told (`exit`) and listed until `release`; a `launch` of an id that runs already, or of the
  * same attempt, answers with what was launched: so a client whose shim died may simply ask again.
  */
 import type { ErrorKind } from "../errors.ts";
 import type { EndpointNames, HeldPort, SandboxNames } from "../network/types.ts";
-import type { AttachOptions, ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
+import type {
+  AttachOptions,
+  ExecLaunchRequest,
+  Exit,
+  Launched,
+  LaunchRequest,
+  PrepareRequest,
+  Supervised,
+} from "./types.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -62,6 +73,9 @@ export interface Attempt {
 /** Method → its parameters and its result. */
 export interface Methods {
   launch: [LaunchRequest & Attempt, Launched];
+  prepare: [PrepareRequest, null];
+  launchPrepared: [{ id: string; attempt: string }, Launched];
+  drop: [{ id: string }, null];
   exec: [ExecLaunchRequest & Attempt, Launched];
   signal: [{ id: string; signal: number; all: boolean }, null];
   resize: [{ id: string; cols: number; rows: number }, null];

@@ -56,6 +56,9 @@ export class ShimServer {
     this.#options = options;
     this.#handlers = {
       launch: (request) => supervisor.launch(request),
+      prepare: (request) => done(supervisor.prepare(request)),
+      launchPrepared: (prepared) => supervisor.launchPrepared(prepared),
+      drop: ({ id }) => done(supervisor.drop(id)),
       exec: (request) => supervisor.exec(request),
       signal: ({ id, signal, all }) => done(supervisor.signal(id, signal, all)),
       resize: ({ id, cols, rows }) => done(supervisor.resize(id, cols, rows)),
@@ -113,7 +116,7 @@ export class ShimServer {
   }
 
   #gone(socket: Socket<Connection>): void {
-    this.#controls.delete(socket);
+    if (this.#controls.delete(socket) && this.#controls.size === 0) void this.#supervisor.dropAll();
     const { session } = socket.data;
     if (session === undefined || this.#leaving) return;
     session.gone();

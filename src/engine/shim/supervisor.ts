@@ -4,7 +4,7 @@
 import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
-import { connectKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import { connectKeeper, type HeldKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
 import { Stopwatch } from "../stopwatch.ts";
 import {
   freezeCgroups,
@@ -26,7 +26,14 @@ import { type LaunchRecord, Records } from "./records.ts";
 import type { Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { startError } from "./start-error.ts";
-import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
+import type {
+  ExecLaunchRequest,
+  Exit,
+  Launched,
+  LaunchRequest,
+  PrepareRequest,
+  Supervised,
+} from "./types.ts";
 
 export interface SupervisorEvents {
   exit(exit: Exit): void;
@@ -49,9 +56,11 @@ export class Supervisor {
   readonly #journal: Journal;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #launching = new Map<string, Promise<Launched>>();
+  /** Launches that wait for their start. */
+  readonly #held = new Map<string, HeldLaunch>();
   /** A predecessor's launches that it did not see to their end. */
   readonly #halfLaunched = new Map<string, Promise<void>>();
-  /** Of containers that have ended: their cgroups are being removed, and their mounts. */
+  /** Of containers that have ended, and of launches that were dropped: their cgroups are being removed, and their mounts. */
   readonly #clearing = new Map<string, Promise<void>>();
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
@@ -82,7 +91,7 @@ export class Supervisor {
 
   /** True when there is nothing left that needs a shim. */
   get idle(): boolean {
-    if (this.#launching.size + this.#clearing.size > 0) return false;
+    if (this.#launching.size + this.#held.size + this.#clearing.size > 0) return false;
     for (const process of this.#processes.values()) {
       if (process.exit === undefined || process.attached > 0) return false;
     }
@@ -171,15 +180,68 @@ export class Supervisor {
   }
 
   launch(request: LaunchRequest & Attempt): Promise<Launched> {
-    return this.#start(request, {
-      id: request.id,
-      container: request.id,
-      io: request.io,
-      log: request.log,
-      spec: request.spec,
-      ownPids: request.spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false,
-      compile: (paths) => this.#compilers.container(request, paths, (pid) => this.#pidfdOf(pid)),
-    });
+    return this.#start(request, this.#containerStart(request, false));
+  }
+
+  #containerStart(request: LaunchRequest, held: boolean): Start {
+    const { id, io, log, spec } = request;
+    const options = { pidfdOf: (pid: number) => this.#pidfdOf(pid), held };
+    return {
+      id,
+      container: id,
+      io,
+      log,
+      spec,
+      ownPids: spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false,
+      compile: (paths) => this.#compilers.container(request, paths, options),
+    };
+  }
+
+  /** Nothing, where something of that id is there already: what it stands for must not be forgotten. */
+  prepare(request: PrepareRequest): void {
+    const { id, attempt } = request;
+    const taken = [this.#processes, this.#launching, this.#held, this.#halfLaunched, this.#clearing];
+    if (taken.some((known) => known.has(id))) return;
+    const held = new HeldLaunch(attempt);
+    this.#held.set(id, held);
+    held.launched = this.#launch(this.#containerStart(request, true), attempt, held);
+    const over = (): void => {
+      if (this.#held.get(id) === held) this.#held.delete(id);
+    };
+    // Why it came to nothing, the start that is then made from its beginning will say.
+    held.launched.then(over, over);
+  }
+
+  launchPrepared(prepared: { id: string; attempt: string }): Promise<Launched> {
+    const { id, attempt } = prepared;
+    const known = this.#processes.get(id);
+    if (known !== undefined && isOf(known, prepared)) return Promise.resolve(launched(known.record));
+    const launching = this.#launching.get(id);
+    if (launching !== undefined) return launching;
+    const half = this.#halfLaunched.get(id);
+    if (half !== undefined) return half.then(() => this.launchPrepared(prepared));
+    const held = this.#held.get(id);
+    if (held?.attempt !== attempt || held.launched === undefined || !held.release()) {
+      throw new EngineError("notFound", `nothing is prepared of ${id}`);
+    }
+    this.#held.delete(id);
+    return this.#underWay(id, held.launched);
+  }
+
+  /** Resolves when nothing of it is left. */
+  async drop(id: string): Promise<void> {
+    const held = this.#held.get(id);
+    if (held?.launched !== undefined) {
+      this.#held.delete(id);
+      held.drop();
+      const forget = (): void => void this.#clearing.delete(id);
+      this.#clearing.set(id, held.launched.then(forget, forget));
+    }
+    await this.#clearing.get(id);
+  }
+
+  async dropAll(): Promise<void> {
+    await Promise.all([...this.#held.keys()].map((id) => this.drop(id)));
   }
 
   exec(request: ExecLaunchRequest & Attempt): Promise<Launched> {
@@ -212,16 +274,22 @@ export class Supervisor {
     if (known !== undefined && isOf(known, request)) return Promise.resolve(launched(known.record));
     const half = this.#halfLaunched.get(request.id);
     // The predecessor's launch may succeed yet, and two would be in each other's way.
-    const before = half ?? this.#clearing.get(request.id);
+    const dropped = this.#held.has(request.id) ? this.drop(request.id) : this.#clearing.get(request.id);
+    const before = half ?? dropped;
     if (before !== undefined) return before.then(() => this.#start(request, what));
     const launching = this.#launching.get(request.id) ?? this.#launch(what, request.attempt);
-    this.#launching.set(request.id, launching);
-    const forget = () => this.#launching.delete(request.id);
+    return this.#underWay(request.id, launching);
+  }
+
+  #underWay(id: string, launching: Promise<Launched>): Promise<Launched> {
+    this.#launching.set(id, launching);
+    const forget = () => this.#launching.delete(id);
     launching.then(forget, forget);
     return launching;
   }
 
-  async #launch(what: Start, attempt: string | undefined): Promise<Launched> {
+  /** `held`: is to wait for its start. */
+  async #launch(what: Start, attempt: string | undefined, held?: HeldLaunch): Promise<Launched> {
     const { id, container, io, log } = what;
     // A container that is started again: what is known of its last run is not needed any more.
     this.#forget(id);
@@ -249,14 +317,15 @@ export class Supervisor {
       this.#records.write(record);
       process = new SupervisedProcess(record, this.#context);
       watch.step("records");
-      const launching = launchKeeper(compiled.plan, process.events, {
-        ...compiled.options,
-        takeEarly: true,
-      });
+      const { plan, options } = compiled;
+      const launching =
+        held?.hold(holdKeeper(plan, process.events, options)) ??
+        launchKeeper(plan, process.events, { ...options, takeEarly: true });
       launching.catch(() => {});
       // While the stage is at work: only an exec needs it, which comes when all of this is done.
       if (what.spec !== undefined) this.#keepSpec(id, what.spec);
       const keeper = await launching;
+      if (held) record.startedAt = held.releasedAt;
       watch.step("stage");
       this.#noteStart(record, keeper);
       this.#processes.set(id, process);
@@ -266,7 +335,10 @@ export class Supervisor {
       watch.step("streams");
       return { ...launched(record), took: watch.took };
     } catch (error) {
+      if (held) held.failed = true;
       await this.#undoLaunch(record);
+      // Whoever attached waits for the start.
+      if (held && !held.released) throw error;
       const waiting = [...(this.#pending.get(id) ?? []), ...(process?.leaveSessions() ?? [])];
       for (const session of waiting) session.finish();
       throw startError(error);
@@ -367,8 +439,9 @@ export class Supervisor {
     this.#records.remove(id);
   }
 
-  /** Resolves when no launch is under way any more, and no clearing. */
+  /** Resolves when no launch is under way any more, nor prepared, and no clearing. */
   async settle(): Promise<void> {
+    await this.dropAll();
     await Promise.allSettled([...this.#launching.values(), ...this.#clearing.values()]);
   }
 
@@ -415,6 +488,43 @@ export class Supervisor {
     } catch (error) {
       this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
     }
+  }
+}
+
+/** One that waits for its start, until it is released or dropped: one of the two, once. */
+class HeldLaunch {
+  readonly attempt: string;
+  /** Settled when it is launched, or nothing of it is left. */
+  launched: Promise<Launched> | undefined;
+  /** As `LaunchRecord.startedAt`. */
+  releasedAt = "";
+  failed = false;
+  #stage: HeldKeeper | undefined;
+
+  constructor(attempt: string) {
+    this.attempt = attempt;
+  }
+
+  get released(): boolean {
+    return this.releasedAt !== "";
+  }
+
+  hold(stage: HeldKeeper): Promise<Keeper> {
+    this.#stage = stage;
+    return stage.keeper;
+  }
+
+  /** False: it has come to nothing, which will be told. */
+  release(): boolean {
+    // Before it can end, as with any other.
+    const now = nowNs().toString();
+    if (this.failed || !this.#stage?.release()) return false;
+    this.releasedAt = now;
+    return true;
+  }
+
+  drop(): void {
+    this.#stage?.drop();
   }
 }
 

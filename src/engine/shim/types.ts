@@ -50,6 +50,9 @@ export interface LaunchRequest {
   names?: { udp: number; tcp: number };
 }
 
+/** `attempt`: a word of the daemon's for this launch. */
+export type PrepareRequest = LaunchRequest & { attempt: string };
+
 export interface ExecLaunchRequest {
   /** 64 hex digits, the exec's id; lives in the same name space as containers for attach, resize, signal. */
   id: string;
@@ -101,6 +104,15 @@ export interface AttachOptions {
  */
 export interface ShimClient extends ShimNetworks {
   launch(request: LaunchRequest): Promise<Launched>;
+  /**
+   * Makes all of a launch but the execution of the command, for `launchPrepared`; of a container that neither runs nor
+   * has an end that is not released. It lasts until it is dropped, or the shim or its connection is gone.
+   */
+  prepare(request: PrepareRequest): Promise<void>;
+  /** Rejects with `notFound` when nothing is prepared: the command has not been executed then. */
+  launchPrepared(prepared: { id: string; attempt: string }): Promise<Launched>;
+  /** Resolves when nothing of what was prepared is left. */
+  drop(id: string): Promise<void>;
   exec(request: ExecLaunchRequest): Promise<Launched>;
   /**
    * A raw byte stream: client → stdin; for pipes, stdout and stderr come in Docker's 8-byte-header frames

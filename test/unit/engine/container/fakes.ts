@@ -78,6 +78,12 @@ export class FakeShim implements ShimClient {
     return this.#begin(request.id, request.container, process.pid);
   }
 
+  async prepare(): Promise<void> {}
+  async launchPrepared(): Promise<Launched> {
+    throw new EngineError("notFound", "nothing is prepared");
+  }
+  async drop(): Promise<void> {}
+
   #begin(id: string, container: string, pid = ++this.#pid): Launched {
     const launched = { pid, startedAt: String(BigInt(Date.now()) * 1_000_000n) };
     this.supervised.set(id, { id, container, ...launched, paused: false });
@@ -187,6 +193,7 @@ export function fakeNetworks(parts: {
     made: new Map(),
     removing: new Set(),
     leaving: new Map(),
+    prepared: new Map(),
     containers,
     files: (id) => filesOf({ folder: join(folder, "containers") }, id),
     warn: () => {},
@@ -216,6 +223,9 @@ class FakeImages implements ContainerImages {
   }
   rootfs() {
     return { kind: "path" as const, path: this.#folder };
+  }
+  clear() {
+    return this.rootfs();
   }
   async discard(id: string): Promise<void> {
     this.discarded.push(id);
@@ -264,6 +274,7 @@ export class Rig {
       defaultLog: { Type: "json-file", Config: {} },
       init: false,
       stopTimeout: 10,
+      ahead: { starting: 0, closed: true },
       afterwards: new Set(),
       warn: (message) => this.warnings.push(message),
     };

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { cgroupOf, detectCgroups } from "../../../../src/engine/runtime/cgroup-layout.ts";
-import { compileContainer } from "../../../../src/engine/runtime/container.ts";
+import { type ContainerOptions, compileContainer } from "../../../../src/engine/runtime/container.ts";
 import { encodePlan } from "../../../../src/engine/runtime/encode.ts";
 import { startFailure } from "../../../../src/engine/runtime/failure.ts";
-import type { Plan } from "../../../../src/engine/runtime/plan.ts";
+import { type Plan, STAGE_FD } from "../../../../src/engine/runtime/plan.ts";
 import { compileFilter } from "../../../../src/engine/runtime/seccomp.ts";
 import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
 import type { Spec } from "../../../../src/engine/runtime/spec.ts";
@@ -31,7 +31,7 @@ function spec(change: (spec: Spec) => void = () => {}): Spec {
   return made;
 }
 
-const compile = (of: Spec, begin?: (first: Plan) => void): Plan =>
+const compile = (of: Spec, begin?: (first: Plan) => void, more: Partial<ContainerOptions> = {}): Plan =>
   compileContainer(
     {
       id: "id",
@@ -40,6 +40,7 @@ const compile = (of: Spec, begin?: (first: Plan) => void): Plan =>
       filter: of.linux?.seccomp && compileFilter(of.linux.seccomp),
       io: { kind: "inherit" },
       cgroup: CGROUP,
+      ...more,
     },
     begin,
   );
@@ -60,6 +61,21 @@ describe("the order of a start", () => {
   test("without no-new-privileges the filter goes in before the capabilities that it needs are gone", () => {
     const order = calls(compile(spec((s) => (s.process!.noNewPrivileges = false))));
     expect(order.indexOf("seccomp")).toBeLessThan(order.indexOf("capset"));
+  });
+
+  test("one that is held waits for its start when all is done but the execution, its control socket still open", () => {
+    const { steps } = compile(spec(), undefined, { held: true });
+    const waits = steps.findIndex(({ op }) => op === "await");
+    const before = ["pivot_root", "setresuid", "capset", "seccomp"];
+    const last = steps.findLastIndex((step) => step.op === "syscall" && before.includes(step.name));
+    expect(waits).toBeGreaterThan(last);
+    expect(waits).toBeLessThan(steps.findIndex((step) => step.op === "syscall" && step.name === "execve"));
+    const closed = steps.flatMap((step) =>
+      step.op === "syscall" && step.name === "close_range" ? [step.args.slice(0, 2).map(Number)] : [],
+    );
+    expect(closed.length).toBeGreaterThan(1);
+    expect(closed.some(([from, to]) => from! <= STAGE_FD.control && STAGE_FD.control <= to!)).toBe(false);
+    expect(compile(spec()).steps.some(({ op }) => op === "await")).toBe(false);
   });
 
   test("nothing is mounted by a path, but what changes propagation and lets go of the old root", () => {
