@@ -10,6 +10,7 @@ import { defaultSeccomp } from "../../src/engine/runtime/seccomp-default.ts";
 import { loadBusybox } from "../support/busybox.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
+import { VolatileFolder } from "./exec-root.ts";
 import { compare, median, report, rounds, rows, startTwenty, time } from "./measure.ts";
 import { stackMemory } from "./memory.ts";
 import { networks } from "./networks.ts";
@@ -71,16 +72,9 @@ async function bundleRun(): Promise<void> {
   spec.linux.seccomp = defaultSeccomp(spec.process.capabilities.bounding);
   writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
   let run = 0;
+  using state = new VolatileFolder();
   const runtime = (program: string) => () =>
-    time(
-      program,
-      "--root",
-      join(folder, "state"),
-      "run",
-      "--bundle",
-      bundle,
-      `bench-${process.pid}-${run++}`,
-    );
+    time(program, "--root", state.path, "run", "--bundle", bundle, `bench-${process.pid}-${run++}`);
   await compare(
     "`tsrunc run` / `runc run`, one bundle",
     0.35,
@@ -92,8 +86,10 @@ async function bundleRun(): Promise<void> {
 
 /** What needs Debian's dockerd and our daemon, side by side. */
 async function daemons(): Promise<void> {
-  await using peer = await new Dockerd().start();
-  await using daemon = await new Daemon().start();
+  using theirRoot = new VolatileFolder();
+  using ourRoot = new VolatileFolder();
+  await using peer = await theirRoot.holds(new Dockerd()).start();
+  await using daemon = await ourRoot.holds(new Daemon()).start();
   const theirs = (...words: string[]) => time("docker", "-H", `unix://${peer.socket}`, ...words);
   const ours = (...words: string[]) => time("docker", "-H", `unix://${daemon.socket}`, ...words);
   const tsd = (...words: string[]) => time(join(bin, "tsd"), "-H", `unix://${daemon.socket}`, ...words);

@@ -22,8 +22,14 @@ export function time(...command: string[]): number {
 export const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /**
- * All sides in turn, so that a noisy moment hits all, and in the other order the next time: what one has left behind is
- * in the way of who comes after it. The first round only warms up.
+ * What one side has just ended is still being taken away: its own processes tidy up, and the kernel has one lock for the
+ * links of all namespaces, and holds it meanwhile. It is in its own way, and shall not be in the other's.
+ */
+export const QUIET_MS = 300;
+
+/**
+ * All sides in turn, so that a noisy moment hits all, each after it has been quiet, and in the other order the next time.
+ * The first round only warms up.
  */
 export async function rounds<Side extends string>(
   times: number,
@@ -33,6 +39,7 @@ export async function rounds<Side extends string>(
   const all = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Side, number[]>;
   for (let n = 0; n <= times; n++) {
     for (const name of n % 2 === 0 ? names : names.toReversed()) {
+      await Bun.sleep(QUIET_MS);
       const value = await sides[name]();
       if (n > 0) all[name].push(value);
     }
@@ -49,12 +56,6 @@ export async function compare(
 ): Promise<void> {
   rows.push({ what, budget, unit: "ms", ...(await rounds(times, { peer, ours })) });
 }
-
-/**
- * The kernel has one lock for all links of all namespaces, and holds it while it takes a container's away: what one side
- * has just ended is in its own way, and shall not be in the other's.
- */
-export const QUIET_MS = 500;
 
 /** `docker run -d` of `many0` to `many19`, all at once; until the last client has ended. */
 export async function startTwenty(socket: string, ...flags: string[]): Promise<number> {

@@ -1,7 +1,7 @@
 /** Published ports. What serves in the containers' networks is the same program for both sides. */
 import { readFileSync } from "node:fs";
 import type { Host } from "../support/hosts.ts";
-import { QUIET_MS, rounds, rows } from "./measure.ts";
+import { rounds, rows } from "./measure.ts";
 import { family, stackMemory, sumOfMemory } from "./memory.ts";
 import { LOAD, type Side, withSides } from "./sides.ts";
 
@@ -115,7 +115,6 @@ async function manyBesideFew(few: Sides, many: Sides): Promise<void> {
     ours: (await publishMany(many.ours, last)) / MANY,
   });
   const another = (side: Side) => async (): Promise<number> => {
-    await Bun.sleep(QUIET_MS);
     const begin = performance.now();
     await side.run("another", "-p", "9000:80");
     const took = performance.now() - begin;

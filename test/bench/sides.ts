@@ -1,9 +1,10 @@
 /** dockerd and our daemon, each in a host of its own with bridge and firewall, and a client on their lan. */
 import { join } from "node:path";
 import { loadBusybox } from "../support/busybox.ts";
-import { until } from "../support/daemon.ts";
+import { Daemon, until } from "../support/daemon.ts";
 import { Dockerd } from "../support/dockerd.ts";
 import { type Host, makeHosts } from "../support/hosts.ts";
+import { VolatileFolder } from "./exec-root.ts";
 
 /** The program that asks and answers, for all measurements of networks. */
 export const LOAD = join(import.meta.dir, "load.ts");
@@ -58,8 +59,10 @@ export async function withSides(
   peerFlags: readonly string[] = [],
 ): Promise<void> {
   await using hosts = await makeHosts({ lan: ["peer", "ours", "client"] });
-  await using dockerd = await new Dockerd(hosts.host.peer.under).start(...peerFlags);
-  await using daemon = await hosts.host.ours.daemon();
+  using theirRoot = new VolatileFolder();
+  using ourRoot = new VolatileFolder();
+  await using dockerd = await theirRoot.holds(new Dockerd(hosts.host.peer.under)).start(...peerFlags);
+  await using daemon = await ourRoot.holds(new Daemon()).start({ under: hosts.host.ours.under });
   await using peer = new Side(hosts.host.peer, dockerd);
   await using ours = new Side(hosts.host.ours, daemon);
   for (const engine of [dockerd, daemon]) loadBusybox(engine);
