@@ -33,6 +33,7 @@ export class Output {
   readonly #context: OutputContext;
   readonly #name: StreamName;
   readonly #carry: Carry;
+  readonly #earlier: Output | undefined;
   #fd: number;
   #closed = false;
   #held = false;
@@ -42,9 +43,13 @@ export class Output {
   readonly ended: Promise<void>;
   #end!: () => void;
 
-  /** Takes the fd; it is read from {@link start} on. -1: there is none any more, only what a predecessor read. */
-  constructor(context: OutputContext, name: StreamName, fd: number, carryPath: string) {
+  /**
+   * Takes the fd; it is read from {@link start} on. -1: there is none any more, only what a predecessor read. `earlier`: the
+   * output that is read first where both have something, as of a command that has already ended.
+   */
+  constructor(context: OutputContext, name: StreamName, fd: number, carryPath: string, earlier?: Output) {
     this.#context = context;
+    this.#earlier = earlier;
     this.#name = name;
     this.#fd = fd;
     this.#carry = new Carry(carryPath);
@@ -79,6 +84,11 @@ export class Output {
     if (this.#carry.sequence === unfinished.sequence) return;
     const { data, time, logSize, sequence } = unfinished;
     this.#log(data, { time, sequence, at: Math.min(logSize, log.size) });
+  }
+
+  /** What is there, unless it is not to be read. */
+  readNow(): void {
+    if (!this.#held && this.#fd >= 0) this.#read(0);
   }
 
   /** A client can take more again. */
@@ -121,6 +131,7 @@ export class Output {
   }
 
   readonly #read = (_events: number): void => {
+    this.#earlier?.readNow();
     const { journal, log, id } = this.#context;
     this.#trying(() => log?.rotateIfFull());
     const time = nowNs();

@@ -171,7 +171,7 @@ export class SupervisedProcess {
     for (const name of ["stdout", "stderr"] as const) {
       const fd = fds[name];
       if (fd === undefined) continue;
-      const output = new Output(context, name, fd, records.carry(id, name));
+      const output = new Output(context, name, fd, records.carry(id, name), this.#outputs[0]);
       if (recovery !== undefined) {
         output.recover(recovery.unfinished?.stream === name ? recovery.unfinished : undefined);
       }
