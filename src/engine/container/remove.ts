@@ -61,11 +61,19 @@ export async function removeContainer(
   if (container.removing || container.removed) return;
   container.removing = true;
   try {
-    if (isRunning(container.state)) {
-      if (!options.force) throw stillRunning(container);
-      await killAndWait(ctx, container);
+    let erased = false;
+    while (!erased) {
+      if (isRunning(container.state)) {
+        if (!options.force) throw stillRunning(container);
+        await killAndWait(ctx, container);
+      }
+      // A start that was under way has come first: what runs has to be ended before its row goes.
+      await container.exclusive(async () => {
+        if (isRunning(container.state)) return;
+        await erase(ctx, container, options.volumes);
+        erased = true;
+      });
     }
-    await container.exclusive(() => erase(ctx, container, options.volumes));
   } catch (error) {
     container.removalError = (error as Error).message;
     container.removing = false;

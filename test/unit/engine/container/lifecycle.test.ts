@@ -80,6 +80,39 @@ test("the end of a container whose removal fails is kept", async () => {
   }
 });
 
+test("a removal that comes during a start finds what that has started", async () => {
+  using rig = new Rig();
+  const launch = rig.shim.launch.bind(rig.shim);
+  const starting = async (id: string) => {
+    const gate = Promise.withResolvers<void>();
+    const under = Promise.withResolvers<void>();
+    rig.shim.launch = async (request) => {
+      under.resolve();
+      await gate.promise;
+      return launch(request);
+    };
+    const started = rig.containers.start(id);
+    await under.promise;
+    return { open: gate.resolve, started };
+  };
+  for (const force of [false, true]) {
+    const id = await rig.create({}, "c1");
+    const { open, started } = await starting(id);
+    const removed = rig.containers.remove("c1", { force, volumes: false, link: false });
+    const refused = force ? undefined : refusal(removed);
+    open();
+    await started;
+    if (!force) {
+      expect((await refused)?.[1]).toContain("container is running: stop the container before removing");
+      expect(rig.ctx.store.find(id).state.status).toBe("running");
+      await rig.containers.remove("c1", { force: true, volumes: false, link: false });
+    }
+    await removed.catch(() => {});
+    expect(rig.shim.signals).toContainEqual([id, 9]);
+    expect(rig.ctx.store.size).toBe(0);
+  }
+});
+
 test("layers stay until the shim has seen the last of what was mounted", async () => {
   using rig = new Rig();
   const id = await rig.create({ HostConfig: { AutoRemove: true } });
