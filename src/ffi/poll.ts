@@ -3,6 +3,7 @@
  * Every call here returns at once.
  * @source epoll(7), ioctl_tty(2), flock(2)
  */
+import { ERRNO } from "./errno.ts";
 import { F, O } from "./file.ts";
 import { check, sys } from "./libc.ts";
 import { ptr } from "./native.ts";
@@ -54,9 +55,15 @@ export function setWindowSize(fd: number, cols: number, rows: number): void {
   check(sys("ioctl", fd, TIOCSWINSZ, new Uint16Array([rows, cols, 0, 0])), "resize the terminal");
 }
 
-/** False when another process holds the lock. It is held until the last copy of the fd is closed. */
+/**
+ * False when another process holds the lock. It is held until the last copy of the fd is closed.
+ * @throws SystemError where there are no locks
+ */
 export function tryLock(fd: number): boolean {
-  return sys("flock", fd, LOCK_EX_NB) === 0;
+  const result = sys("flock", fd, LOCK_EX_NB);
+  if (result === -ERRNO.EAGAIN) return false;
+  check(result, "flock");
+  return true;
 }
 
 /** An epoll instance; level-triggered. The owner closes `fd`. */

@@ -22,7 +22,12 @@ import { type Scope, scopeOf } from "../../engine/systemd/unit.ts";
 import { closeFd } from "../../ffi/libc.ts";
 import { PR } from "../../ffi/process.ts";
 
-const version = (cgroup: Cgroup): 1 | 2 => (isUnified(cgroup) ? 2 : 1);
+/** By what resources are put into properties: systemd is asked for its version only where that matters. */
+async function optionsOf(systemd: Systemd, cgroup: Cgroup, resources: Resources) {
+  const version: 1 | 2 = isUnified(cgroup) ? 2 : 1;
+  return { version, systemd: asksForVersion(resources) ? await systemd.version() : 0 };
+}
+
 const text = (value: string): Variant => new Variant("s", value);
 const yes = new Variant("b", true);
 
@@ -59,10 +64,7 @@ export class HeldScope {
   /** @throws Error when systemd does not make it, or is not there: then nothing of it is left */
   async start(): Promise<void> {
     using systemd = await Systemd.open();
-    const options = {
-      version: version(this.cgroup),
-      systemd: asksForVersion(this.#resources) ? await systemd.version() : 0,
-    };
+    const options = await optionsOf(systemd, this.cgroup, this.#resources);
     this.#holder = startStage(holdPlan(), { control: true });
     const { name, slice } = this.#scope;
     try {
@@ -127,10 +129,7 @@ function holdPlan(): Plan {
 export async function updateScope(cgroup: Cgroup, resources: Resources): Promise<void> {
   const rounded = roundedResources(resources);
   using systemd = await Systemd.open();
-  const options = {
-    version: version(cgroup),
-    systemd: asksForVersion(rounded) ? await systemd.version() : 0,
-  };
+  const options = await optionsOf(systemd, cgroup, rounded);
   await systemd.setProperties(cgroup[0]?.unit ?? "", resourceProperties(rounded, options));
   updateCgroup(cgroup, rounded);
 }

@@ -1,11 +1,8 @@
 /** One daemon for each root: a lock that the kernel gives back when its holder ends, however that happens. */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
-import { check, sys } from "../../ffi/libc.ts";
+import { tryLock } from "../../ffi/poll.ts";
 import { isDaemon } from "./pidfile.ts";
 
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-const EAGAIN = -11;
 /** Milliseconds for the child that a killed holder was just about to execute: until then it holds the lock, too. */
 const PATIENCE = 2000;
 
@@ -22,15 +19,13 @@ export class Lock implements Disposable {
     const fd = openSync(path, "a", 0o600);
     try {
       const end = performance.now() + PATIENCE;
-      let result = sys("flock", fd, LOCK_EX | LOCK_NB);
-      for (; result === EAGAIN; result = sys("flock", fd, LOCK_EX | LOCK_NB)) {
+      while (!tryLock(fd)) {
         const holder = readFileSync(path, "utf8").trim();
         if (isDaemon(Number(holder)) || performance.now() > end) {
           throw new Error(`another daemon${holder ? ` (pid ${holder})` : ""} uses ${what}`);
         }
         await Bun.sleep(10);
       }
-      check(result, `lock ${path}`);
       ftruncateSync(fd);
       writeSync(fd, `${process.pid}\n`);
       return new Lock(fd);
