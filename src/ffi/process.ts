@@ -55,6 +55,19 @@ export const SECBIT = {
   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED: 128,
 } as const;
 
+/** ptrace(2). */
+export const PTRACE = {
+  PTRACE_DETACH: 17,
+  PTRACE_GETEVENTMSG: 0x4201,
+  PTRACE_SEIZE: 0x4206,
+} as const;
+
+/** ptrace(2), PTRACE_SEIZE's data. */
+export const PTRACE_O = {
+  PTRACE_O_TRACECLONE: 0x8,
+  PTRACE_O_EXITKILL: 0x100000,
+} as const;
+
 /** seccomp(2). */
 export const SECCOMP = {
   SECCOMP_SET_MODE_STRICT: 0,
@@ -134,12 +147,13 @@ export const SIG_HOW = {
   SIG_SETMASK: 2,
 } as const;
 
-/** waitid(2). */
+/** waitid(2), wait4(2). */
 export const WAIT = {
   WNOHANG: 1,
   WSTOPPED: 2,
   WEXITED: 4,
   WNOWAIT: 16777216,
+  __WALL: 0x40000000,
   P_ALL: 0,
   P_PID: 1,
   P_PGID: 2,

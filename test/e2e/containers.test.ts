@@ -447,6 +447,19 @@ test("killing the daemon loses nothing: neither lines nor statuses", async () =>
   await engine.run("rm", "-f", "prints", "paused");
 }, 60_000);
 
+test("a container that may have one process has execs, and another's in its pid namespace", async () => {
+  const limited = ["--network", "none", "--pids-limit", "1"];
+  await engine.run("run", "-d", "--name", "single", ...limited, "busybox", "sleep", "1000");
+  const inside = (...args: string[]) => engine.run("exec", ...args);
+  expect(await inside("single", "sh", "-c", "exit 3")).toMatchObject({ status: 3, err: "" });
+  expect(await inside("-t", "single", "echo", "here")).toMatchObject({ status: 0, out: "here\r\n" });
+  expect((await inside("single", "sh", "-c", "true | true")).err).toContain("can't fork");
+  expect((await inside("single", "nosuch")).status).toBe(127);
+  const beside = ["run", "--rm", "--pid", "container:single", ...limited, "busybox", "ps", "-o", "args"];
+  expect((await engine.run(...beside)).out).toContain("sleep 1000");
+  await engine.run("rm", "-f", "single");
+});
+
 test("nothing is left behind", async () => {
   await engine.run("container", "prune", "-f");
   expect((await engine.run("ps", "-aq")).out).toBe("");

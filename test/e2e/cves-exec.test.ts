@@ -42,11 +42,18 @@ done
 echo $seen >/tmp/seen`;
 
 /** What a container with these capabilities reaches of the host, through processes in its pid namespace. */
-async function reached(capabilities: string[], doing: () => void): Promise<string> {
+async function reached(
+  capabilities: string[],
+  doing: () => void,
+  change: (spec: Spec) => void = () => {},
+): Promise<string> {
   const at = (name: string) => join(bundles.base, name);
   const marker = at("of-the-host");
   writeFileSync(marker, "");
-  const folder = bundles.bundle("watched", ["sh", "-c", watcher(marker)], watcherSpec(capabilities));
+  const folder = bundles.bundle("watched", ["sh", "-c", watcher(marker)], (spec) => {
+    watcherSpec(capabilities)(spec);
+    change(spec);
+  });
   const words = bundles.words("run", "--detach", "--bundle", folder, "watched");
   expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
   try {
@@ -74,6 +81,18 @@ describe.each([
     async () => {
       const exec = () => expect(bundles.tsrunc("exec", "watched", "true").status).toBe(0);
       expect(await reached(capabilities, () => Array.from({ length: 10 }, exec))).toBe("");
+    },
+    MINUTE,
+  );
+
+  test(
+    "finds nothing of the host's in an exec beyond its limit of processes",
+    async () => {
+      const exec = () => expect(bundles.tsrunc("exec", "watched", "true").status).toBe(0);
+      const single = (spec: Spec): void => {
+        spec.linux!.resources!.pids = { limit: 1 };
+      };
+      expect(await reached(capabilities, () => Array.from({ length: 10 }, exec), single)).toBe("");
     },
     MINUTE,
   );

@@ -257,6 +257,65 @@ describe("a container whose cgroup hands controllers down", () => {
   }, 30_000);
 });
 
+describe("a container whose limit of processes is reached", () => {
+  const single = (spec: Spec): void => {
+    spec.linux!.resources!.pids = { limit: 1 };
+    spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "cgroup");
+  };
+  const paths = () => cgroup("one").map(({ mountpoint, path }) => path.slice(mountpoint.length));
+  /** Of the lines of /proc/self/cgroup. */
+  const seen = (lines: string) =>
+    lines
+      .trim()
+      .split("\n")
+      .map((line) => line.slice(line.lastIndexOf(":") + 1));
+
+  beforeEach(() => start(["sleep", "1000"], single));
+
+  test("has execs, which are in all of its cgroups and cannot fork", () => {
+    for (let n = 0; n < 5; n++) {
+      const { status, stdout, stderr } = tsrunc("exec", "one", "sh", "-c", "cat /proc/self/cgroup; exit 3");
+      expect([status, stdout, stderr]).toEqual([2, "", "sh: can't fork: Resource temporarily unavailable\n"]);
+    }
+    const { status, stdout } = tsrunc("exec", "one", "cat", "/proc/self/cgroup");
+    expect(status).toBe(0);
+    expect([...new Set(seen(stdout))]).toEqual([...new Set(paths())]);
+    expect(tsrunc("exec", "one", "sh", "-c", "exit 3").status).toBe(3);
+    expect(tsrunc("exec", "one", "nothing")).toMatchObject({ status: 255, stdout: "" });
+    expect(tsrunc("exec", "one", "nothing").stderr).toContain("executable file not found in $PATH");
+    expect(limit("pids.max", "pids.max")).toBe("1");
+  }, 30_000);
+
+  test("has detached ones and ones with a terminal", async () => {
+    const words = bundles.words("exec", "--detach", "one", "sleep", "1000");
+    expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
+    expect(tsrunc("exec", "--tty", "one", "sh", "-c", "[ -t 0 ] && echo tty").stdout).toBe("tty\r\n");
+    const list = JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];
+    expect(list).toHaveLength(2);
+    for (const pid of list) expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^TracerPid:\t0$/m);
+  }, 30_000);
+
+  test("has others in its pid namespace, whose limit is of one process as well", () => {
+    const path = `/proc/${JSON.parse(tsrunc("state", "one").stdout).pid}/ns/pid`;
+    const beside = (command: string) => {
+      const folder = bundles.bundle("beside", ["sh", "-c", command], (spec) => {
+        single(spec);
+        spec.linux!.namespaces = spec.linux!.namespaces!.map((each) =>
+          each.type === "pid" ? { type: "pid", path } : each,
+        );
+      });
+      return tsrunc("run", "--bundle", folder, "beside");
+    };
+    expect(beside("exec cat /proc/1/cmdline")).toEqual({ status: 0, stdout: "sleep\x001000\0", stderr: "" });
+    const refused = beside("true | true; exit 3");
+    expect([refused.status, refused.stderr]).toEqual([
+      2,
+      "sh: can't fork: Resource temporarily unavailable\n",
+    ]);
+    expect(bundles.cgroupsOf("beside")).toEqual([]);
+  }, 30_000);
+});
+
 test("ps tells of the processes in cgroups that the container has made, too", async () => {
   start(["sh", "-c", "sleep 1000 & wait"]);
   const list = () => JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];

@@ -9,6 +9,7 @@ import { type Cgroup, type CgroupFolder, folderOf, isUnified, unifiedFolder } fr
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
 import { attachDeviceProgram, deviceRules, writeDeviceRules } from "./device-rules.ts";
 import { openHost, openHow, writeHost } from "./inside.ts";
+import type { Crowded } from "./pids-limit.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
 import type { KeepStep, Slot } from "./steps.ts";
@@ -18,12 +19,12 @@ const CWD = flags(AT, "AT_FDCWD");
 /** Makes the folders and writes the limits. */
 export function createCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, resources: Resources): void {
   const unified = isUnified(cgroup);
-  const limits = unified ? limitsV2(resources) : limitsV1(resources);
+  const limits = limitsOf(cgroup, resources);
   for (const folder of cgroup) {
     if (unified) enableControllers(plan, fd, folder, limits);
     makeFolders(plan, fd, folder);
   }
-  for (const limit of limits) writeLimit(plan, fd, cgroup, limit, unified);
+  writeLimits(plan, fd, cgroup, limits);
   if (unified) {
     const folder = unifiedFolder(cgroup);
     if (folder) attachDeviceProgram(plan, fd, folder.path, deviceRules(resources.devices));
@@ -31,6 +32,19 @@ export function createCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, reso
     const devices = folderOf(cgroup, "devices");
     if (devices) writeDeviceRules(plan, fd, devices.path, deviceRules(resources.devices));
   }
+}
+
+/** Of a cgroup that has been made. */
+export function limitPids(plan: PlanBuilder, fd: number, cgroup: Cgroup, limit: number): void {
+  writeLimits(plan, fd, cgroup, limitsOf(cgroup, { pids: { limit } }));
+}
+
+const limitsOf = (cgroup: Cgroup, resources: Resources): Limit[] =>
+  isUnified(cgroup) ? limitsV2(resources) : limitsV1(resources);
+
+function writeLimits(plan: PlanBuilder, fd: number, cgroup: Cgroup, limits: readonly Limit[]): void {
+  const unified = isUnified(cgroup);
+  for (const limit of limits) writeLimit(plan, fd, cgroup, limit, unified);
 }
 
 /** Every folder from the mount point down to the container's. */
@@ -187,10 +201,14 @@ export function openInner(
 }
 
 /** In the child: joins the version 1 hierarchies. The version 2 one it was cloned into. */
-export function joinCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup): void {
-  for (const { version, path } of cgroup) {
-    if (version === 1)
+export function joinCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, crowded?: Crowded): void {
+  for (const folder of cgroup) {
+    const { version, path } = folder;
+    if (version !== 1) continue;
+    const join = () =>
       writeHost(plan, fd, `${path}/tasks`, "0", `unable to apply cgroup configuration: join ${path}`);
+    if (folder === crowded?.folder) plan.unless(crowded.taken, "not zero", join);
+    else join();
   }
 }
 

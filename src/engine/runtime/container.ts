@@ -8,7 +8,7 @@ import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
 import type { Cgroup } from "./cgroup-layout.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
-import { createCgroup, joinCgroup, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
+import { createCgroup, joinCgroup, limitPids, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
 import { type CommandOptions, neededFds, runCommand } from "./command.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
 import { checkEnvironment } from "./environment.ts";
@@ -140,6 +140,8 @@ class ContainerCompiler {
   readonly #begin: ((first: Plan) => void) | undefined;
   readonly #scratch: number;
   readonly #pid: Slot;
+  /** The limit of processes leaves no room for who only brings the container's into another pid namespace. */
+  readonly #single: boolean;
   /** The parent may sleep until the child has executed: nothing has to happen between them. */
   readonly #vfork: boolean;
 
@@ -158,7 +160,11 @@ class ContainerCompiler {
     this.#scratch = plan.fd();
     this.#pid = plan.slot("pid of the container");
     const newUser = linux.namespaces?.some(({ type, path }) => type === "user" && !path);
-    this.#vfork = !options.init && !options.gate && !options.hooks && !options.note && !newUser;
+    this.#single =
+      linux.resources?.pids?.limit === 1 &&
+      (linux.namespaces?.some(({ type, path }) => type === "pid" && !!path) ?? false);
+    this.#vfork =
+      !options.init && !options.gate && !options.hooks && !options.note && !newUser && !this.#single;
   }
 
   get #toCaller(): boolean {
@@ -171,7 +177,13 @@ class ContainerCompiler {
     const { cgroup, keeper, io, gate } = this.#options;
     plan.call("prctl", [flags(PR, "PR_SET_DUMPABLE"), 0, 0, 0, 0], { label: "make the stage undumpable" });
     const kept = keeper && openKeeper(plan, keeper);
-    createCgroup(plan, this.#scratch, cgroup, this.#linux.resources ?? {});
+    const { resources = {} } = this.#linux;
+    createCgroup(
+      plan,
+      this.#scratch,
+      cgroup,
+      this.#single ? { ...resources, pids: { limit: 2 } } : resources,
+    );
     const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
     const streams = prepareStreams(plan, io);
     const namespaces = openNamespaces(plan, this.#linux, this.#options.pidfds);
@@ -179,6 +191,7 @@ class ContainerCompiler {
     const names = this.#options.names ? openNames(plan, namespaces, this.#options.names) : [];
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);
     const alive = this.#vfork ? undefined : new Pipe(plan);
+    const limited = this.#single ? new Pipe(plan) : undefined;
     const mapped = namespaces.isNew("user") ? new Pipe(plan) : undefined;
     const { note } = this.#options;
     // Of a process that joins a pid namespace the number is known too late to wait for.
@@ -197,6 +210,11 @@ class ContainerCompiler {
     });
     // That one has made all ready, and ended.
     if (told) plan.get(told, "i32", { slot: this.#pid }, "learn the pid");
+    if (limited) {
+      plan.add({ op: "check", label: "the container failed" });
+      limitPids(plan, this.#scratch, cgroup, 1);
+      limited.send(plan);
+    }
     if (mapped) {
       mapIds(plan, this.#linux, { pid: this.#pid, scratch: this.#scratch });
       mapped.send(plan);
@@ -207,7 +225,7 @@ class ContainerCompiler {
     if (control && hooks && !told) this.#tellPid();
     this.#afterClone({ ...streams, held: [...streams.held, ...names] }, alive, kept, watches);
     plan.place(child);
-    this.#child({ streams, namespaces, procs, told, alive, mapped, noted, gate: gateFd });
+    this.#child({ streams, namespaces, procs, told, alive, mapped, noted, limited, gate: gateFd });
   }
 
   /** For every mount of type proc, where the container's pid namespace is another's. */
@@ -318,8 +336,14 @@ class ContainerCompiler {
     };
     if (namespaces.joinedPid !== undefined && with_.told) {
       plan.call("setns", [namespaces.joinedPid, namespaceFlag("pid")], { label: "join pid namespace" });
-      closeAllBut(plan, [...neededFds(command), ...(hasLabel(this.#process) ? [attributes] : [])]);
-      cloneInside(plan, { told: with_.told, vfork: this.#vfork });
+      const { limited, told } = with_;
+      closeAllBut(plan, [
+        ...neededFds(command),
+        ...(hasLabel(this.#process) ? [attributes] : []),
+        ...(limited ? [limited.read] : []),
+      ]);
+      cloneInside(plan, { told, vfork: this.#vfork });
+      limited?.hear(plan);
       plan.call("setsid", [], { label: "setsid" });
       openLabel();
     }
@@ -418,6 +442,7 @@ interface ChildContext {
   alive: Pipe | undefined;
   mapped: Pipe | undefined;
   noted: Pipe | undefined;
+  limited: Pipe | undefined;
   gate: number | undefined;
 }
 

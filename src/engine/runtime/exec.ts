@@ -6,7 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import { CLONE, PR } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
-import { type Cgroup, unifiedFolder } from "./cgroup-layout.ts";
+import { type Cgroup, isUnified, unifiedFolder } from "./cgroup-layout.ts";
 import { joinCgroup, openInner, openUnified } from "./cgroup-steps.ts";
 import { runCommand } from "./command.ts";
 import { checkEnvironment } from "./environment.ts";
@@ -26,6 +26,13 @@ import {
 import { type KeeperOptions, openKeeper, SYNC } from "./keeper-steps.ts";
 import { becomeMappedRoot, namespaceFlag } from "./namespaces.ts";
 import { cloneInside, shareMemory } from "./pid-namespace.ts";
+import {
+  type Crowded,
+  type CrowdedSteps,
+  enterCrowded,
+  prepareCrowded,
+  waitUntilTraced,
+} from "./pids-limit.ts";
 import { flags, named, type Plan, PlanBuilder } from "./plan.ts";
 import {
   closeAllBut,
@@ -37,7 +44,7 @@ import {
   setUmask,
 } from "./process-setup.ts";
 import type { NamespaceType, Process, Spec } from "./spec.ts";
-import type { Tolerate } from "./steps.ts";
+import type { Label, Slot } from "./steps.ts";
 
 export interface ExecOptions {
   /** The container's id. */
@@ -88,37 +95,14 @@ export function compileExec(options: ExecOptions): Plan {
       label: `open the container's process ${options.pid}`,
       fd: target,
     });
-  const unified = unifiedFolder(cgroup);
-  const joiner = plan.label("the joiner");
+  const joiner: Joiner = { options, pid, scratch, own: plan.fd(), label: plan.label("the joiner") };
   const told = shareMemory(plan);
-  const clone = (into?: number, tolerate?: Tolerate): void =>
-    plan.add({
-      op: "clone",
-      label: "clone the joiner",
-      flags: flags(
-        CLONE,
-        "CLONE_VFORK",
-        ...(detach ? (["CLONE_PARENT"] as const) : []),
-        ...(into === undefined ? [] : (["CLONE_INTO_CGROUP"] as const)),
-      ),
-      child: joiner,
-      process: 1,
-      slot: pid,
-      ...(into !== undefined && { cgroup: into }),
-      ...(tolerate && { tolerate }),
-    });
-  if (unified) {
-    const own = plan.fd();
-    openUnified(plan, own, cgroup);
-    clone(own, [ERRNO.EBUSY]);
-    plan.unless(
-      pid,
-      "not negative",
-      () => clone(openInner(plan, { pid: options.pid, scratch, own, fd: plan.fd() }, unified)),
-      "the joiner is there",
-    );
-  } else clone();
+  const crowded = prepareCrowded(plan, cgroup);
+  const ready = plan.label("the process has executed");
+  cloneJoiner(plan, joiner, crowded);
   plan.get(told, "i32", { slot: pid }, "learn the pid");
+  if (crowded) plan.jumpWhen(pid, { equals: -ERRNO.EAGAIN }, crowded.label);
+  plan.place(ready);
   if (control) plan.add({ op: "sync", tag: SYNC.pid, value: pid, label: "tell the pid" });
   receiveTerminal(plan, streams);
   if (keeper && kept)
@@ -132,12 +116,103 @@ export function compileExec(options: ExecOptions): Plan {
     });
   else if (detach) plan.call("exit_group", [0], { label: "leave the process to the caller" });
   else plan.add({ op: "wait", pid, label: "wait for the process" });
-  plan.place(joiner);
-  const context = { scratch, target, streams, types, attributes: plan.fd() };
+  const pipes = crowded && enterCrowded(plan, crowded, { ...crowdedSteps(plan, joiner), ready });
+  plan.place(joiner.label);
+  const alive = pipes?.alive.write;
+  const context: EnterContext = { scratch, target, streams, types, attributes: plan.fd(), crowded, alive };
+  if (crowded && pipes) waitUntilTraced(plan, crowded, pipes);
   join(plan, options, context);
-  cloneInside(plan, { told, vfork: true });
+  cloneInside(plan, { told, vfork: true, crowded });
   enter(plan, options, context);
   return plan.build();
+}
+
+/** Who joins the container's cgroup and namespaces, and clones the process. */
+interface Joiner {
+  options: ExecOptions;
+  pid: Slot;
+  scratch: number;
+  /** The folder of the unified cgroup, if there is one. */
+  own: number;
+  label: Label;
+}
+
+/** Goes on at `crowded`, if that is given, where the unified cgroup has no room; -EBUSY: see `openInner`. */
+function cloneJoiner(plan: PlanBuilder, joiner: Joiner, crowded: Crowded | undefined): void {
+  const { cgroup } = joiner.options;
+  if (!unifiedFolder(cgroup)) {
+    addClone(plan, joiner, { vfork: true });
+    return;
+  }
+  openUnified(plan, joiner.own, cgroup);
+  cloneIntoUnified(plan, joiner, true, isUnified(cgroup) ? crowded : undefined);
+}
+
+function cloneIntoUnified(
+  plan: PlanBuilder,
+  joiner: Joiner,
+  vfork: boolean,
+  crowded: Crowded | undefined,
+): void {
+  const { pid, own } = joiner;
+  const full = crowded ? [ERRNO.EAGAIN] : [];
+  const goWhenFull = (): void => {
+    if (crowded) plan.jumpWhen(pid, { equals: -ERRNO.EAGAIN }, crowded.label);
+  };
+  addClone(plan, joiner, { vfork, into: own, tolerate: [ERRNO.EBUSY, ...full] });
+  plan.unless(
+    pid,
+    "not negative",
+    () => {
+      goWhenFull();
+      addClone(plan, joiner, { vfork, into: openFirstProcess(plan, joiner), tolerate: full });
+      goWhenFull();
+    },
+    "the joiner is there",
+  );
+}
+
+/** The cgroup of the container's first process, below the container's own. */
+const openFirstProcess = (plan: PlanBuilder, { options: { pid, cgroup }, scratch, own }: Joiner): number =>
+  openInner(plan, { pid, scratch, own, fd: plan.fd() }, unifiedFolder(cgroup)!);
+
+function addClone(
+  plan: PlanBuilder,
+  { options: { detach }, pid, label: child }: Joiner,
+  { vfork, into, tolerate = [] }: { vfork: boolean; into?: number; tolerate?: readonly number[] },
+): void {
+  const names: (keyof typeof CLONE & string)[] = vfork ? ["CLONE_VFORK"] : [];
+  if (detach) names.push("CLONE_PARENT");
+  if (into !== undefined) names.push("CLONE_INTO_CGROUP");
+  plan.add({
+    op: "clone",
+    label: "clone the joiner",
+    flags: flags(CLONE, ...names),
+    child,
+    process: 1,
+    slot: pid,
+    ...(into !== undefined && { cgroup: into }),
+    ...(tolerate.length > 0 && { tolerate }),
+  });
+}
+
+/** The joiner's clone where there is no room for more processes: a unified cgroup that does not count has some. */
+function crowdedSteps(plan: PlanBuilder, joiner: Joiner): Omit<CrowdedSteps, "ready"> {
+  const { pid, scratch, own, options } = joiner;
+  const { cgroup } = options;
+  const openInner = () => openFirstProcess(plan, joiner);
+  if (isUnified(cgroup))
+    return {
+      pid,
+      scratch,
+      clone: () => addClone(plan, joiner, { vfork: false }),
+      unified: { own, openInner },
+    };
+  const clone = (): void =>
+    unifiedFolder(cgroup)
+      ? cloneIntoUnified(plan, joiner, false, undefined)
+      : addClone(plan, joiner, { vfork: false });
+  return { pid, scratch, clone };
 }
 
 /** Those that the container has of its own, or joined; its user namespace first, which setns sees to. */
@@ -152,6 +227,9 @@ interface EnterContext {
   types: readonly NamespaceType[];
   /** The host's /proc, while there is a label to write. */
   attributes: number;
+  crowded: Crowded | undefined;
+  /** Open in a process that was moved into its cgroup, until it executes. */
+  alive: number | undefined;
 }
 
 /**
@@ -161,10 +239,10 @@ interface EnterContext {
 function join(
   plan: PlanBuilder,
   options: ExecOptions,
-  { scratch, target, streams, types, attributes }: EnterContext,
+  { scratch, target, streams, types, attributes, crowded, alive }: EnterContext,
 ): void {
   const { process } = options;
-  joinCgroup(plan, scratch, options.cgroup);
+  joinCgroup(plan, scratch, options.cgroup, crowded);
   if (process.oomScoreAdj !== undefined) setOomScore(plan, scratch, process.oomScoreAdj);
   openAttributes(plan, process, attributes);
   const root = options.oldRoot ? plan.fd() : undefined;
@@ -184,7 +262,7 @@ function join(
   }
   takePipes(plan, streams);
   // Nor does it have any fd of the host's, which a tracer could take.
-  closeAllBut(plan, fdsToKeep(options, streams, attributes));
+  closeAllBut(plan, [...fdsToKeep(options, streams, attributes), ...(alive === undefined ? [] : [alive])]);
 }
 
 function fdsToKeep({ process, preserve }: ExecOptions, streams: Streams, attributes: number): number[] {
@@ -196,7 +274,7 @@ function fdsToKeep({ process, preserve }: ExecOptions, streams: Streams, attribu
 
 function enter(plan: PlanBuilder, options: ExecOptions, context: EnterContext): void {
   const { process, spec, io, inherited, preserve } = options;
-  const { scratch, streams, types, attributes } = context;
+  const { scratch, streams, types, attributes, alive } = context;
   const labelFile = plan.fd();
   plan.call("setsid", [], { label: "setsid" });
   openLabelFile(plan, process, attributes, labelFile);
@@ -214,6 +292,7 @@ function enter(plan: PlanBuilder, options: ExecOptions, context: EnterContext): 
     own,
     labelFile,
     ...(preserve && { preserve }),
+    ...(alive !== undefined && { alive }),
   });
 }
 

@@ -4,16 +4,18 @@
  * it is made by a process outside, and what enters has nothing of the host's any more.
  * @source setns(2), pid_namespaces(7), ptrace(2); CVE-2016-9962
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import { FSOPEN, MS } from "../../ffi/mount.ts";
 import { CLONE } from "../../ffi/process.ts";
 import { openHost } from "./inside.ts";
 import { pair } from "./io.ts";
 import { attach, newMount } from "./mounts.ts";
 import { namespaceFlag } from "./namespaces.ts";
+import type { Crowded } from "./pids-limit.ts";
 import { dataAt, flags, named, PLAN_BASE, type PlanBuilder } from "./plan.ts";
 import { closeAllBut } from "./process-setup.ts";
 import { pivotRoot } from "./rootfs.ts";
-import type { Data } from "./steps.ts";
+import type { Data, Tolerate } from "./steps.ts";
 
 /** Far from the plan, and from where the kernel puts what has no address. */
 const SHARED_AT = 0x5000_0000;
@@ -28,25 +30,44 @@ export function shareMemory(plan: PlanBuilder): Data {
   return dataAt(SHARED_AT - PLAN_BASE, 4, "shared pid");
 }
 
+export interface CloneInside {
+  told: Data;
+  /** The parent goes on when the process has executed. */
+  vfork: boolean;
+  /** Where there may be no room: -EAGAIN is told then; and who is traced does not wait for the process. */
+  crowded?: Crowded | undefined;
+}
+
 /**
  * In the process that made everything ready, and has closed what is not for the process: clones that into the pid
  * namespace which it set for its children, as a child of its own parent, and ends. What is added next are the
- * process's steps. `vfork`: the parent goes on when the process has executed.
+ * process's steps.
  */
-export function cloneInside(plan: PlanBuilder, { told, vfork }: { told: Data; vfork: boolean }): void {
+export function cloneInside(plan: PlanBuilder, { told, vfork, crowded }: CloneInside): void {
   plan.call("madvise", [named("SHARED_AT", SHARED_AT), PAGE, named("MADV_DONTFORK", 10)], {
     label: "share no memory with the process",
   });
   const child = plan.label("the process");
   const pid = plan.slot("pid of the process, for the joiner");
-  plan.add({
-    op: "clone",
-    label: "clone the process",
-    flags: flags(CLONE, ...(vfork ? (["CLONE_VFORK"] as const) : []), "CLONE_PARENT"),
-    child,
-    process: 2,
-    slot: pid,
-  });
+  const clone = (vfork: boolean, tolerate?: Tolerate): void =>
+    plan.add({
+      op: "clone",
+      label: "clone the process",
+      flags: flags(CLONE, ...(vfork ? (["CLONE_VFORK"] as const) : []), "CLONE_PARENT"),
+      child,
+      process: 2,
+      slot: pid,
+      ...(tolerate && { tolerate }),
+    });
+  const cloned = plan.label("the process is cloned");
+  if (crowded) {
+    plan.unless(crowded.taken, "zero", () => {
+      clone(false);
+      plan.jump(cloned);
+    });
+    clone(vfork, [ERRNO.EAGAIN]);
+  } else clone(vfork);
+  plan.place(cloned);
   plan.put(pid, told, "u32", "tell the pid");
   plan.call("exit_group", [0], { label: "end the joiner" });
   plan.place(child);

@@ -1,6 +1,7 @@
 /**
  * How two processes of a plan wait for each other.
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import { pair } from "./io.ts";
 import type { PlanBuilder } from "./plan.ts";
 
@@ -19,11 +20,18 @@ export class Pipe {
     plan.call("write", [this.write, plan.string("."), 1], { label: "let the container go on" });
   }
 
-  /** Of a first process that is gone it hears, too: nobody else has an end to write to. */
   receive(plan: PlanBuilder): void {
     plan.call("close", [this.write], { label: "close the other's end" });
+    this.hear(plan);
+  }
+
+  /** Where the other end is closed. Without a first process, which alone can write, nothing goes on. */
+  hear(plan: PlanBuilder): void {
     const byte = plan.space(8, "a byte");
-    plan.call("read", [this.read, byte, 1], { label: "wait for the first process" });
+    const got = plan.slot("bytes heard");
+    const label = "wait for the first process";
+    plan.call("read", [this.read, byte, 1], { label, slot: got });
+    plan.unless(got, "not zero", () => plan.add({ op: "fail", errno: ERRNO.ECONNRESET, label }));
   }
 
   /** The child has executed, or has failed, when its end is closed. */

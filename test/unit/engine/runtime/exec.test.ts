@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { encodePlan } from "../../../../src/engine/runtime/encode.ts";
 import { compileExec } from "../../../../src/engine/runtime/exec.ts";
 import { explainPlan } from "../../../../src/engine/runtime/explain.ts";
@@ -34,6 +34,16 @@ const inside = compileExec({
   ],
 });
 
+const unified = compileExec({
+  id: "id",
+  spec: SPEC,
+  pid: 42,
+  process: { cwd: "/", args: ["true"] },
+  filter: undefined,
+  io: { kind: "inherit" },
+  cgroup: [{ version: 2, controllers: [], mountpoint: "/c", path: "/c/id" }],
+});
+
 test("a process that the container can see has joined everything, and has no fd of the host's but /proc", () => {
   const steps = plan.steps.map((step) => (step.op === "syscall" ? step.name : step.op));
   const [joiner, process] = steps.flatMap((op, at) => (op === "clone" ? [at] : []));
@@ -50,7 +60,10 @@ test("a process that the container can see has joined everything, and has no fd 
 
 test("where the container's cgroup takes no process, it is cloned into that of the first one, if that is below", () => {
   const { steps } = inside;
-  const clones = steps.flatMap((step) => (step.op === "clone" && step.cgroup !== undefined ? [step] : []));
+  const all = steps.flatMap((step) => (step.op === "clone" && step.cgroup !== undefined ? [step] : []));
+  // The others are those for a limit that is reached.
+  const clones = all.slice(0, 2);
+  expect(all.slice(2).map(({ tolerate }) => tolerate)).toEqual(clones.map(({ tolerate }) => tolerate));
   expect(clones.map(({ child, process, tolerate }) => [child.name, process, tolerate])).toEqual([
     ["the joiner", 1, [ERRNO.EBUSY]],
     ["the joiner", 1, undefined],
@@ -60,6 +73,39 @@ test("where the container's cgroup takes no process, it is cloned into that of t
   expect(text).toContain('openat(AT_FDCWD, "/proc/42/cgroup"');
   expect(text).toContain('find what follows "0::/docker/id/" in its cgroups');
   expect(text).toMatch(/openat2\(\d+, path below the cgroup, \{.*RESOLVE_BENEATH/);
+});
+
+describe.each([
+  ["version 1", inside, "/c/pids/id"],
+  ["version 2", unified, "/c/id"],
+])("beyond the limit of processes, %s", (_, { steps }, folder) => {
+  const begin = steps.findIndex(({ label }) => label === "there is no room for a clone");
+  const way = steps.slice(begin).filter(({ op }) => op !== "get" && op !== "put");
+  const at = (label: string): number => way.findIndex((step) => step.label === label);
+
+  test("a process stands still from its clone until it has been moved", () => {
+    expect(at("hold the process until it is in the container's cgroup")).toBeGreaterThan(0);
+    // The joiner clones it, and waits to be traced before.
+    expect(at("let the container go on")).toBeGreaterThan(
+      at("hold the process until it is in the container's cgroup"),
+    );
+    expect(at("move the process into the container's cgroup")).toBeGreaterThan(at("let the joiner end"));
+    expect(at("let the process go on")).toBeGreaterThan(
+      way.findLastIndex(({ label }) => label === "move the process into the container's cgroup"),
+    );
+    expect(at("wait for the container")).toBeGreaterThan(at("let the process go on"));
+    const joiner = way.slice(at("wait for the container"));
+    const heard = joiner.findIndex(({ label }) => label === "wait for the first process");
+    expect(heard).toBeGreaterThan(0);
+    expect(joiner.findIndex(({ op }) => op === "clone")).toBeGreaterThan(heard);
+  });
+
+  test("and is in no cgroup before that counts it", () => {
+    const text = explainPlan(folder === "/c/id" ? unified : inside);
+    expect(text).toContain(folder);
+    const cloned = way.filter((step) => step.op === "clone").slice(0, 2);
+    expect(cloned.every((step) => !("cgroup" in step))).toBe(folder === "/c/id");
+  });
 });
 
 test("an id that would leave it root is refused", () => {
@@ -79,5 +125,5 @@ test("an id that would leave it root is refused", () => {
 
 test("it can be carried out on both architectures", () => {
   for (const arch of ["x86_64", "aarch64"] as const)
-    for (const each of [plan, inside]) expect(encodePlan(each, { arch }).length).toBeGreaterThan(0);
+    for (const each of [plan, inside, unified]) expect(encodePlan(each, { arch }).length).toBeGreaterThan(0);
 });
