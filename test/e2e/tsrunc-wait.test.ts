@@ -128,6 +128,31 @@ describe("while it waits", () => {
   });
 });
 
+describe("killed in the middle of a start", () => {
+  test.each(["run", "create"])("%s leaves nothing that a delete by force does not remove", async (verb) => {
+    const begun = join(bundles.base, `begun-${verb}`);
+    const folder = bundles.bundle("half", ["true"], (spec) => {
+      const script = `echo $$ >${begun}.new; mv ${begun}.new ${begun}; exec sleep 1000`;
+      spec.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", script] }] };
+    });
+    const process = Bun.spawn(bundles.words(verb, "--bundle", folder, "half"), {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    await until(() => existsSync(begun));
+    process.kill("SIGKILL");
+    await process.exited;
+    globalThis.process.kill(Number(readFileSync(begun, "utf8")), "SIGKILL");
+    expect(bundles.cgroupsOf("half")).not.toEqual([]);
+    expect(bundles.tsrunc("run", "--bundle", folder, "half").stderr).toContain("already exists");
+    expect(bundles.tsrunc("delete", "half").stderr).toContain("container does not exist");
+    expect(bundles.tsrunc("delete", "--force", "half")).toEqual({ status: 0, stdout: "", stderr: "" });
+    nothingLeft("half");
+    const again = bundles.bundle("half", ["sh", "-c", "exit 3"]);
+    expect(bundles.tsrunc("run", "--bundle", again, "half")).toEqual({ status: 3, stdout: "", stderr: "" });
+    nothingLeft("half");
+  });
+});
+
 describe("when it has become the waiter before the container started", () => {
   test("a process that cannot start is told in runc's words, to the log as well, and leaves nothing", () => {
     const folder = bundles.bundle("missing", ["/nothing/here"]);

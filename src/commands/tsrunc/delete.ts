@@ -1,5 +1,6 @@
 /** `tsrunc delete ID`: forgets a container that has stopped; `--force` stops it first. */
 import type { Verb } from "../tsrunc.ts";
+import { removeCgroup } from "./cgroup.ts";
 import { runHooks } from "./hooks.ts";
 import { killContainer, ociState, removeContainer } from "./launch.ts";
 import { StateStore } from "./state-store.ts";
@@ -16,7 +17,11 @@ export const verb: Verb = {
     } catch (error) {
       if (!flags.on("force")) throw error;
       // What a start that was killed half-way has left.
+      const cgroup = store.begun(id);
+      if (cgroup) await removeCgroup(cgroup);
       store.remove(id);
+      const { rmSync } = await import("node:fs");
+      rmSync(store.folder(id), { recursive: true, force: true });
       return 0;
     }
     const status = store.status(state);

@@ -75,13 +75,15 @@ async function launchBundle(
     !gated && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length && !scope;
   const filter = await filterOf(spec.linux?.seccomp, context.root);
   store.reserve(id, bundle.text);
+  const state = newState(id, bundle, cgroup);
+  // Whoever is killed from here on leaves a cgroup: this tells of it.
+  const note = store.prepare(state);
   await scope?.start().catch((error) => {
     store.remove(id);
     throw error;
   });
   try {
     if (gated) makeFifo(store.fifo(id));
-    const state = newState(id, bundle, cgroup);
     const { stage, labels } = await startContainer(
       {
         id,
@@ -96,7 +98,7 @@ async function launchBundle(
         noNewKeyring: flags.on("no-new-keyring"),
         ...(gated && { gate: store.fifo(id) }),
         toCaller: waits || attached === undefined,
-        ...(waits && { note: store.prepare(state) }),
+        ...(waits && { note }),
         ...(choice.preserve && { preserve: choice.preserve }),
         ...(choice.io.kind === "inherit" && { inherited: inheritedStreams(process) }),
       },

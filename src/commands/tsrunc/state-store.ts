@@ -86,9 +86,19 @@ export class StateStore {
   /** All of the state but the process: whoever learns of that writes `stat`, and renames `from` to `to`. */
   prepare(state: ContainerState): { from: string; to: string; stat: string } {
     const folder = this.folder(state.id);
-    const from = `${folder}/.state.json`;
+    const from = this.#begun(state.id);
     writeFile(from, JSON.stringify(state), 0o600);
     return { from, to: this.#state(state.id), stat: `${folder}/stat` };
+  }
+
+  /** The cgroup of a container whose start did not come to `save`. */
+  begun(id: string): Cgroup | undefined {
+    try {
+      return (JSON.parse(readText(this.#begun(id))) as ContainerState).cgroup;
+    } catch {
+      // Nor has it come to a cgroup.
+      return undefined;
+    }
   }
 
   load(id: string): ContainerState {
@@ -122,6 +132,10 @@ export class StateStore {
 
   #state(id: string): string {
     return `${this.folder(id)}/state.json`;
+  }
+
+  #begun(id: string): string {
+    return `${this.folder(id)}/.state.json`;
   }
 
   /** All that the container's folder may have in it. */
