@@ -205,7 +205,9 @@ describe("when it has become the waiter before the container started", () => {
     const file = join(bundles.base, "no/such/folder/pid");
     const { status, stderr } = bundles.tsrunc("run", "--bundle", folder, "--pid-file", file, "unnoted");
     expect(status).toBe(1);
-    expect(stderr).toContain("runc run failed: its start was not seen to its end");
+    expect(stderr).toContain(
+      `runc run failed: open ${join(bundles.base, "no/such/folder/.pid")}: no such file`,
+    );
     nothingLeft("unnoted");
   });
 

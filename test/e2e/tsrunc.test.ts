@@ -205,7 +205,7 @@ describe("a failure names the reason in runc's words", () => {
   test.each([
     ["{", "unexpected EOF"],
     ["", "EOF"],
-    ["null", "Root must be specified"],
+    ["null", "process property must not be empty"],
     [
       '{"root":{"path":5}}',
       "json: cannot unmarshal number into Go struct field Root.root.path of type string",

@@ -1,8 +1,10 @@
 /** A bundle's `config.json`, and what runc adds to it. */
+import { unknownCapabilities } from "../../engine/runtime/capabilities.ts";
 import { checkEnvironment, completeEnvironment } from "../../engine/runtime/environment.ts";
 import type { Process, Spec } from "../../engine/runtime/spec.ts";
-import { absolute, readText, readTextIn } from "../../ffi/host.ts";
+import { absolute, exists, readText, readTextIn } from "../../ffi/host.ts";
 import type { SystemError } from "../../ffi/libc.ts";
+import type { Log } from "./log.ts";
 import { malformed } from "./malformed.ts";
 
 export interface Bundle {
@@ -31,18 +33,24 @@ function readConfig(folder: string): string {
   try {
     return readText(`${folder}/config.json`);
   } catch (error) {
-    if ((error as SystemError).code === "ENOENT")
-      throw new Error("JSON specification file config.json not found");
-    throw error;
+    if ((error as SystemError).code !== "ENOENT") throw error;
+    throw new Error(
+      exists(folder)
+        ? "JSON specification file config.json not found"
+        : `chdir ${folder}: no such file or directory`,
+    );
   }
 }
 
 function parseBundle(folder: string, text: string): Bundle {
   const spec = JSON.parse(text) as Spec | null;
-  if (!spec?.root?.path) throw new Error("Root must be specified");
-  const rootfs = absolute(spec.root.path, folder);
-  checkProcess(spec.process);
-  return { folder, text, spec, rootfs };
+  checkProcess(spec?.process);
+  // Of what nothing else stumbles over.
+  if (typeof spec!.ociVersion === "number") throw new TypeError("ociVersion is a number");
+  if (!spec!.root?.path) throw new Error("root must be specified");
+  const rootfs = absolute(spec!.root.path, folder);
+  if (!exists(`${rootfs}/.`)) throw new Error(`invalid rootfs: ${rootfs} is not there, or no folder`);
+  return { folder, text, spec: spec!, rootfs };
 }
 
 export function checkProcess(process: Process | undefined): asserts process is Process {
@@ -50,6 +58,12 @@ export function checkProcess(process: Process | undefined): asserts process is P
   if (!process.cwd) throw new Error("Cwd property must not be empty");
   if (!process.cwd.startsWith("/")) throw new Error("Cwd must be an absolute path");
   if (!process.args?.length) throw new Error("args must not be empty");
+}
+
+/** In runc's words. */
+export function warnOfCapabilities(log: Log, { capabilities = {} }: Process): void {
+  const unknown = unknownCapabilities(capabilities);
+  if (unknown.length > 0) log.warning(`ignoring unknown or unavailable capabilities: [${unknown.join(" ")}]`);
 }
 
 /** runc gives a process without HOME its user's, of the image's /etc/passwd; "/" when it has none. */

@@ -6,7 +6,7 @@ import { startStage } from "../../engine/runtime/stage.ts";
 import { absolute, readText } from "../../ffi/host.ts";
 import { check, closeFd, sys } from "../../ffi/libc.ts";
 import type { Context, Verb } from "../tsrunc.ts";
-import { checkProcess, withHome } from "./bundle.ts";
+import { checkProcess, warnOfCapabilities, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
 import { asStartError, writePidFile } from "./launch.ts";
@@ -43,7 +43,8 @@ export const verb: Verb = {
     try {
       return await exec(id, words, flags, context);
     } catch (failure) {
-      const error = await malformed(failure, () => readText(flags.value("process") ?? ""), "process");
+      const file = flags.value("process");
+      const error = file ? await malformed(failure, () => readText(file), "process") : failure;
       throw new Error(`exec failed: ${asStartError(error, "exec").message}`, { cause: error });
     }
   },
@@ -60,6 +61,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
   const spec = store.spec(id);
   const process = withHome(processOf(spec, words, flags), state.rootfs);
   checkProcess(process);
+  warnOfCapabilities(context.log, process);
   const detach = flags.on("detach");
   const choice = await chooseIo(process, flags, detach);
   /** Without a terminal to relay, this process will end as the one that waits. */

@@ -3,6 +3,7 @@
  * of a program that has just started, reading it back 0.1. An entry holds the whole profile that it was made of, so
  * none is ever taken for another's, and is used only when nobody else could have written it.
  */
+import { isNone } from "../../engine/runtime/seccomp-steps.ts";
 import type { Seccomp } from "../../engine/runtime/spec.ts";
 import { VERSION } from "../../engine/version.ts";
 import { makeFolders, readOwn, replaceFile } from "../../ffi/host.ts";
@@ -20,7 +21,7 @@ const HEADER = 16;
 
 /** The filter of a profile, as `compileFilter` makes it. Throws an `EngineError` for a profile that is none. */
 export async function filterOf(profile: Seccomp | undefined, root: string): Promise<Uint8Array | undefined> {
-  if (!profile) return undefined;
+  if (!profile || isNone(profile)) return undefined;
   const key = `${VERSION} ${COMPILER} ${ARCH} ${JSON.stringify(profile)}`;
   const folder = `${root}/${FOLDER}`;
   const path = `${folder}/${Bun.hash.wyhash(key) % ENTRIES}`;

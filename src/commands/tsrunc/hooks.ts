@@ -3,6 +3,8 @@
  * @source config.md "POSIX-platform Hooks"
  */
 import type { Hook, Hooks, State } from "../../engine/runtime/spec.ts";
+import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
+import type { SystemError } from "../../ffi/libc.ts";
 
 export const BEFORE_START = ["prestart", "createRuntime"] as const;
 
@@ -14,13 +16,23 @@ export const wantsHooks = (hooks: Hooks | undefined): boolean =>
 export const hookFailure = (
   kind: keyof Hooks,
   index: number,
-  { failure, stdout, stderr }: { failure: string; stdout: string; stderr: string },
+  { failure, stdout = "", stderr = "" }: { failure: string; stdout?: string; stderr?: string },
 ): Error =>
   new Error(`error running ${kind} hook #${index}: ${failure}, stdout: ${stdout}, stderr: ${stderr}`);
+
+/** Why it is none that can be run. */
+export function wrongHook({ path, timeout }: Hook): string | undefined {
+  if (!path) return "exec: no command";
+  if (!path.startsWith("/")) return `fork/exec ${path}: the path of a hook has to be absolute`;
+  if (timeout !== undefined && timeout < 0) return `hook ran past specified timeout of ${timeout}s`;
+  return undefined;
+}
 
 /** The state on stdin; the first one that fails ends it with an error. */
 export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, state: State): void {
   hooks?.forEach((hook, i) => {
+    const wrong = wrongHook(hook);
+    if (wrong !== undefined) throw hookFailure(kind, i, { failure: wrong });
     const env = Object.fromEntries(
       (hook.env ?? []).map((entry) => [
         entry.slice(0, entry.indexOf("=")),
@@ -52,7 +64,8 @@ function run(words: string[], options: HookOptions): { failure?: string; stdout:
   try {
     result = Bun.spawnSync(words, { ...options, stdout: "pipe", stderr: "pipe" });
   } catch (error) {
-    return { failure: (error as Error).message, stdout: "", stderr: "" };
+    const reason = errnoMessage(ERRNO[(error as SystemError).code as keyof typeof ERRNO] ?? ERRNO.EINVAL);
+    return { failure: `fork/exec ${words[0]}: ${reason}`, stdout: "", stderr: "" };
   }
   const output = { stdout: result.stdout.toString(), stderr: result.stderr.toString() };
   if (result.success) return output;

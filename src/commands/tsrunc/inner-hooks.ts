@@ -13,7 +13,7 @@ import { readBytes, readText } from "../../ffi/host.ts";
 import { check, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
 import { SIG } from "../../ffi/process.ts";
-import { hookFailure } from "./hooks.ts";
+import { hookFailure, wrongHook } from "./hooks.ts";
 import { hearPid } from "./stage-io.ts";
 
 export type InnerKind = "createContainer" | "startContainer";
@@ -39,6 +39,8 @@ export async function runInnerHooks(
   // As the container sees it.
   const own = Number(/^NSpid:.*\s(\d+)$/m.exec(readText(`/proc/${pid}/status`))?.[1] ?? pid);
   for (const [i, hook] of hooks.entries()) {
+    const wrong = wrongHook(hook);
+    if (wrong !== undefined) throw hookFailure(kind, i, { failure: wrong });
     const { failure, stdout, stderr } = await run(kind, hook, inside, pid, { ...state, pid: own });
     if (failure !== undefined) throw hookFailure(kind, i, { failure, stdout, stderr });
   }

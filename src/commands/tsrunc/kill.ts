@@ -1,6 +1,8 @@
 /** `tsrunc kill ID [SIGNAL]`. */
 import type { Cgroup } from "../../engine/runtime/cgroup-layout.ts";
+import { SIG } from "../../ffi/process.ts";
 import type { Verb } from "../tsrunc.ts";
+import { thaw } from "./cgroup.ts";
 import { signalNumber } from "./signals.ts";
 import { StateStore } from "./state-store.ts";
 
@@ -12,7 +14,9 @@ export const verb: Verb = {
     const store = new StateStore(context.root);
     const state = store.load(id);
     const signal = signalNumber(name);
-    const stopped = store.status(state) === "stopped";
+    const status = store.status(state);
+    const stopped = status === "stopped";
+    if (signal > 64) throw new Error("unable to signal init: invalid argument");
     const pids = flags.on("all") ? await all(state.cgroup) : stopped ? [] : [state.pid];
     if (stopped && !flags.on("all")) throw new Error("container not running");
     for (const pid of pids) {
@@ -23,6 +27,7 @@ export const verb: Verb = {
           throw new Error("container not running", { cause: error });
       }
     }
+    if (signal === SIG.SIGKILL && status === "paused") await thaw(state.cgroup);
     return 0;
   },
 };

@@ -7,13 +7,15 @@ import { type Cgroup, cgroupOf, detectCgroups } from "../../engine/runtime/cgrou
 import { type ContainerOptions, compileContainer } from "../../engine/runtime/container.ts";
 import { startFailure } from "../../engine/runtime/failure.ts";
 import type { Plan } from "../../engine/runtime/plan.ts";
+import type { Spec } from "../../engine/runtime/spec.ts";
 import { type Labels, type Stage, StepFailure, startStage, withLabels } from "../../engine/runtime/stage.ts";
+import type { Step } from "../../engine/runtime/steps.ts";
 import { absolute, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { SIG } from "../../ffi/process.ts";
 import type { Context } from "../tsrunc.ts";
-import { type Bundle, withBundle, withHome } from "./bundle.ts";
-import { removeCgroup } from "./cgroup.ts";
+import { type Bundle, warnOfCapabilities, withBundle, withHome } from "./bundle.ts";
+import { deathOf, removeCgroup, thaw } from "./cgroup.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, runHooks, wantsHooks } from "./hooks.ts";
@@ -68,6 +70,8 @@ async function launchBundle(
   const store = new StateStore(context.root);
   const cgroup = scope?.cgroup ?? cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = await chooseIo(process, flags, attached === undefined);
+  refuseRdt(spec);
+  warnOfCapabilities(context.log, process);
   const hooks = wantsHooks(spec.hooks);
   const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
   /** Nothing is left for JavaScript: no terminal to relay, no hook that follows the start, and no systemd to tell. */
@@ -123,6 +127,10 @@ async function launchBundle(
             tellFailure: ownWords(context, "tell-failure", "run", id),
             ...(pidFile && { pidFile: absolute(pidFile) }),
             ...(!attached?.keep && { remains: remainsOf(context, store, state, spec.hooks) }),
+            begins: {
+              ...beginning(spec, labels),
+              tellDeath: ownWords(context, "tell-failure", "killed", id),
+            },
           },
           cgroup,
         );
@@ -134,10 +142,12 @@ async function launchBundle(
     // Of a container that is only created it ends.
     if (attached === undefined || state.pid === 0) await stageLeft(stage);
     // Killed by somebody, it names no step that failed; and 0 would be everybody's process group.
-    if (state.pid === 0) throw new Error("container init was killed before it was ready");
+    if (state.pid === 0) throw new Error(await deathOf(cgroup));
     closeFd(stage.control);
     await scope?.release();
-    state.startTime = processStart(state.pid)?.startTime ?? "";
+    const begun = processStart(state.pid);
+    if (gated && (!begun || begun.dead)) throw new Error(await deathOf(cgroup));
+    state.startTime = begun?.startTime ?? "";
     store.save(state);
     if (pidFile) writePidFile(pidFile, state.pid);
     return {
@@ -155,11 +165,31 @@ async function launchBundle(
   }
 }
 
+/** The container's process in the status page, and the steps at which it becomes its command. */
+function beginning(
+  { linux }: Spec,
+  { steps }: { steps: readonly Step[] },
+): { process: number; at: number[] } {
+  const joins = linux?.namespaces?.some(({ type, path }) => type === "pid" && !!path);
+  const at: number[] = [];
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i]!;
+    if (step.op === "syscall" && step.name.startsWith("execve")) at.push(i);
+  }
+  return { process: joins ? 2 : 1, at };
+}
+
+/** @throws Error: what is asked for is never left out */
+function refuseRdt({ linux }: Spec): void {
+  for (const field in linux?.intelRdt)
+    throw new Error(`intelRdt.${field} is specified in config, but Intel RDT is not supported`);
+}
+
 /** The kernel makes the cgroup and the namespaces while the rest of the plan is being compiled. */
 async function startContainer(
   options: ContainerOptions,
   fds: readonly number[],
-): Promise<{ stage: Stage; labels: Labels }> {
+): Promise<{ stage: Stage; labels: Labels & Pick<Plan, "steps"> }> {
   let begun: { stage: Stage; first: Plan } | undefined;
   const begin = (first: Plan): void => {
     const stage = startStage(first, { stdio: ["inherit", "inherit", "inherit"], fds, control: true });
@@ -169,7 +199,7 @@ async function startContainer(
     const rest = compileContainer(options, begin);
     const { stage, first } = begun!;
     stage.more(rest);
-    return { stage, labels: withLabels(first, rest) };
+    return { stage, labels: { ...withLabels(first, rest), steps: [...first.steps, ...rest.steps] } };
   } catch (error) {
     if (begun) await abandon(begun.stage);
     throw error;
@@ -226,7 +256,9 @@ const KILL_TIMEOUT_MS = 10_000;
 
 /** And waits for its end. */
 export async function killContainer(store: StateStore, state: ContainerState): Promise<void> {
+  const frozen = store.status(state) === "paused";
   sys("kill", state.pid, SIG.SIGKILL);
+  if (frozen) await thaw(state.cgroup);
   const deadline = performance.now() + KILL_TIMEOUT_MS;
   while (store.status(state) !== "stopped") {
     if (performance.now() > deadline) throw new Error("container init still running");

@@ -22,21 +22,15 @@ export const verb: Verb = {
     const keep = flags.on("keep");
     try {
       launched = await launch(id, flags, context, detach ? {} : { attached: { keep } });
-      if (detach || launched.inside.spec.hooks?.startContainer?.length) await begin(store, launched);
+      const { hooks } = launched.inside.spec;
+      if (detach || hooks?.startContainer?.length) await begin(store, launched);
+      if (hooks?.poststart?.length) await afterStart(store, launched);
     } catch (error) {
       throw new Error(`runc run failed: ${(error as Error).message}`, { cause: error });
     }
     const { state, inside, stage, masterSocket } = launched;
     const { hooks } = inside.spec;
-    if (detach) {
-      runHooks("poststart", hooks?.poststart, ociState(state, "running"));
-      return 0;
-    }
-    try {
-      runHooks("poststart", hooks?.poststart, ociState(state, "running"));
-    } catch (error) {
-      context.log.warning((error as Error).message);
-    }
+    if (detach) return 0;
     const terminal =
       masterSocket === undefined ? undefined : await (await import("./terminal.ts")).relay(masterSocket);
     forwardSignals(state.pid);
@@ -55,6 +49,17 @@ async function begin(store: StateStore, { state, inside }: Launched): Promise<vo
   try {
     const { openGate } = await import("./start.ts");
     await openGate(store, state, inside);
+  } catch (error) {
+    await removeContainer(store, state.id, state.cgroup);
+    throw error;
+  }
+}
+
+/** Nor of one that a hook ends. */
+async function afterStart(store: StateStore, { state, inside }: Launched): Promise<void> {
+  try {
+    const { runPoststart } = await import("./start.ts");
+    await runPoststart(store, state, inside.spec);
   } catch (error) {
     await removeContainer(store, state.id, state.cgroup);
     throw error;

@@ -1,4 +1,5 @@
 /** `tsrunc start ID`: lets a created container execute its command. */
+import type { Spec } from "../../engine/runtime/spec.ts";
 import { O } from "../../ffi/file.ts";
 import { removeFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
@@ -27,6 +28,16 @@ export async function openGate(store: StateStore, state: ContainerState, inside:
   removeFile(path);
 }
 
+/** A container one of whose hooks fails is ended. */
+export async function runPoststart(store: StateStore, state: ContainerState, { hooks }: Spec): Promise<void> {
+  try {
+    runHooks("poststart", hooks?.poststart, ociState(state, "running"));
+  } catch (error) {
+    await killContainer(store, state);
+    throw error;
+  }
+}
+
 export const verb: Verb = {
   flags: {},
   usage: "ID",
@@ -36,14 +47,15 @@ export const verb: Verb = {
     const state = store.load(id);
     const status = store.status(state);
     if (status === "stopped") throw new Error("cannot start a container that has stopped");
-    if (status !== "created") throw new Error("cannot start an already running container");
+    if (status === "running") throw new Error("cannot start an already running container");
+    if (status !== "created") throw new Error(`cannot start a container in the ${status} state`);
     const spec = store.spec(id);
     const { cgroup, rootfs } = state;
     const filter = spec.hooks?.startContainer?.length
       ? await (await import("./filter-cache.ts")).filterOf(spec.linux?.seccomp, context.root)
       : undefined;
     await openGate(store, state, { id, spec, filter, cgroup, rootfs });
-    runHooks("poststart", spec.hooks?.poststart, ociState(state, "running"));
+    await runPoststart(store, state, spec);
     return 0;
   },
 };

@@ -154,8 +154,9 @@ export class StateStore {
   status(state: ContainerState): Status {
     const now = processStart(state.pid);
     if (now === undefined || now.startTime !== state.startTime || now.dead) return "stopped";
-    if (exists(this.fifo(state.id))) return "created";
-    return isFrozen(state.cgroup) ? "paused" : "running";
+    // A created one that is frozen too: it can be thawed, and nothing else.
+    if (isFrozen(state.cgroup)) return "paused";
+    return exists(this.fifo(state.id)) ? "created" : "running";
   }
 }
 

@@ -6,7 +6,7 @@ import type { Hooks } from "../../engine/runtime/spec.ts";
 import { explainFailure, type Labels, type Stage } from "../../engine/runtime/stage.ts";
 import { compileWait, type Remains, WAIT_FD, type WaitOptions } from "../../engine/runtime/wait-plan.ts";
 import { AT, O } from "../../ffi/file.ts";
-import { readText } from "../../ffi/host.ts";
+import { readText, removeFile, replaceFile } from "../../ffi/host.ts";
 import { aboveInherited, check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { sealedData } from "../../ffi/memfd.ts";
 import { executeStage } from "../../ffi/stage/execute.ts";
@@ -41,7 +41,11 @@ export function remainsOf(
  */
 export function becomeWaiter(stage: Stage, plan: Labels, options: WaitOptions, cgroup: Cgroup = []): never {
   const bytes = encodePlan(compileWait(options), { keepMask: true });
-  const explanation: Explanation = { labels: plan.steps.map(({ label }) => label), cgroup };
+  const explanation: Explanation = {
+    labels: plan.steps.map(({ label }) => label),
+    cgroup,
+    ...(options.pidFile !== undefined && { pidFile: options.pidFile }),
+  };
   const program = check(
     sys("openat", AT.AT_FDCWD, cstring("/proc/self/exe"), O.O_PATH | O.O_CLOEXEC, 0),
     "open this program",
@@ -69,12 +73,30 @@ interface Explanation {
   labels: string[];
   /** The container's own; none for an exec. */
   cgroup: Cgroup;
+  pidFile?: string;
 }
 
 /** What `becomeWaiter` has left for a call of `tellFailure`. */
 export function leftFailure(): { failure: Error; cgroup: Cgroup } {
-  const { labels, cgroup } = JSON.parse(readText(`/proc/self/fd/${WAIT_FD.explanation}`)) as Explanation;
+  const { labels, cgroup, pidFile } = JSON.parse(
+    readText(`/proc/self/fd/${WAIT_FD.explanation}`),
+  ) as Explanation;
   const plan: Labels = { steps: labels.map((label) => ({ label })) };
-  const failure = explainFailure(WAIT_FD.page, plan) ?? new Error("its start was not seen to its end");
+  const failure =
+    explainFailure(WAIT_FD.page, plan) ??
+    unwritable(pidFile) ??
+    new Error("its start was not seen to its end");
   return { failure, cgroup };
+}
+
+/** The waiter has no words for why it could not write it. */
+function unwritable(file: string | undefined): Error | undefined {
+  if (file === undefined) return undefined;
+  try {
+    replaceFile(file, "");
+    removeFile(file);
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
 }

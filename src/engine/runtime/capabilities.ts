@@ -62,6 +62,14 @@ export function capabilityMask(names: readonly string[] = []): bigint {
   return mask;
 }
 
+/** Of all sets, in the order of the alphabet. */
+export function unknownCapabilities(sets: CapabilitySets): string[] {
+  const known = new Set<string>(CAPABILITIES);
+  const unknown = new Set<string>();
+  for (const names of Object.values(sets)) for (const name of names) if (!known.has(name)) unknown.add(name);
+  return [...unknown].sort();
+}
+
 const HEADER_VERSION_3 = 0x20080522;
 const low = (mask: bigint) => Number(mask & 0xffff_ffffn);
 const high = (mask: bigint) => Number(mask >> 32n);

@@ -2,6 +2,7 @@
  * Resources of the specification as files of cgroups, in the order in which they have to be written.
  * @source config-linux.md "Control groups"; Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst
  */
+import { EngineError } from "../errors.ts";
 import type { Resources, ThrottleDevice } from "./spec.ts";
 
 export interface Limit {
@@ -26,7 +27,11 @@ export function limitsV1(resources: Resources): Limit[] {
     const bfq = { file: `blkio.bfq.${file}`, value: String(value) };
     limits.push({ controller: "blkio", file: `blkio.${file}`, value: String(value), bfq });
   };
+  requireNumbers(resources);
   const { memory, cpu, pids, blockIO, network } = resources;
+  for (const _ in resources.unified)
+    throw new EngineError("invalid", "invalid configuration: cannot use unified on cgroup v1");
+  requireShares(cpu?.shares ?? 0);
   add("memory", "limit_in_bytes", memory?.limit);
   const swap = memory?.swap || (memory?.limit === -1 ? UNLIMITED : undefined);
   add("memory", "memsw.limit_in_bytes", swap);
@@ -71,6 +76,7 @@ export function limitsV2(resources: Resources): Limit[] {
     if (value !== undefined && value !== "")
       limits.push({ controller: file.split(".")[0] ?? "", file, value: String(value) });
   };
+  requireNumbers(resources);
   const { memory, cpu, pids, blockIO } = resources;
   add("memory.max", orMax(memory?.limit));
   add("memory.swap.max", swapOnly(memory?.limit, memory?.swap));
@@ -100,6 +106,22 @@ export function limitsV2(resources: Resources): Limit[] {
     add(`hugetlb.${pageSize}.max`, String(limit));
   for (const [file, value] of Object.entries(resources.unified ?? {})) add(file, value);
   return limits;
+}
+
+/** The kernel would read "64m" as well, and no number of processes is no limit. */
+function requireNumbers({ memory, cpu, pids }: Resources): void {
+  for (const group of [memory, cpu, pids]) {
+    for (const [name, value] of Object.entries(group ?? {})) {
+      if (typeof value === "string" && name !== "cpus" && name !== "mems")
+        throw new EngineError("invalid", `${name} is ${JSON.stringify(value)}, which is no number`);
+    }
+  }
+}
+
+/** Version 1's kernel takes the nearest that it has, without a word. */
+function requireShares(shares: number): void {
+  if (shares === 1) throw new EngineError("invalid", "the minimum allowed cpu-shares is 2");
+  if (shares > 262_144) throw new EngineError("invalid", "the maximum allowed cpu-shares is 262144");
 }
 
 const orMax = (value: number | undefined): string | undefined => {

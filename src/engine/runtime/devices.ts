@@ -55,6 +55,8 @@ export const makeDevice = (major: number, minor: number): number =>
 
 /** Folder by folder, so that /dev is opened once. In a user namespace nothing can be made: the host's are bound. */
 export function addDevices(at: Inside, devices: readonly Device[], bind: boolean): void {
+  for (const { path } of devices)
+    if (!path) throw new EngineError("invalid", "a device of the specification has no path");
   const given = new Set(devices.map((device) => cleanPath(device.path)));
   const all: Device[] = [];
   for (const device of DEFAULT_DEVICES) if (!given.has(device.path)) all.push(device);

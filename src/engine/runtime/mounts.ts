@@ -185,6 +185,11 @@ export class Mounter {
   /** One mount of the specification that is not of cgroups. */
   add(mount: Mount): void {
     const options = parseMountOptions(mount.options ?? []);
+    if (!mount.destination)
+      throw new EngineError(
+        "invalid",
+        `the mount of ${quoted(mount.source ?? mount.type ?? "")} has no destination`,
+      );
     const target = cleanPath(mount.destination);
     const label = `error mounting ${quoted(mount.source ?? mount.type ?? "")} to rootfs at ${quoted(mount.destination)}`;
     if (target === "/") throw new EngineError("invalid", `${label}: mountpoint is on the top of rootfs`);

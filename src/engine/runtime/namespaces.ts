@@ -26,7 +26,7 @@ export interface NamespacePlan {
   /** For clone3. */
   readonly cloneFlags: readonly (keyof typeof CLONE & string)[];
   /** Opened by the first process; joined by the child. */
-  readonly joined: readonly { readonly type: NamespaceType; readonly fd: number }[];
+  readonly joined: readonly { readonly type: NamespaceType; readonly fd: number; readonly path: string }[];
   /** The one among them that only children come to be in, when all is ready for them (pid-namespace.ts). */
   readonly joinedPid: number | undefined;
   has(type: NamespaceType): boolean;
@@ -52,13 +52,13 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
   const seen = new Set<string>();
   for (const { type } of list) {
     if (!(type in FLAGS))
-      throw new EngineError("invalid", `namespace ${JSON.stringify(type)} does not exist`);
+      throw new EngineError("invalid", `namespace ${JSON.stringify(type ?? "")} does not exist`);
     if (seen.has(type))
       throw new EngineError("invalid", `malformed spec file: duplicated ns ${JSON.stringify(type)}`);
     seen.add(type);
   }
   const isNew = (type: NamespaceType) => list.some((entry) => entry.type === type && !entry.path);
-  const joined: { type: NamespaceType; fd: number }[] = [];
+  const joined: { type: NamespaceType; fd: number; path: string }[] = [];
   for (const namespace of list) {
     const { type, path } = namespace;
     if (!path) continue;
@@ -69,7 +69,7 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
     if (held === undefined) openHost(plan, path, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
     if (type === "time") {
       plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace ${path}` });
-    } else joined.push({ type, fd });
+    } else joined.push({ type, fd, path });
   }
   if (isNew("time")) unshareTime(plan, linux);
   const cloneFlags: NamespacePlan["cloneFlags"][number][] = [];
@@ -112,9 +112,9 @@ function unshareTime(plan: PlanBuilder, { timeOffsets = {} }: Linux): void {
 
 /** In the child, before anything else of its namespaces is used. */
 export function joinNamespaces(plan: PlanBuilder, namespaces: NamespacePlan): void {
-  for (const { type, fd } of namespaces.joined) {
+  for (const { type, fd, path } of namespaces.joined) {
     if (type === "cgroup" || type === "pid") continue;
-    plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace` });
+    plan.call("setns", [fd, namespaceFlag(type)], { label: `join ${type} namespace ${path}` });
   }
 }
 

@@ -12,8 +12,12 @@ const FLAGS = {
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: undefined,
 } as const;
 
+/** A profile that says nothing is none, as for runc. */
+export const isNone = ({ defaultAction, syscalls }: Seccomp): boolean => !defaultAction && !syscalls?.length;
+
 /** `filter` is what `compileFilter` has made of the profile: whoever keeps filters can do without compiling them. */
 export function installSeccomp(plan: PlanBuilder, profile: Seccomp, filter: Uint8Array | undefined): void {
+  if (isNone(profile)) return;
   if (profile.listenerPath)
     throw new EngineError("notImplemented", "seccomp: listenerPath is not supported yet");
   // Never a container without the filter that it was to have.

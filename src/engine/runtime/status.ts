@@ -6,7 +6,9 @@ import { ERRNO } from "../../ffi/errno.ts";
 
 export const STATUS_SIZE = 4096;
 const PROCESSES = 16;
-const RECORD_SIZE = 16;
+export const RECORD_SIZE = 16;
+/** In a record: the step that the process is at, or was at last. */
+export const STEP_AT = 4;
 const LOG_AT = PROCESSES * RECORD_SIZE;
 const LOG_SIZE = 256;
 const STATE_FAILED = 2;
@@ -25,7 +27,7 @@ export function readStatus(page: Uint8Array): { failed: FailedRecord | undefined
   for (let process = 0; process < PROCESSES; process++) {
     const at = process * RECORD_SIZE;
     if (view.getUint32(at, true) !== STATE_FAILED) continue;
-    const record = { process, step: view.getUint32(at + 4, true), errno: view.getInt32(at + 8, true) };
+    const record = { process, step: view.getUint32(at + STEP_AT, true), errno: view.getInt32(at + 8, true) };
     if (failed === undefined || !isHangUp(record.errno)) failed = record;
   }
   return { failed, log: failed === undefined ? "" : readLog(page) };

@@ -6,12 +6,13 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT, F } from "../../ffi/file.ts";
-import { CLONE, PR, SIG_HOW } from "../../ffi/process.ts";
+import { CLONE, PR, SIG, SIG_HOW } from "../../ffi/process.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
 import { FRAME, FRAME_SIZE } from "./frame.ts";
 import { openHost } from "./inside.ts";
 import { SYNC } from "./keeper-steps.ts";
 import { flags, named, type Plan, PlanBuilder, STAGE_FD } from "./plan.ts";
+import { RECORD_SIZE, STEP_AT } from "./status.ts";
 import type { Data, Label, Slot, Value } from "./steps.ts";
 
 /** Where the plan has what it is given. */
@@ -32,6 +33,15 @@ export interface WaitOptions {
   tellFailure: readonly string[];
   /** Gets the number of the process. */
   pidFile?: string;
+  /** Tells of a container that was killed before it became its command. */
+  begins?: {
+    /** Of the container in the status page. */
+    process: number;
+    /** The steps in which it becomes its command. */
+    at: readonly number[];
+    /** Words of the program: tells of the death, cleans up, and ends. */
+    tellDeath: readonly string[];
+  };
   /** What remains of the container; nothing for one that is kept, and for an exec. */
   remains?: Remains;
 }
@@ -49,7 +59,7 @@ export interface Remains {
 
 export function compileWait(options: WaitOptions): Plan {
   const plan = new PlanBuilder();
-  const { name, pidFile, remains } = options;
+  const { name, pidFile, remains, begins } = options;
   const status = plan.slot("exit status");
   const failed = plan.label("it has not started");
   plan.call("prctl", [flags(PR, "PR_SET_NAME"), plan.string(name)], { label: "name the process" });
@@ -58,8 +68,10 @@ export function compileWait(options: WaitOptions): Plan {
   });
   const { pid, number } = hearPid(plan, failed);
   if (pidFile !== undefined) writePidFile(plan, pidFile, number, failed);
-  for (const fd of [WAIT_FD.control, WAIT_FD.page, WAIT_FD.explanation]) plan.call("close", [fd]);
+  const done = [WAIT_FD.control, WAIT_FD.explanation];
+  for (const fd of begins ? done : [...done, WAIT_FD.page]) plan.call("close", [fd]);
   plan.add({ op: "wait", pid, slot: status, forward: true, label: "wait for the process" });
+  if (begins) lookForDeath(plan, status, begins);
   if (remains) cleanUp(plan, remains);
   plan.call("exit_group", [status], { label: "end with its status" });
   plan.place(failed);
@@ -67,6 +79,27 @@ export function compileWait(options: WaitOptions): Plan {
     plan.call("fcntl", [fd, named("F_SETFD", F.F_SETFD), 0], { label: "leave what explains the failure" });
   execute(plan, options.tellFailure, "tell why it has not started");
   return plan.build();
+}
+
+/** Whoever is killed in a step that does not become the command has not become it. */
+function lookForDeath(
+  plan: PlanBuilder,
+  status: Slot,
+  { process, at, tellDeath }: NonNullable<WaitOptions["begins"]>,
+): void {
+  const label = "look how far it came";
+  const begun = plan.label("it has become its command");
+  plan.unless(status, { equals: 128 + SIG.SIGKILL }, () => plan.jump(begun));
+  const record = plan.space(8, "step of the process");
+  const step = plan.slot("step of the process");
+  plan.call("pread64", [WAIT_FD.page, record, 4, process * RECORD_SIZE + STEP_AT], {
+    label,
+    tolerate: "all",
+  });
+  plan.get(record, "i32", { slot: step }, label);
+  for (const each of at) plan.jumpWhen(step, { equals: each }, begun);
+  execute(plan, tellDeath, "tell of its death");
+  plan.place(begun);
 }
 
 interface Started {

@@ -118,5 +118,7 @@ void proxy(i32 listen, i32 beside, const struct told *first, u32 count, struct p
 
 static inline void end(int status) __attribute__((noreturn));
 static inline void end(int status) {
-  for (;;) sys1(SYS_exit_group, status);
+  sys1(SYS_exit_group, status);
+  /* A filter of the container's refuses it: no handler is left, and who is traced into by none dies of this. */
+  for (;;) __builtin_trap();
 }
