@@ -1,7 +1,8 @@
 /** Turns src/main.ts into one executable for a target. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { prepareBase } from "./base.ts";
+import { alignSegments } from "./huge-pages.ts";
 import type { Target } from "./target.ts";
 
 const root = join(import.meta.dir, "..");
@@ -51,7 +52,10 @@ export async function compile(target: Target, outfile: string): Promise<void> {
         autoloadPackageJson: false,
       },
     });
-    renameSync(fresh, outfile);
+    // In one piece, which huge pages need.
+    const finished = join(folder, "finished");
+    writeFileSync(finished, alignSegments(readFileSync(fresh)), { mode: 0o755 });
+    renameSync(finished, outfile);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

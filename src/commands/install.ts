@@ -2,8 +2,6 @@
 import {
   chmodSync,
   closeSync,
-  constants,
-  copyFileSync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -206,7 +204,8 @@ function put(item: Wanted, replaces: boolean): void {
     if ("target" in item) symlinkSync(item.target, fresh);
     else if ("content" in item) writeFileSync(fresh, item.content, { flag: "wx", mode: 0o644 });
     else {
-      copyFileSync("/proc/self/exe", fresh, constants.COPYFILE_EXCL);
+      // In one piece: then the kernel has it in huge pages, where it can (build/huge-pages.ts).
+      writeFileSync(fresh, readFileSync("/proc/self/exe"), { flag: "wx" });
       chmodSync(fresh, 0o755);
       sync(fresh);
     }

@@ -18,3 +18,16 @@ test("released code is not mapped until it is executed again", () => {
   // Reading it has executed some of it.
   expect(after).toBeLessThan(before / 2);
 });
+
+test("and comes back in small pieces: no huge page of the file lies in one mapping any more", () => {
+  releaseCode();
+  releaseCode();
+  const program = readlinkSync("/proc/self/exe");
+  const code = readFileSync("/proc/self/maps", "utf8")
+    .split("\n")
+    .filter((line) => / r-xp /.test(line) && line.endsWith(program))
+    .map((line) => line.split(/[- ]/, 2).map((word) => Number.parseInt(word, 16)) as [number, number]);
+  expect(code.length).toBeGreaterThan(10);
+  const huge = 2 << 20;
+  for (const [start, end] of code) expect(Math.ceil(start / huge) * huge + huge).toBeGreaterThan(end);
+});
