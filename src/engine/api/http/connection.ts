@@ -163,7 +163,7 @@ export class HttpConnection {
     }
     if (head.length !== "chunked" && bytes.length >= size + head.length) {
       // All of it is there, as nearly always.
-      const body = head.length === 0 ? null : Uint8Array.from(bytes.subarray(size, size + head.length));
+      const body = head.length === 0 ? null : new Uint8Array(bytes.subarray(size, size + head.length));
       void this.#serve(head, body);
       return size + head.length;
     }
@@ -182,7 +182,7 @@ export class HttpConnection {
     raw.on("error", () => raw.destroy());
     const gone = new AbortController();
     raw.on("close", () => gone.abort());
-    const bytes = body.length === 0 ? null : Uint8Array.from(body);
+    const bytes = body.length === 0 ? null : new Uint8Array(body);
     if (this.#api.upgrade(toRequest(head, gone.signal, bytes), raw)) this.#raw = raw;
     else void this.#serve(head, bytes);
   }

@@ -48,7 +48,7 @@ export class IncomingBody {
   push(bytes: Buffer): number {
     const used = this.#reader.push(bytes, (piece) => {
       if (this.#state === "dropped" || this.#state === "ended") return;
-      this.#controller.enqueue(Uint8Array.from(piece));
+      this.#controller.enqueue(new Uint8Array(piece));
       if ((this.#controller.desiredSize ?? 0) <= 0) this.#source.pause();
     });
     if (this.#reader.done && this.#state !== "dropped" && this.#state !== "ended") {
