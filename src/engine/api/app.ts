@@ -1,9 +1,11 @@
 /** The router: Elysia matches method and path, and hands every request to one place that answers it. */
 import type { Duplex } from "node:stream";
 import { Elysia } from "elysia";
+import { DecodedJson } from "../json/decode.ts";
 import type { Engine } from "../services.ts";
 import { Call, type Route } from "./call.ts";
 import { errorResponse, statusOf } from "./errors.ts";
+import { createRequest } from "./json/requests.ts";
 import { Orders } from "./order.ts";
 import { Query } from "./query.ts";
 import { containerStreamRoutes } from "./routes/container-streams.ts";
@@ -39,6 +41,7 @@ export type FailureLog = (failure: { method: string; path: string; status: numbe
 export function createApi(engine: Engine, log: FailureLog): Api {
   const app = new Elysia({ strictPath: true, normalize: false });
   const orders = new Orders();
+  const creates = new DecodedJson(createRequest);
   for (const route of ROUTES) {
     // Elysia answers HEAD by the route for GET, and drops the body.
     if (route.method === "HEAD") continue;
@@ -47,7 +50,10 @@ export function createApi(engine: Engine, log: FailureLog): Api {
       route.method,
       `/:version${route.path}`,
       ({ request, params }) =>
-        answer(request.method === "HEAD" ? (head ?? route) : route, engine, orders, request, params, log),
+        answer({
+          route: request.method === "HEAD" ? (head ?? route) : route,
+          ...{ engine, orders, creates, request, params, log },
+        }),
       {
         // Bodies are streams that only their route may read.
         parse: "none",
@@ -61,20 +67,23 @@ export function createApi(engine: Engine, log: FailureLog): Api {
   };
 }
 
-async function answer(
-  route: Route,
-  engine: Engine,
-  orders: Orders,
-  request: Request,
-  params: Record<string, string>,
-  log: FailureLog,
-): Promise<Response> {
+interface Asked {
+  route: Route;
+  engine: Engine;
+  orders: Orders;
+  creates: DecodedJson;
+  request: Request;
+  params: Record<string, string>;
+  log: FailureLog;
+}
+
+async function answer({ route, engine, orders, creates, request, params, log }: Asked): Promise<Response> {
   const version = (params.version ?? "").slice(1);
   if (!/^[0-9.]+$/.test(version)) return notFound();
   const url = new URL(request.url);
   try {
     checkVersion(version);
-    const call = new Call(request, version, params, new Query(url.searchParams));
+    const call = new Call(request, version, params, new Query(url.searchParams), creates);
     return await orders.keep(call.headers, call.signal, async (begun) => {
       const response = await route.handler(call, engine);
       begun();

@@ -1,6 +1,6 @@
 /** One API request as a route sees it, and the ways to answer it. */
 import { EngineError } from "../errors.ts";
-import { decodeJson } from "../json/decode.ts";
+import { type DecodedJson, decodeJson } from "../json/decode.ts";
 import type { Schema } from "../json/schema.ts";
 import type { ByteStream, Engine } from "../services.ts";
 import type { Query } from "./query.ts";
@@ -26,9 +26,18 @@ export class Call {
   readonly headers: Headers;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal;
+  /** Creates that came before. */
+  readonly creates: DecodedJson | undefined;
   readonly #request: Request;
 
-  constructor(request: Request, version: string, params: Readonly<Record<string, string>>, query: Query) {
+  constructor(
+    request: Request,
+    version: string,
+    params: Readonly<Record<string, string>>,
+    query: Query,
+    creates?: DecodedJson,
+  ) {
+    this.creates = creates;
     this.#request = request;
     this.version = version;
     this.params = params;
@@ -52,34 +61,52 @@ export class Call {
   }
 
   get hasBody(): boolean {
-    return this.#request.body !== null && this.headers.get("content-length") !== "0";
+    // To be asked for its body, a request makes a stream of it.
+    return this.#length > 0 || (this.#length < 0 && this.#request.body !== null);
+  }
+
+  /** Of the body, in bytes; -1 when that is not known. */
+  get #length(): number {
+    return Number(this.headers.get("content-length") ?? -1);
   }
 
   /**
-   * The decoded body; `{}` when there is none and `required` is not set.
+   * The decoded body; `{}` when there is none and `required` is not set. `known`: what was decoded by the same schema.
    * @throws EngineError invalid for another content type, bad JSON or wrong types, in Docker's words
    */
-  async json<T extends object>(schema: Schema, options: { required?: boolean } = {}): Promise<T> {
+  async json<T extends object>(
+    schema: Schema,
+    options: { required?: boolean; known?: DecodedJson } = {},
+  ): Promise<T> {
     const type = this.headers.get("content-type");
     if (type !== null || this.hasBody) checkContentType(type ?? "");
     if (!this.hasBody && !options.required) return {} as T;
-    return (decodeJson<T | null>(await this.text(), schema) ?? {}) as T;
+    const text = await this.text();
+    const { known } = options;
+    return (known ? known.decode<T | null>(text) : decodeJson<T | null>(text, schema)) ?? ({} as T);
   }
 
   /** The whole body as text. */
   async text(): Promise<string> {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
     try {
-      for await (const chunk of this.body) {
-        size += chunk.length;
-        if (size > MAX_JSON) throw new Error("http: request body too large");
-        chunks.push(chunk);
-      }
+      return (await this.#bytes()).toString();
     } catch (cause) {
       throw new EngineError("invalid", `invalid JSON: ${(cause as Error).message}`, { cause });
     }
-    return Buffer.concat(chunks).toString();
+  }
+
+  async #bytes(): Promise<Buffer> {
+    const tooLarge = (): Error => new Error("http: request body too large");
+    if (this.#length > MAX_JSON) throw tooLarge();
+    if (this.#length >= 0) return Buffer.from(await this.#request.arrayBuffer());
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of this.body) {
+      size += chunk.length;
+      if (size > MAX_JSON) throw tooLarge();
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   }
 }
 

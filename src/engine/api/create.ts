@@ -20,7 +20,7 @@ export async function prepareCreate(
   call: Call,
   engine: Engine,
 ): Promise<{ body: CreateBody; warnings: string[] }> {
-  const body = await call.json<Sent>(createRequest, { required: true });
+  const body = await call.json<Sent>(createRequest, { required: true, known: call.creates });
   if (!Object.keys(body).some((field) => CONFIG_FIELDS.includes(field))) {
     throw new EngineError("invalid", "config cannot be empty in order to create a container");
   }

@@ -7,10 +7,11 @@ import { EngineError } from "../errors.ts";
 import type { Schema } from "./schema.ts";
 import { scanValue } from "./syntax.ts";
 
+/** A field of a Go struct; its words are put together when there is something wrong with it. */
 interface Place {
-  /** The name of the innermost Go struct, and the path of fields from the body to here. */
-  struct: string;
-  path: string[];
+  readonly struct: Schema;
+  readonly name: string;
+  readonly above: Place | undefined;
 }
 
 /** A request's body. @throws EngineError invalid `invalid JSON: …` */
@@ -22,6 +23,30 @@ export function decodeJson<T>(body: string, schema: Schema): T {
     throw invalid((error as Error).message);
   }
 }
+
+/** Texts of documents that come again and again, and what was decoded of each, as JSON. */
+export class DecodedJson {
+  readonly #schema: Schema;
+  readonly #known = new Map<string, string>();
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+  }
+
+  /** As {@link decodeJson}; the result is the caller's own. */
+  decode<T>(body: string): T {
+    const known = this.#known.get(body);
+    if (known !== undefined) return JSON.parse(known) as T;
+    const decoded = decodeJson<T>(body, this.#schema);
+    if (body.length > KNOWN_LENGTH) return decoded;
+    if (this.#known.size >= KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(body, JSON.stringify(decoded));
+    return decoded;
+  }
+}
+
+const KNOWN_MAX = 32;
+const KNOWN_LENGTH = 16 * 1024;
 
 /** What `JSON.parse` made of a document. @throws EngineError invalid `json: cannot unmarshal …` */
 export const decodeParsed = <T>(value: unknown, schema: Schema): T =>
@@ -105,15 +130,12 @@ function decodeMap(value: object, schema: Schema, place: Place | undefined): Rec
 function decodeStruct(value: object, schema: Schema, place: Place | undefined): Record<string, unknown> {
   const decoded: Record<string, unknown> = {};
   const fields = schema.fields!;
-  const struct = schema.type.slice(schema.type.lastIndexOf(".") + 1);
   for (const [key, item] of Object.entries(value)) {
     const name = Object.hasOwn(fields, key)
       ? key
       : Object.keys(fields).find((field) => field.toLowerCase() === key.toLowerCase());
     if (name === undefined || item === null) continue;
-    const field = fields[name]!;
-    const path = [...(place?.path ?? []), ...(field.within ? [field.within] : []), name];
-    decoded[name] = decodeValue(item, field.schema, { struct, path });
+    decoded[name] = decodeValue(item, fields[name]!.schema, { struct: schema, name, above: place });
   }
   return decoded;
 }
@@ -124,10 +146,19 @@ function isObject(value: unknown): value is object {
 
 function mismatch(value: unknown, schema: Schema, place: Place | undefined, detail = ""): EngineError {
   const what = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  const where = place
-    ? `Go struct field ${place.struct}.${place.path.join(".")} of type`
-    : "Go value of type";
+  const where = place ? `Go struct field ${wordsOf(place)} of type` : "Go value of type";
   return new EngineError("invalid", `json: cannot unmarshal ${what}${detail} into ${where} ${schema.type}`);
+}
+
+/** The innermost struct's name, and the fields from the body to here. */
+function wordsOf(place: Place): string {
+  const path: string[] = [];
+  for (let at: Place | undefined = place; at !== undefined; at = at.above) {
+    const { within } = at.struct.fields![at.name]!;
+    path.unshift(...(within ? [within] : []), at.name);
+  }
+  const { type } = place.struct;
+  return [type.slice(type.lastIndexOf(".") + 1), ...path].join(".");
 }
 
 function refuse(message: string | undefined): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createRequest, execCreateRequest } from "../../../src/engine/api/json/requests.ts";
-import { decodeJson } from "../../../src/engine/json/decode.ts";
+import { DecodedJson, decodeJson } from "../../../src/engine/json/decode.ts";
 
 const create = (body: string) => decodeJson<Record<string, unknown>>(body, createRequest);
 const refusal = (body: string): string => {
@@ -93,5 +93,26 @@ describe("a create request is decoded as Go does", () => {
   });
   test("a Go array takes as many items as it has", () => {
     expect(decodeJson<object>('{"ConsoleSize":[1,2,3]}', execCreateRequest)).toEqual({ ConsoleSize: [1, 2] });
+  });
+});
+
+describe("a document that comes again", () => {
+  const body = '{"Image":"a","cmd":["x"],"Env":null,"Labels":{"__proto__":"p"},"HostConfig":{"memory":5}}';
+
+  test("is decoded to the same, which is its reader's own", () => {
+    const known = new DecodedJson(createRequest);
+    const first = known.decode<{ Cmd: string[] }>(body);
+    const expected = JSON.stringify(create(body));
+    expect(JSON.stringify(first)).toBe(expected);
+    first.Cmd.push("y");
+    const second = known.decode<{ Cmd: string[] }>(body);
+    expect(JSON.stringify(second)).toBe(expected);
+    second.Cmd.push("z");
+    expect(JSON.stringify(known.decode(body))).toBe(expected);
+  });
+
+  test("is refused again", () => {
+    const known = new DecodedJson(createRequest);
+    for (let n = 0; n < 2; n++) expect(() => known.decode('{"Image":5}')).toThrow("cannot unmarshal");
   });
 });
