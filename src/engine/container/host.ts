@@ -1,6 +1,8 @@
 /** What this host can do, as far as a container's configuration depends on it. Read once, when the daemon starts. */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
+import { defaultSeccomp } from "../runtime/seccomp-default.ts";
+import type { Seccomp } from "../runtime/spec.ts";
 import { availableCapabilities } from "./capabilities.ts";
 
 export interface Host {
@@ -24,6 +26,10 @@ export interface Host {
   selinux: boolean;
   bootId: string;
   timeNamespaces: boolean;
+  /** Docker's defaults for a network namespace of a container's own, as far as this kernel has them. */
+  networkSysctls: Readonly<Record<string, string>>;
+  /** Docker's default profile for a process with these capabilities; it is the host's. */
+  seccomp(capabilities: readonly string[]): Seccomp;
   /** How many files a process of this daemon's may have open, at most. */
   openFiles: number;
 }
@@ -71,6 +77,29 @@ function maskedPaths(possible: string): string[] {
   return [...fixed, ...perCpu.filter((path) => existsSync(path))];
 }
 
+function networkSysctls(): Record<string, string> {
+  const wanted = { ping_group_range: "0 2147483647", ip_unprivileged_port_start: "0" };
+  const there = Object.entries(wanted).filter(([name]) => existsSync(`/proc/sys/net/ipv4/${name}`));
+  return Object.fromEntries(there.map(([name, value]) => [`net.ipv4.${name}`, value]));
+}
+
+const PROFILES_MAX = 32;
+
+/** Nearly all containers have the same one. */
+function seccompProfiles(): Host["seccomp"] {
+  const known = new Map<string, Seccomp>();
+  return (capabilities) => {
+    const key = capabilities.join();
+    let profile = known.get(key);
+    if (profile === undefined) {
+      profile = defaultSeccomp(capabilities);
+      if (known.size >= PROFILES_MAX) known.clear();
+      known.set(key, profile);
+    }
+    return profile;
+  };
+}
+
 export function probeHost(): Host {
   const online = read("/sys/devices/system/cpu/online", `0-${availableParallelism() - 1}`);
   return {
@@ -91,6 +120,8 @@ export function probeHost(): Host {
     selinux: existsSync("/sys/fs/selinux/enforce"),
     bootId: read("/proc/sys/kernel/random/boot_id", ""),
     timeNamespaces: existsSync("/proc/self/ns/time"),
+    networkSysctls: networkSysctls(),
+    seccomp: seccompProfiles(),
     openFiles: Number(/^Max open files +\S+ +(\d+)/m.exec(read("/proc/self/limits", ""))?.[1] ?? 524_288),
   };
 }

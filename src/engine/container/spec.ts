@@ -1,15 +1,9 @@
 /** The OCI runtime configuration of a container, as Docker would make it. */
 
-import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { EngineError } from "../errors.ts";
 import { completeEnvironment } from "../runtime/environment.ts";
-import {
-  type DockerSeccompProfile,
-  defaultSeccomp,
-  type Machine,
-  resolveProfile,
-} from "../runtime/seccomp-default.ts";
+import { type DockerSeccompProfile, type Machine, resolveProfile } from "../runtime/seccomp-default.ts";
 import type { CapabilitySets, Namespace, NamespaceType, Seccomp, Spec } from "../runtime/spec.ts";
 import { containerCapabilities, normalizeCapabilities } from "./capabilities.ts";
 import type { ContainerConfig, HostConfig } from "./config.ts";
@@ -95,14 +89,9 @@ function namespaces(
 }
 
 /** Safe for a network namespace of its own: the capabilities for the same are given anyway. */
-function sysctls(h: HostConfig): Record<string, string> | undefined {
+function sysctls(h: HostConfig, { networkSysctls }: Host): Record<string, string> | undefined {
   const own = h.NetworkMode !== "host" && joinedContainer(h.NetworkMode) === undefined;
-  const defaults: Record<string, string> = {};
-  if (own && existsSync("/proc/sys/net/ipv4/ping_group_range"))
-    defaults["net.ipv4.ping_group_range"] = "0 2147483647";
-  if (own && existsSync("/proc/sys/net/ipv4/ip_unprivileged_port_start"))
-    defaults["net.ipv4.ip_unprivileged_port_start"] = "0";
-  const all = { ...defaults, ...h.Sysctls };
+  const all = { ...(own && networkSysctls), ...h.Sysctls };
   return Object.keys(all).length > 0 ? all : undefined;
 }
 
@@ -114,7 +103,7 @@ function seccomp(
 ): Seccomp | undefined {
   if (profile === "unconfined") return undefined;
   if (profile === undefined || profile === "" || profile === "builtin") {
-    return privileged ? undefined : defaultSeccomp(capabilities);
+    return privileged ? undefined : host.seccomp(capabilities);
   }
   return loadSeccomp(profile, capabilities, host);
 }
@@ -186,7 +175,7 @@ export function buildSpec(input: SpecInput): Spec {
       resources: { ...specResources(h), devices: rules },
       rootfsPropagation: propagation(record),
       seccomp: seccomp(security.seccomp, h.Privileged, capabilities.bounding!, host),
-      sysctl: sysctls(h),
+      sysctl: sysctls(h, host),
       maskedPaths: h.MaskedPaths ?? undefined,
       readonlyPaths: h.ReadonlyPaths ?? undefined,
     },

@@ -24,6 +24,7 @@ import { Networks } from "../../../../src/engine/network/service.ts";
 import { NetworkStore } from "../../../../src/engine/network/store.ts";
 import type {
   ExecLaunchRequest,
+import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
   Exit,
   Launched,
   LaunchRequest,
@@ -53,6 +54,8 @@ export const HOST: Host = {
   openFiles: 4096,
 };
 
+  networkSysctls: { "net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "0" },
+  seccomp: (capabilities) => defaultSeccomp(capabilities),
 export class FakeShim implements ShimClient {
   readonly launches: LaunchRequest[] = [];
   readonly execs: ExecLaunchRequest[] = [];
