@@ -34,6 +34,8 @@ const toImage = (row: Row): NamedImage => ({
 
 export class ImageNames {
   readonly #db: Database;
+  /** Another one after every change: what was found out before may not hold any more. */
+  revision = 0;
 
   constructor(db: Database) {
     this.#db = db;
@@ -76,6 +78,7 @@ export class ImageNames {
    * @returns the image that was replaced, if it was another
    */
   set(name: string, target: Descriptor): NamedImage | undefined {
+    this.revision++;
     return this.#db.transaction(() => {
       const before = this.get(name);
       const now = Date.now();
@@ -96,6 +99,7 @@ export class ImageNames {
 
   /** An image without a name, unless it has one already. */
   addDangling(target: Descriptor): void {
+    this.revision++;
     this.#db.transaction(() => {
       if (this.byDigest(target.digest).length > 0) return;
       const now = Date.now();
@@ -104,11 +108,13 @@ export class ImageNames {
   }
 
   delete(name: string): void {
+    this.revision++;
     this.#db.run("DELETE FROM image_name WHERE name = ?", [name]);
   }
 
   /** Takes the name away and keeps the image. */
   release(image: NamedImage): void {
+    this.revision++;
     this.#db.transaction(() => {
       this.#keep(image);
       this.delete(image.name);

@@ -26,6 +26,8 @@ import type { ImageService, ImageServiceOptions, ImageSummary, ResolvedImage } f
 import { Unpacker } from "./unpacker.ts";
 import { diskUsage, placedUsage } from "./usage.ts";
 
+const RESOLVED_MAX = 256;
+
 /** The database must have {@link imageSchema}. */
 export function createImageService(options: ImageServiceOptions): ImageService {
   const { db, dataRoot, users } = options;
@@ -41,7 +43,19 @@ export function createImageService(options: ImageServiceOptions): ImageService {
   };
   const context = { store, layers, registry, users, event };
 
-  const resolve: ImageService["resolve"] = (text, platformText) => {
+  /** What was resolved, and at which state of the names: every create asks. */
+  const resolved = new Map<string, { revision: number; image: ResolvedImage }>();
+  const resolve: ImageService["resolve"] = (text, platform = "") => {
+    const key = `${platform} ${text}`;
+    const { revision } = store.names;
+    const known = resolved.get(key);
+    if (known?.revision === revision) return known.image;
+    const image = resolveAnew(text, platform);
+    if (resolved.size >= RESOLVED_MAX) resolved.clear();
+    resolved.set(key, { revision, image });
+    return image;
+  };
+  const resolveAnew = (text: string, platformText: string): ResolvedImage => {
     const platform = platformText ? parsePlatform(platformText) : undefined;
     const image = find(store, text);
     const chosen = choosePlatform(store, image, text, platform);
