@@ -376,8 +376,12 @@ test("start-up sweeps what a crash left and keeps what rows claim", async () => 
   {
     using engine = new Engine(root);
     await engine.pull(`${registry.host}/app:v1`);
-    engine.service.prepare("a".repeat(64), engine.service.resolve(digest));
-    engine.service.prepare("b".repeat(64), engine.service.resolve(digest));
+    for (const id of ["a", "b"]) {
+      engine.service.prepare(id.repeat(64), engine.service.resolve(digest));
+      engine.service.claim(id.repeat(64));
+    }
+    // Its container was never stored.
+    engine.service.prepare("c".repeat(64), engine.service.resolve(digest));
   }
   await Bun.write(join(root, "content/ingest/torn"), "x");
   await Bun.write(join(root, "content/blobs/sha256", "0".repeat(64)), "unclaimed");
@@ -388,6 +392,7 @@ test("start-up sweeps what a crash left and keeps what rows claim", async () => 
   await eventually(() => engine.left().ingest.length === 0, "no scrap");
   expect(engine.left().snapshots.sort()).toEqual(["1", "2", "3"]);
   expect(engine.service.rootfs("a".repeat(64)).kind).toBe("overlay");
+  expect(() => engine.service.rootfs("c".repeat(64))).toThrow("no writable layer");
   expect(exists(join(root, "snapshots/999"))).toBe(false);
   expect(readFileSync(join(root, "snapshots/2/etc/added"), "utf8")).toBe("z");
 });

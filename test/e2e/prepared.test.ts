@@ -2,6 +2,8 @@
  * Starts that are prepared when a container is created: they are gone on with, or nothing is left of them. Needs root.
  * On a busy machine the time may be over before a test comes to its point: it then tries again.
  */
+
+import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -461,6 +463,67 @@ describe("kill -9:", () => {
     }
     await stack.back(before);
   });
+});
+
+describe("a create that is not stored leaves nothing:", () => {
+  const database = (): Database => new Database(join(stack.folder, "data/tsd.db"));
+  const names = (folder: string): string[] => readdirSync(join(stack.folder, "data", folder));
+
+  /** A create that waits for the database, which another has; and what is prepared of its start meanwhile. */
+  async function creating(network: string): Promise<{ id: string; answer: Promise<Response> }> {
+    const answer = post("/containers/create", {
+      Image: "busybox",
+      HostConfig: { NetworkMode: network, AutoRemove: true },
+    });
+    answer.catch(() => {});
+    await until(() => names("containers").length === 1, "the folder of the container");
+    const id = names("containers")[0]!;
+    stack.ids.add(id);
+    const made = () => (network === "none" ? inside(id).length > 0 : traces(id).length > 1);
+    await until(made, "its start to be prepared");
+    return { id, answer };
+  }
+
+  for (const network of ["none", "bridge"]) {
+    test(`when it cannot be, network ${network}`, async () => {
+      const layers = names("snapshots").length;
+      {
+        using db = database();
+        db.run("BEGIN IMMEDIATE");
+        const { id, answer } = await creating(network);
+        const { status, message } = await answer.then(async (response) => ({
+          status: response.status,
+          ...((await response.json()) as { message: string }),
+        }));
+        expect([status, message]).toEqual([500, "database is locked"]);
+        expect(traces(id)).toEqual([]);
+        expect(names("snapshots")).toHaveLength(layers);
+        expect(await stack.ok("ps", "-aq")).toBe("");
+      }
+      await stack.back(before);
+      // Its place is free.
+      await inTime(
+        () => create({}, network),
+        async (next) => (await start(next)) === 204,
+      );
+    });
+
+    test(`when the daemon is killed before it is, network ${network}`, async () => {
+      for (let n = 0; n < 3; n++) {
+        using db = database();
+        db.run("BEGIN IMMEDIATE");
+        const { id } = await creating(network);
+        await stack.killDaemon();
+        db.run("ROLLBACK");
+        // At once, or when the shim has dropped it.
+        if (n > 0) await until(() => inside(id).length === 0, "nothing to run");
+        await stack.begin();
+        expect(await stack.ok("ps", "-aq")).toBe("");
+        await until(() => traces(id).length === 0, "nothing to be left");
+      }
+      await stack.back(before);
+    });
+  }
 });
 
 test("a daemon that ends, and a shim that makes room, leave nothing of it", async () => {

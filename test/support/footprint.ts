@@ -99,10 +99,10 @@ export function cgroupsOf(ids: readonly string[]): string[] {
   return found;
 }
 
-/** Without the database's own files, whose number is SQLite's business, and what the first network leaves for the next. */
+/** Without the database's own files, whose number is SQLite's business, and what the first network or container leaves for the next. */
 function filesBelow(folder: string): string[] {
   return (attempt(() => readdirSync(folder, { recursive: true }), []) as string[])
-    .filter((path) => !/tsd\.db-(wal|shm)$|^n\/sysctls\.json$|^netns$/.test(path))
+    .filter((path) => !/tsd\.db-(wal|shm)$|^n\/sysctls\.json$|^netns$|^spare(\/|$)/.test(path))
     .map((path) => join(folder, path))
     .sort();
 }

@@ -7,13 +7,13 @@
  * It is done where nothing can be different by the start, nor fail in other words than then. What fails is not told:
  * the start makes all of it anew, and says why it cannot.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import type { Attached } from "../network/attach.ts";
 import type { Launched } from "../shim/types.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 import { type ContainerContext, filesOf, later } from "./context.ts";
-import { launchRequest, networkFiles } from "./launch-request.ts";
+import { launchRequest } from "./launch-request.ts";
 import { markAsContainer } from "./rootfs.ts";
 
 /** The docker client's start comes some 5 ms after the answer to its create, and later on a busy machine. */
@@ -29,13 +29,20 @@ export interface Ahead {
   closed: boolean;
 }
 
-/** With the answer to the create out. */
-export function prepareSoon(ctx: ContainerContext, container: Container): void {
+/**
+ * Of a new container, before its row is written: the shim works beside that. Where nothing has to be made for its network,
+ * the shim has been told when this returns. When the row cannot be written, it is to be dropped.
+ */
+export function prepareStart(ctx: ContainerContext, container: Container): void {
+  const { ahead } = ctx;
   if (!isPlain(container.record)) return;
-  setImmediate(() => {
-    const work = () => prepare(ctx, container);
-    if (!container.busy) later(ctx, container.exclusive(work));
-  });
+  if (ahead.closed || ahead.prepared !== undefined || ahead.starting > 0) return;
+  const prepared = new PreparedStart(ctx, container);
+  const work = (): Promise<void> => {
+    ahead.prepared = container.prepared = prepared;
+    return prepared.make();
+  };
+  later(ctx, container.exclusive(work));
 }
 
 /**
@@ -76,16 +83,6 @@ const NAMES_HOST = [
   "VolumesFrom",
 ] as const;
 
-async function prepare(ctx: ContainerContext, container: Container): Promise<void> {
-  const { ahead } = ctx;
-  const { status, error } = container.state;
-  if (status !== "created" || error !== "" || container.removing || container.removed) return;
-  if (ahead.closed || ahead.prepared !== undefined || ahead.starting > 0) return;
-  const prepared = new PreparedStart(ctx, container);
-  ahead.prepared = container.prepared = prepared;
-  await prepared.make();
-}
-
 export class PreparedStart {
   readonly #ctx: ContainerContext;
   readonly #container: Container;
@@ -114,11 +111,12 @@ export class PreparedStart {
   }
 
   async #make(): Promise<void> {
-    const files = networkFiles(this.#ctx, this.#container);
-    // They are bound as they are: the start writes into them.
-    for (const file of Object.values(files)) writeFileSync(file, "", { mode: 0o644 });
-    this.#attached = await this.#ctx.networks.prepare(this.#container);
-    const request = launchRequest(this.#ctx, this.#container, { joins: {}, files, attached: this.#attached });
+    const { folder, ...files } = filesOf(this.#ctx, this.#container.id);
+    this.#ctx.spare.place(folder);
+    const attached = this.#ctx.networks.prepare(this.#container);
+    if (attached !== undefined) this.#attached = await attached;
+    const input = { joins: {}, files, attached: this.#attached, isNew: true };
+    const request = launchRequest(this.#ctx, this.#container, input);
     // Not waited for: the start hears whether it is there.
     this.#ctx.shim.prepare({ ...request, attempt: this.#attempt }).catch(() => {});
   }
@@ -143,14 +141,14 @@ export class PreparedStart {
         if (!isAbsent(error)) throw error;
       }
     }
-    await this.#dropLaunch();
+    await dropLaunch(this.#ctx, this.#container.id);
     return undefined;
   }
 
   /** By who has taken it, when its start has failed before: what the start has made is its own affair. Never rejects. */
   async abandon(): Promise<void> {
     await this.#try(async () => {
-      await this.#dropLaunch();
+      await dropLaunch(this.#ctx, this.#container.id);
       await this.#ctx.networks.dropPrepared(this.#container);
     });
   }
@@ -182,18 +180,19 @@ export class PreparedStart {
     }
   }
 
-  async #dropLaunch(): Promise<void> {
-    try {
-      await this.#ctx.shim.drop(this.#container.id);
-    } catch (error) {
-      if (!isAbsent(error)) throw error;
-    }
-  }
-
   #forget(): void {
     clearTimeout(this.#timer);
     this.#container.prepared = undefined;
     if (this.#ctx.ahead.prepared === this) this.#ctx.ahead.prepared = undefined;
+  }
+}
+
+/** Whatever the shim has prepared of it, for a daemon before this one even. */
+export async function dropLaunch({ shim }: Pick<ContainerContext, "shim">, id: string): Promise<void> {
+  try {
+    await shim.drop(id);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
   }
 }
 

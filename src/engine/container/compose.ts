@@ -5,9 +5,12 @@ import { Execs } from "../exec/service.ts";
 import type { ContainerImages, ImageUser } from "../image/types.ts";
 import type { ShimClient } from "../shim/types.ts";
 import type { DataPaths } from "../store/paths.ts";
+import { SpareFolder } from "../store/spare-folder.ts";
 import { Volumes } from "../volume/volumes.ts";
 import type { ContainerContext, ContainerNetworks } from "./context.ts";
 import { probeHost } from "./host.ts";
+import { makeContainerFolder } from "./launch-request.ts";
+import { ImageEtc } from "./rootfs.ts";
 import { Containers } from "./service.ts";
 import { ContainerStore } from "./store.ts";
 
@@ -56,6 +59,8 @@ export function createContainerServices(options: ContainerServiceOptions): {
     networks,
     host: options.ipForward ? { ...execs.host, ipv4Forwarding: true } : execs.host,
     dataRoot: paths.root,
+    spare: new SpareFolder(`${paths.spare}/container`, makeContainerFolder),
+    etc: new ImageEtc(),
     folder: paths.containers,
     runtimes: options.runtimes ?? ["runc", "io.containerd.runc.v2"],
     defaultLog: options.defaultLog ?? { Type: "json-file", Config: {} },

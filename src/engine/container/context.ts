@@ -4,10 +4,12 @@ import type { EventBus } from "../event/bus.ts";
 import type { ContainerImages } from "../image/types.ts";
 import type { Networks } from "../network/service.ts";
 import type { Exit, ShimClient, Supervised } from "../shim/types.ts";
+import type { SpareFolder } from "../store/spare-folder.ts";
 import type { Volumes } from "../volume/volumes.ts";
 import type { Ahead } from "./ahead.ts";
 import type { Container } from "./container.ts";
 import type { Host } from "./host.ts";
+import type { ImageEtc } from "./rootfs.ts";
 import { isRunning } from "./state.ts";
 import type { ContainerStore } from "./store.ts";
 
@@ -53,6 +55,10 @@ export interface ContainerContext {
   networks: ContainerNetworks;
   host: Host;
   dataRoot: string;
+  /** For the folder of the next container. */
+  spare: SpareFolder;
+  /** What images say of users. */
+  etc: ImageEtc;
   /** `containers/` under the data root. */
   folder: string;
   /** Names for --runtime, the default first. */

@@ -1,14 +1,15 @@
 /** POST /containers/create: checks everything, writes one row, makes the writable layer. */
 import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
 import type { ResolvedImage } from "../image/types.ts";
 import { nowNs } from "../log/time.ts";
 import { isUserDefined, parseLink } from "../network/settings.ts";
 import { formatTook, Stopwatch } from "../stopwatch.ts";
-import { prepareSoon } from "./ahead.ts";
+import { prepareStart } from "./ahead.ts";
 import type { ContainerConfig, CreateBody, HostConfig } from "./config.ts";
-import type { Container, ContainerRecord } from "./container.ts";
-import { type ContainerContext, emit } from "./context.ts";
+import { Container, type ContainerRecord } from "./container.ts";
+import { type ContainerContext, emit, filesOf } from "./context.ts";
 import { READONLY_PATHS } from "./host.ts";
 import { validateLogConfig } from "./log-config.ts";
 import { commandOf, mergeImageConfig } from "./merge.ts";
@@ -17,7 +18,7 @@ import { checkName } from "./names.ts";
 import { normalizeBody } from "./normalize.ts";
 import { populateVolumes } from "./populate.ts";
 import { markAsContainer } from "./rootfs.ts";
-import { timeOf } from "./state.ts";
+import { NEW_STATE, timeOf } from "./state.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { applyDefaults, joinedContainer, validateCreate } from "./validate.ts";
 
@@ -225,19 +226,38 @@ export async function create(
     mounts,
     networks,
   };
-  // Layer before row: after a crash between them there is a layer that no row claims, which start-up sweeps.
-  markAsContainer(ctx.images.prepare(id, image));
-  watch.step("layer");
-  const recordVolumes = (): void => {
-    for (const volume of volumes) ctx.volumes.record(volume.name!, id);
-  };
-  const container = ctx.store.add(id, name, record, volumes.length > 0 ? recordVolumes : undefined);
+  const container = new Container(id, name ?? ctx.store.freeName(id), record, { ...NEW_STATE });
+  try {
+    // Files before rows: after a crash between them there are files that no row claims, which start-up sweeps.
+    markAsContainer(ctx.images.prepare(id, image));
+    watch.step("layer");
+    prepareStart(ctx, container);
+    watch.step("start");
+    ctx.store.add(container, () => {
+      ctx.images.claim(id);
+      for (const volume of volumes) ctx.volumes.record(volume.name!, id);
+    });
+  } catch (error) {
+    await unmake(ctx, container);
+    throw error;
+  }
   for (const volume of volumes) ctx.volumes.created(volume.name!);
   const toFill = volumes.filter((volume) => volume.copyData);
   if (toFill.length > 0) await container.exclusive(() => populateVolumes(ctx.images.rootfs(id), toFill));
   watch.step("row");
   emit(ctx, container, "create");
-  prepareSoon(ctx, container);
   ctx.debug?.(`create ${id}: ${formatTook(watch.took)}`);
   return { Id: id, Warnings: warnings };
+}
+
+/** One that was not stored. Never rejects: why it was not is what the client hears. */
+async function unmake(ctx: ContainerContext, container: Container): Promise<void> {
+  const { id } = container;
+  try {
+    await container.prepared?.drop();
+    await ctx.images.discard(id);
+    await rm(filesOf(ctx, id).folder, { recursive: true, force: true });
+  } catch (error) {
+    ctx.warn(`removing the files of ${id}: ${(error as Error).message}`);
+  }
 }

@@ -68,7 +68,7 @@ export function ended(
   for (const mount of container.record.mounts) {
     if (mount.type === "volume") ctx.volumes.unmounted(mount.name!, container.id);
   }
-  dropShm(ctx, container.id);
+  dropShm(ctx, container);
   emit(ctx, container, "die", { exitCode: String(exit.status), execDuration: String(seconds) });
 }
 

@@ -1,5 +1,5 @@
 /** What the shim is asked for at a start, out of a container's row. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Attached } from "../network/attach.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { LaunchRequest } from "../shim/types.ts";
@@ -20,8 +20,17 @@ export function networkFiles(ctx: ContainerContext, container: Container): Netwo
     return { hostname, hosts, resolvConf };
   }
   const { folder, hostname, hosts, resolvConf } = filesOf(ctx, container.id);
-  mkdirSync(folder, { recursive: true, mode: 0o710 });
+  mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
   return { hostname, hosts, resolvConf };
+}
+
+const FOLDER_MODE = 0o710;
+
+/** A new container's folder. Its files are bound as they are: the start writes into them. */
+export function makeContainerFolder(path: string): void {
+  mkdirSync(path, { mode: FOLDER_MODE });
+  for (const name of ["hostname", "hosts", "resolv.conf"])
+    writeFileSync(`${path}/${name}`, "", { mode: 0o644 });
 }
 
 /** A disk of the host's, say. */
@@ -33,19 +42,22 @@ export interface LaunchInput {
   joins: Joined;
   files: NetworkFiles;
   attached: Attached;
+  /** It was made just now: nobody else has been in it. */
+  isNew?: boolean;
 }
 
 export function launchRequest(
   ctx: ContainerContext,
   container: Container,
-  { joins, files, attached }: LaunchInput,
+  { joins, files, attached, isNew }: LaunchInput,
 ): LaunchRequest {
   const { id, record } = container;
   const { config, hostConfig: h } = record;
   const rootfs = ctx.images.rootfs(id);
   makeBindSources(record.mounts);
   makeShm(ctx, container);
-  const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path));
+  const etc = { images: ctx.etc, isNew };
+  const user = resolveUser(config.User, h.GroupAdd ?? [], (path) => readEtc(rootfs, path, etc));
   const spec = buildSpec({
     id,
     record,

@@ -6,12 +6,13 @@ import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { nowNs } from "../log/time.ts";
 import type { Supervised } from "../shim/types.ts";
+import { dropLaunch } from "./ahead.ts";
 import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
 import { ended, handleExit } from "./exit.ts";
 import { removeContainer } from "./remove.ts";
-import { dropShm } from "./shm.ts";
+import { unmountShm } from "./shm.ts";
 import { SIGKILL } from "./signals.ts";
 import { started } from "./start.ts";
 import { isRunning, timeOf } from "./state.ts";
@@ -105,8 +106,11 @@ async function sweep(ctx: ContainerContext): Promise<void> {
   }
   for (const name of names) {
     const container = ctx.store.byId(name);
-    if (container === undefined || !isRunning(container.state)) dropShm(ctx, name);
-    if (container === undefined) await rm(`${ctx.folder}/${name}`, { recursive: true, force: true });
+    if (container === undefined || !isRunning(container.state)) unmountShm(ctx, name);
+    if (container !== undefined) continue;
+    // It was being created, perhaps, and what was prepared of its start uses them.
+    await dropLaunch(ctx, name);
+    await rm(`${ctx.folder}/${name}`, { recursive: true, force: true });
   }
   await ctx.volumes.sweep();
 }

@@ -126,21 +126,60 @@ function lookIn(layer: number, folder: string, file: string): Looked {
   }
 }
 
-/** Reads /etc/passwd or /etc/group: out of the layers where that is plain, else through a mount. */
-export function readEtc(rootfs: Rootfs, path: "/etc/passwd" | "/etc/group"): string {
-  const layers = rootfs.kind === "path" ? [rootfs.path] : [rootfs.upper, ...rootfs.lower];
+/** What layers say of a file below /etc together, the top one first. */
+function lookThrough(layers: readonly string[], file: string): Looked {
   for (const layer of layers) {
     const fd = openDirectory(layer);
     try {
-      const looked = lookIn(fd, "etc", path.slice("/etc/".length));
-      if (typeof looked === "object") return looked.found;
-      if (looked === "here, not") return "";
-      if (looked === "unsure") break;
-      if (layer === layers.at(-1)) return "";
+      const looked = lookIn(fd, "etc", file);
+      if (looked !== "below") return looked;
     } finally {
       closeSync(fd);
     }
   }
+  return "below";
+}
+
+const REMEMBERED_MAX = 256;
+const REMEMBERED_LENGTH = 16 * 1024;
+
+/** What images' layers say: they never change, and no folder's name comes back. */
+export class ImageEtc {
+  readonly #known = new Map<string, Looked>();
+
+  look(lower: readonly string[], file: string): Looked {
+    const key = `${file} ${lower.join(":")}`;
+    let looked = this.#known.get(key);
+    if (looked !== undefined) return looked;
+    looked = lookThrough(lower, file);
+    if (typeof looked === "object" && looked.found.length > REMEMBERED_LENGTH) return looked;
+    if (this.#known.size >= REMEMBERED_MAX) this.#known.clear();
+    this.#known.set(key, looked);
+    return looked;
+  }
+}
+
+interface ReadEtcOptions {
+  images?: ImageEtc;
+  /** Nobody has been in its writable layer yet. */
+  isNew?: boolean;
+}
+
+/** Reads /etc/passwd or /etc/group: out of the layers where that is plain, else through a mount. */
+export function readEtc(
+  rootfs: Rootfs,
+  path: "/etc/passwd" | "/etc/group",
+  { images = new ImageEtc(), isNew = false }: ReadEtcOptions = {},
+): string {
+  const file = path.slice("/etc/".length);
+  let looked: Looked;
+  if (rootfs.kind === "path") looked = lookThrough([rootfs.path], file);
+  else {
+    looked = isNew ? "below" : lookThrough([rootfs.upper], file);
+    if (looked === "below") looked = images.look(rootfs.lower, file);
+  }
+  if (typeof looked === "object") return looked.found;
+  if (looked !== "unsure") return "";
   const root = openStoppedRoot(rootfs);
   try {
     return readBelow(root, path);

@@ -65,7 +65,12 @@ export function makeShm(ctx: Context, container: Container): void {
   mountTmpfs("shm", shm, container.record.hostConfig.ShmSize);
 }
 
-/** After the end of a container, or of what is left of one. Who shares it keeps it. */
-export function dropShm(ctx: Pick<ContainerContext, "folder">, id: string): void {
+/** After the end of a container. Who shares it keeps it. */
+export function dropShm(ctx: Pick<ContainerContext, "folder">, container: Container): void {
+  if (isShareable(container)) unmountShm(ctx, container.id);
+}
+
+/** Of what is left of a container, perhaps. */
+export function unmountShm(ctx: Pick<ContainerContext, "folder">, id: string): void {
   unmountAll(filesOf(ctx, id).shm);
 }

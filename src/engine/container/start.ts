@@ -139,7 +139,7 @@ function fail(
   container: Container,
   failure: { error: EngineError; exitCode: number },
 ): never {
-  dropShm(ctx, container.id);
+  dropShm(ctx, container);
   dropParents(ctx, container);
   later(ctx, ctx.networks.leave(container));
   ctx.store.setState(container, { error: failure.error.message, exitCode: failure.exitCode });

@@ -6,7 +6,7 @@ import type { Database } from "bun:sqlite";
 import { EngineError } from "../errors.ts";
 import { Container, type ContainerRecord } from "./container.ts";
 import { makeUpName, nameConflict } from "./names.ts";
-import { type ContainerState, NEW_STATE } from "./state.ts";
+import type { ContainerState } from "./state.ts";
 
 interface Row {
   id: string;
@@ -65,28 +65,21 @@ export class ContainerStore {
     return this.#byName.get(name);
   }
 
-  /**
-   * Stores a new container; `also` writes what must come or fail with it. Without a name, one is made up.
-   * @throws EngineError conflict when the name is taken
-   */
-  add(id: string, name: string | undefined, record: ContainerRecord, also?: () => void): Container {
-    const state = JSON.stringify(NEW_STATE);
-    const json = JSON.stringify(record);
+  /** Stores a new container; `also` writes what must come or fail with it. Its name is free. */
+  add(container: Container, also: () => void): void {
+    const { id, name, record, state } = container;
+    this.#db.transaction(() => {
+      this.#insert.run(id, name, JSON.stringify(record), JSON.stringify(state));
+      also();
+    })();
+    this.#remember(container);
+  }
+
+  /** A name for a container that nobody gave one. */
+  freeName(id: string): string {
     for (let attempt = 0; ; attempt++) {
-      const candidate = name ?? (attempt < 6 ? `/${makeUpName(attempt)}` : `/${id.slice(0, 12)}`);
-      const taken = this.#byName.get(candidate);
-      if (taken !== undefined) {
-        if (name !== undefined) throw nameConflict(candidate, taken.id);
-        continue;
-      }
-      if (also === undefined) this.#insert.run(id, candidate, json, state);
-      else {
-        this.#db.transaction(() => {
-          this.#insert.run(id, candidate, json, state);
-          also();
-        })();
-      }
-      return this.#remember(new Container(id, candidate, record, { ...NEW_STATE }));
+      const name = attempt < 6 ? `/${makeUpName(attempt)}` : `/${id.slice(0, 12)}`;
+      if (!this.#byName.has(name)) return name;
     }
   }
 
@@ -168,9 +161,8 @@ export class ContainerStore {
     return found;
   }
 
-  #remember(container: Container): Container {
+  #remember(container: Container): void {
     this.#byId.set(container.id, container);
     this.#byName.set(container.name, container);
-    return container;
   }
 }

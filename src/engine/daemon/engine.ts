@@ -39,10 +39,10 @@ export interface OpenOptions {
 }
 
 export async function openEngine({ config, paths, log }: OpenOptions): Promise<OpenEngine> {
-  for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes]) {
+  for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes, paths.spare]) {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
   }
-  for (const folder of [paths.snapshots, paths.containers]) spreadFolders(folder);
+  for (const folder of [paths.snapshots, paths.containers, paths.spare]) spreadFolders(folder);
   const db = openDatabase(paths.database, [
     imageSchema,
     VOLUME_SCHEMA,

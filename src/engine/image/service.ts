@@ -100,6 +100,7 @@ export function createImageService(options: ImageServiceOptions): ImageService {
       }
       return store.snapshots.prepare(containerId, top);
     },
+    claim: (containerId) => store.snapshots.claim(containerId),
     async ensureUnpacked(image: ResolvedImage) {
       const [one] = store.platforms(image.manifest);
       if (one?.manifest === undefined || one.config === undefined || store.unpacked(one)) return;

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { fchmod, fchown, futimens } from "../../ffi/fs.ts";
 import { likeLower } from "../archive/directories.ts";
 import type { Rootfs } from "../shim/types.ts";
+import { SpareFolder } from "../store/spare-folder.ts";
 
 interface Row {
   id: number;
@@ -20,23 +21,50 @@ interface Row {
   size: number;
 }
 
+const UPPER_MODE = 0o755;
+
+/** A container's writable layer, as overlayfs wants it. */
+function makeFolders(path: string): void {
+  mkdirSync(path, { mode: 0o700 });
+  mkdirSync(join(path, "work"), { mode: 0o700 });
+  const upper = join(path, "upper");
+  mkdirSync(upper);
+  // Not what the process's mask leaves of it, nor the group that a folder above may hand on.
+  chownSync(upper, 0, 0);
+  chmodSync(upper, UPPER_MODE);
+}
+
 export class SnapshotStore {
   readonly #db: Database;
   readonly #root: string;
+  readonly #claim;
   /** Rows that were looked up: every create and start asks for them, and for each layer of the image. */
   readonly #layers = new Map<string, Row>();
   readonly #containers = new Map<string, Row>();
   /** A layer's id and those of all below it, top first. */
   readonly #lineages = new Map<number, readonly number[]>();
+  /** The last folder's number. A folder is there before its row, or without one: no number is given twice. */
+  #last: number;
+  readonly #spare: SpareFolder;
+  /** Containers whose layers have no row yet. */
+  readonly #unclaimed = new Set<string>();
   /** Layers are left that only containers stand on: when one of those goes, so may they. */
   orphans = false;
 
   constructor(db: Database, dataRoot: string) {
     this.#db = db;
     this.#root = join(dataRoot, "snapshots");
+    const given = db
+      .query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'snapshot'")
+      .get();
+    this.#last = given?.seq ?? 0;
+    this.#claim = db.query<null, [number, number | null, string, number]>(
+      "INSERT INTO snapshot (id, parent, container, created_at) VALUES (?, ?, ?, ?)",
+    );
     // Layers hold device nodes and setuid programs of strangers: nobody else on the host may reach them.
     mkdirSync(this.#root, { recursive: true, mode: 0o700 });
     chmodSync(this.#root, 0o700);
+    this.#spare = new SpareFolder(join(dataRoot, "spare/layer"), makeFolders);
   }
 
   path(id: number): string {
@@ -62,8 +90,8 @@ export class SnapshotStore {
 
   /** An empty folder for a layer. */
   begin(): { id: number; path: string } {
-    const { lastInsertRowid } = this.#db.run("INSERT INTO snapshot (created_at) VALUES (?)", [Date.now()]);
-    const id = Number(lastInsertRowid);
+    const id = ++this.#last;
+    this.#db.run("INSERT INTO snapshot (id, created_at) VALUES (?, ?)", [id, Date.now()]);
     const path = this.path(id);
     mkdirSync(path, { mode: 0o755 });
     chmodSync(path, 0o755);
@@ -122,34 +150,34 @@ export class SnapshotStore {
     void rm(this.path(id), { recursive: true, force: true }).catch(() => {});
   }
 
-  /** A container's writable layer on top of a chain. Idempotent. */
+  /**
+   * A container's writable layer on top of a chain: its folders. Idempotent. {@link claim} writes its row; without one it
+   * is swept at the next start-up.
+   */
   prepare(container: string, chain: string | undefined): Rootfs {
-    const existing = this.#container(container);
+    const existing = this.#containers.get(container);
     if (existing !== undefined) return this.#rootfs(existing);
     const parent = chain === undefined ? undefined : this.layer(chain);
     if (chain !== undefined && parent === undefined) throw new Error(`layer ${chain} is not unpacked`);
-    const { lastInsertRowid } = this.#db.run(
-      "INSERT INTO snapshot (parent, container, created_at) VALUES (?, ?, ?)",
-      [parent?.id ?? null, container, Date.now()],
-    );
-    const row: Row = {
-      id: Number(lastInsertRowid),
-      parent: parent?.id ?? null,
-      chain: null,
-      container,
-      size: 0,
-    };
+    const row: Row = { id: ++this.#last, parent: parent?.id ?? null, chain: null, container, size: 0 };
     this.#containers.set(container, row);
+    this.#unclaimed.add(container);
     const path = this.path(row.id);
-    mkdirSync(path, { mode: 0o700 });
-    mkdirSync(join(path, "work"), { mode: 0o700 });
+    this.#spare.place(path);
     const upper = join(path, "upper");
-    mkdirSync(upper, { mode: 0o755 });
     // The root of the merged tree shows the upper directory's owner and mode.
     const like = parent === undefined ? undefined : statSync(this.path(parent.id));
-    chownSync(upper, like?.uid ?? 0, like?.gid ?? 0);
-    chmodSync(upper, (like?.mode ?? 0o755) & 0o7777);
+    if (like !== undefined && (like.uid !== 0 || like.gid !== 0)) chownSync(upper, like.uid, like.gid);
+    const mode = (like?.mode ?? UPPER_MODE) & 0o7777;
+    if (mode !== UPPER_MODE) chmodSync(upper, mode);
     return this.#rootfs(row);
+  }
+
+  /** Writes the row of a layer that was prepared, inside the caller's transaction. */
+  claim(container: string): void {
+    const { id, parent } = this.#containers.get(container)!;
+    this.#claim.run(id, parent, container, Date.now());
+    this.#unclaimed.delete(container);
   }
 
   rootfs(container: string): Rootfs | undefined {
@@ -170,7 +198,7 @@ export class SnapshotStore {
   async discard(container: string): Promise<void> {
     const row = this.#container(container);
     if (row === undefined) return;
-    this.#db.run("DELETE FROM snapshot WHERE id = ?", [row.id]);
+    if (!this.#unclaimed.delete(container)) this.#db.run("DELETE FROM snapshot WHERE id = ?", [row.id]);
     this.#containers.delete(container);
     await rm(this.path(row.id), { recursive: true, force: true });
   }

@@ -54,8 +54,10 @@ export interface ResolvedImage {
 export interface ContainerImages {
   /** @throws EngineError notFound `No such image: nosuch:latest` */
   resolve(reference: string, platform?: string): ResolvedImage;
-  /** Makes a container's writable layer on top of the image (idempotent) and keeps the image's layers from being collected. */
+  /** Makes a container's writable layer on top of the image. Idempotent. It is scrap until it is claimed. */
   prepare(containerId: string, image: ResolvedImage): Rootfs;
+  /** Writes that the layer is the container's, inside the caller's transaction: so it stays, and what it stands on. */
+  claim(containerId: string): void;
   /** The rootfs of a prepared container. */
   rootfs(containerId: string): Rootfs;
   /** Makes the writable layer what it was when it was prepared. */

@@ -81,8 +81,13 @@ export async function attach(ctx: NetworkContext, container: Container, files: E
 
 const attachedTo = ({ path, names }: SandboxRecord): Attached => ({ netns: path, ...(names && { names }) });
 
-export async function prepare(ctx: NetworkContext, container: Container): Promise<Attached> {
-  if (!wantedOf(ctx, container).some(({ network }) => hasSandbox(network))) return {};
+/** Undefined: nothing has to be made. */
+export function prepare(ctx: NetworkContext, container: Container): Promise<Attached> | undefined {
+  const needed = wantedOf(ctx, container).some(({ network }) => hasSandbox(network));
+  return needed ? prepareSandbox(ctx, container) : undefined;
+}
+
+async function prepareSandbox(ctx: NetworkContext, container: Container): Promise<Attached> {
   const sandbox = newSandbox(ctx, container.id);
   ctx.prepared.set(container.id, sandbox);
   await ctx.wiring.createSandbox({ id: sandbox.id, path: sandbox.path });

@@ -119,9 +119,9 @@ export class Networks implements NetworkService {
 
   /**
    * Ahead of `attach`: the namespace that it will wire, as yet without anything that is another's business. What this
-   * says, `attach` will say as well, unless the container's networks are others by then.
+   * says, `attach` will say as well, unless the container's networks are others by then. Undefined: it needs none.
    */
-  prepare(container: Container): Promise<Attached> {
+  prepare(container: Container): Promise<Attached> | undefined {
     return prepare(this.#ctx, container);
   }
 

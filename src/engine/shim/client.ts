@@ -55,6 +55,8 @@ class Client implements ShimClient {
   readonly #onConnect: (() => void)[] = [];
   readonly #streams = new Map<string, AttachStream>();
   #connection: Promise<Connection>;
+  /** While there is one. */
+  #current: Connection | undefined;
   #closed = false;
   /** The shim was a service: its manager starts the next. */
   #service = false;
@@ -74,9 +76,10 @@ class Client implements ShimClient {
 
   launch = (request: LaunchRequest) => this.#request("launch", { ...request, attempt: crypto.randomUUID() });
 
-  /** Not sent again: to a successor it may come too late, when nobody drops it. */
+  /** Sent when this returns, or never: to a successor it may come too late, when nobody drops it. */
   async prepare(request: PrepareRequest): Promise<void> {
-    await (await this.#connection).request("prepare", request);
+    if (this.#current === undefined) throw new ConnectionLost();
+    await this.#current.request("prepare", request);
   }
 
   launchPrepared = (prepared: { id: string; attempt: string }) => this.#request("launchPrepared", prepared);
@@ -257,6 +260,7 @@ class Client implements ShimClient {
       return undefined;
     }
     ours = true;
+    this.#current = connection;
     queueMicrotask(() => {
       for (const listener of this.#onConnect) listener();
     });
@@ -264,6 +268,7 @@ class Client implements ShimClient {
   }
 
   #lost(): void {
+    this.#current = undefined;
     this.#reconnect();
     for (const stream of [...this.#streams.values()]) stream.lost();
   }

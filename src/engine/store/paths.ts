@@ -10,6 +10,8 @@ export interface DataPaths {
   snapshots: string;
   containers: string;
   volumes: string;
+  /** Folders made ahead; see `spare-folder.ts`. */
+  spare: string;
 }
 
 export function dataPaths(root: string): DataPaths {
@@ -21,5 +23,6 @@ export function dataPaths(root: string): DataPaths {
     snapshots: join(root, "snapshots"),
     containers: join(root, "containers"),
     volumes: join(root, "volumes"),
+    spare: join(root, "spare"),
   };
 }

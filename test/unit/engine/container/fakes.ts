@@ -7,6 +7,8 @@ import { join } from "node:path";
 import type { CreateBody } from "../../../../src/engine/container/config.ts";
 import { type ContainerContext, filesOf } from "../../../../src/engine/container/context.ts";
 import type { Host } from "../../../../src/engine/container/host.ts";
+import { makeContainerFolder } from "../../../../src/engine/container/launch-request.ts";
+import { ImageEtc } from "../../../../src/engine/container/rootfs.ts";
 import { CONTAINER_SCHEMA } from "../../../../src/engine/container/schema.ts";
 import { Containers } from "../../../../src/engine/container/service.ts";
 import { ContainerStore } from "../../../../src/engine/container/store.ts";
@@ -22,9 +24,9 @@ import { defaultPools } from "../../../../src/engine/network/ipam/pools.ts";
 import { NETWORK_SCHEMA } from "../../../../src/engine/network/schema.ts";
 import { Networks } from "../../../../src/engine/network/service.ts";
 import { NetworkStore } from "../../../../src/engine/network/store.ts";
+import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
 import type {
   ExecLaunchRequest,
-import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.ts";
   Exit,
   Launched,
   LaunchRequest,
@@ -33,6 +35,7 @@ import { defaultSeccomp } from "../../../../src/engine/runtime/seccomp-default.t
 } from "../../../../src/engine/shim/types.ts";
 import { openDatabase } from "../../../../src/engine/store/database.ts";
 import { dataPaths } from "../../../../src/engine/store/paths.ts";
+import { SpareFolder } from "../../../../src/engine/store/spare-folder.ts";
 import { VOLUME_SCHEMA } from "../../../../src/engine/volume/schema.ts";
 import { Volumes } from "../../../../src/engine/volume/volumes.ts";
 
@@ -51,11 +54,11 @@ export const HOST: Host = {
   selinux: false,
   bootId: "boot",
   timeNamespaces: true,
+  networkSysctls: { "net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "0" },
+  seccomp: (capabilities) => defaultSeccomp(capabilities),
   openFiles: 4096,
 };
 
-  networkSysctls: { "net.ipv4.ping_group_range": "0 2147483647", "net.ipv4.ip_unprivileged_port_start": "0" },
-  seccomp: (capabilities) => defaultSeccomp(capabilities),
 export class FakeShim implements ShimClient {
   readonly launches: LaunchRequest[] = [];
   readonly execs: ExecLaunchRequest[] = [];
@@ -224,6 +227,7 @@ class FakeImages implements ContainerImages {
   prepare() {
     return this.rootfs();
   }
+  claim() {}
   rootfs() {
     return { kind: "path" as const, path: this.#folder };
   }
@@ -272,6 +276,8 @@ export class Rig {
       networks: this.networks,
       host: HOST,
       dataRoot: paths.root,
+      spare: new SpareFolder(`${paths.spare}/container`, makeContainerFolder),
+      etc: new ImageEtc(),
       folder: paths.containers,
       runtimes: ["runc"],
       defaultLog: { Type: "json-file", Config: {} },
