@@ -77,6 +77,37 @@ test("run --rm, rm and restart", async () => {
   await checkAndRemoveAll();
 }, 60_000);
 
+test("a start that was acknowledged, of a container that is to be removed", async () => {
+  for (let n = 0; n < 4; n++) {
+    const id = await stack.ok(
+      "run",
+      "-d",
+      "--rm",
+      "busybox",
+      "sh",
+      "-c",
+      "trap 'exit 3' TERM; sleep 1000 & wait",
+    );
+    stack.ids.add(id);
+    const said = "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}}";
+    // Its row is written later, or not yet.
+    const before = n < 2 ? await stack.inspect(id, said) : undefined;
+    const shim = stack.shimPid();
+    await stack.killDaemon();
+    if (n % 2 === 1) process.kill(shim, "SIGKILL");
+    await stack.begin();
+    const [status, pid] = (await stack.inspect(id, said)).split(" ");
+    expect(status).toBe("running");
+    if (before !== undefined) expect(await stack.inspect(id, said)).toBe(before);
+    expect((await stack.docker("exec", id, "echo", "hi")).stdout).toBe("hi\n");
+    const waited = await stack.daemon.request(`/containers/${id}/wait?condition=removed`, { method: "POST" });
+    process.kill(Number(pid), "SIGTERM");
+    expect(await waited.json()).toEqual({ StatusCode: 3 });
+    expect(await containers()).not.toContain(id);
+  }
+  await stack.back(before);
+}, 60_000);
+
 test("exec, cp and logs of a container that prints on", async () => {
   const script = `i=0; while [ ! -e /go/stop ]; do i=$((i+1)); echo $i; [ $((i % 100)) -eq 0 ] && usleep 5000; done
     echo end $i; sleep 1000`;

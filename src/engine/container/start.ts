@@ -13,7 +13,7 @@ import { dropShm, ipcDonor } from "./shm.ts";
 import type { Joined } from "./spec.ts";
 import type { NetworkFiles } from "./spec-mounts.ts";
 import { launchError, otherStartError } from "./start-error.ts";
-import { isRunning, statusWord, timeOf } from "./state.ts";
+import { type ContainerState, isRunning, statusWord, timeOf } from "./state.ts";
 import { joinedContainer } from "./validate.ts";
 
 export async function start(ctx: ContainerContext, name: string): Promise<void> {
@@ -117,9 +117,16 @@ async function openLog(log: LaunchRequest["log"], container: Container): Promise
   }
 }
 
-/** The process runs: written before the client hears of it. Also for one that was found running after a crash. */
+/** How long the row of one that is to be removed waits for its end, which saves writing it. */
+const BEHIND_MS = 50;
+
+/**
+ * The process runs: written before the client hears of it; of one that is removed at its end a little later, if it then
+ * runs still. When the daemon is killed before that, the shim says to the next that it runs; and when the shim knows of
+ * none, a row that says it ran would be removed just the same. Also for one that was found running after a crash.
+ */
 export function started(ctx: ContainerContext, container: Container, { pid, startedAt }: Launched): void {
-  ctx.store.setState(container, {
+  const state: Partial<ContainerState> = {
     status: "running",
     pid,
     startedAt: timeOf(startedAt),
@@ -127,11 +134,24 @@ export function started(ctx: ContainerContext, container: Container, { pid, star
     error: "",
     oomKilled: false,
     bootId: ctx.host.bootId,
-  });
+  };
+  if (container.record.hostConfig.AutoRemove) {
+    ctx.store.noteState(container, state);
+    later(ctx, writeBehind(ctx, container));
+  } else ctx.store.setState(container, state);
   for (const mount of container.record.mounts) {
     if (mount.type === "volume") ctx.volumes.mounted(mount.name!, container.id, mount.destination, mount.rw);
   }
   emit(ctx, container, "start");
+}
+
+async function writeBehind(ctx: ContainerContext, container: Container): Promise<void> {
+  await Bun.sleep(BEHIND_MS);
+  try {
+    if (!container.removed) ctx.store.write(container);
+  } catch (error) {
+    ctx.warn(`storing the start of ${container.id}: ${(error as Error).message}`);
+  }
 }
 
 function fail(
@@ -195,11 +215,11 @@ async function attach(ctx: ContainerContext, container: Container, files: Networ
     const pinned = ctx.networks.pin(container);
     if (pinned !== undefined) {
       const { record } = container;
-      ctx.store.setRecord(container, {
-        ...record,
-        networks: pinned.networks,
-        hostConfig: { ...record.hostConfig, NetworkMode: pinned.mode },
-      });
+      const hostConfig = { ...record.hostConfig, NetworkMode: pinned.mode };
+      const changed = { ...record, networks: pinned.networks, hostConfig };
+      // With its start, or never.
+      if (hostConfig.AutoRemove) container.record = changed;
+      else ctx.store.setRecord(container, changed);
     }
     return await ctx.networks.attach(container, files);
   } catch (cause) {

@@ -25,6 +25,7 @@ export class ContainerStore {
   readonly #insert;
   readonly #update;
   readonly #rewrite;
+  readonly #put;
   readonly #rename;
   readonly #delete;
 
@@ -35,6 +36,9 @@ export class ContainerStore {
     );
     this.#update = db.query<null, [string, string]>("UPDATE containers SET state = ? WHERE id = ?");
     this.#rewrite = db.query<null, [string, string]>("UPDATE containers SET record = ? WHERE id = ?");
+    this.#put = db.query<null, [string, string, string]>(
+      "UPDATE containers SET record = ?, state = ? WHERE id = ?",
+    );
     this.#rename = db.query<null, [string, string]>("UPDATE containers SET name = ? WHERE id = ?");
     this.#delete = db.query<null, [string]>("DELETE FROM containers WHERE id = ?");
     for (const row of db.query<Row, []>("SELECT id, name, record, state FROM containers").all()) {
@@ -97,7 +101,7 @@ export class ContainerStore {
     container.changed();
   }
 
-  /** Makes a state the container's without writing it: its row is removed next, or {@link setState} writes it. */
+  /** Makes a state the container's without writing it: its row is removed next, or is written later. */
   noteState(container: Container, change: Partial<ContainerState>): void {
     container.state = { ...container.state, ...change };
     container.changed();
@@ -107,6 +111,11 @@ export class ContainerStore {
   setRecord(container: Container, record: ContainerRecord): void {
     this.#rewrite.run(JSON.stringify(record), container.id);
     container.record = record;
+  }
+
+  /** Writes what it is. */
+  write({ id, record, state }: Container): void {
+    this.#put.run(JSON.stringify(record), JSON.stringify(state), id);
   }
 
   /** @throws EngineError conflict */
