@@ -8,8 +8,10 @@
  * the start makes all of it anew, and says why it cannot.
  */
 import { rmSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
 import type { Attached } from "../network/attach.ts";
+import type { EtcFiles } from "../network/files.ts";
 import type { Launched } from "../shim/types.ts";
 import type { Container, ContainerRecord } from "./container.ts";
 import { type ContainerContext, filesOf, later } from "./context.ts";
@@ -87,6 +89,8 @@ export class PreparedStart {
   readonly #ctx: ContainerContext;
   readonly #container: Container;
   readonly #attempt: string = crypto.randomUUID();
+  /** The start is to bind these. */
+  readonly files: EtcFiles;
   #making: Promise<void> | undefined;
   #attached: Attached = {};
   #timer: NodeJS.Timeout | undefined;
@@ -95,6 +99,8 @@ export class PreparedStart {
   constructor(ctx: ContainerContext, container: Container) {
     this.#ctx = ctx;
     this.#container = container;
+    const { hostname, hosts, resolvConf } = filesOf(ctx, container.id);
+    this.files = { hostname, hosts, resolvConf, written: new Map() };
   }
 
   /** Never rejects. */
@@ -111,14 +117,17 @@ export class PreparedStart {
   }
 
   async #make(): Promise<void> {
-    const { folder, ...files } = filesOf(this.#ctx, this.#container.id);
-    this.#ctx.spare.place(folder);
+    const { files } = this;
+    this.#ctx.spare.place(filesOf(this.#ctx, this.#container.id).folder);
     const attached = this.#ctx.networks.prepare(this.#container);
     if (attached !== undefined) this.#attached = await attached;
     const input = { joins: {}, files, attached: this.#attached, isNew: true };
     const request = launchRequest(this.#ctx, this.#container, input);
     // Not waited for: the start hears whether it is there.
     this.#ctx.shim.prepare({ ...request, attempt: this.#attempt }).catch(() => {});
+    // With the answer to the create out.
+    await nextTurn();
+    this.#ctx.networks.prepareFiles(this.#container, files);
   }
 
   /** For a start: time does not end it any more. Undefined when something has: then nothing is left of it. */

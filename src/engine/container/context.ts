@@ -37,6 +37,7 @@ export type ContainerNetworks = Pick<
   | "pin"
   | "planConnect"
   | "prepare"
+  | "prepareFiles"
   | "renamed"
   | "requireOwnNamespace"
   | "settings"

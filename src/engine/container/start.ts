@@ -60,7 +60,7 @@ async function launch(ctx: ContainerContext, container: Container): Promise<void
   let input: LaunchInput;
   try {
     const joins = joined(ctx, container);
-    const files = networkFiles(ctx, container);
+    const files = prepared?.files ?? networkFiles(ctx, container);
     const attached = await attach(ctx, container, files);
     Object.assign(watch.took, attached.took);
     watch.step("network");

@@ -87,6 +87,13 @@ export function prepare(ctx: NetworkContext, container: Container): Promise<Atta
   return needed ? prepareSandbox(ctx, container) : undefined;
 }
 
+/** Of a container in a network without addresses all is known before it starts. */
+export function prepareFiles(ctx: NetworkContext, container: Container, files: EtcFiles): void {
+  const wanted = wantedOf(ctx, container);
+  if (wanted.some(({ network }) => hasSandbox(network))) return;
+  writeFiles(ctx, container, files, planEndpoints(ctx, container, wanted));
+}
+
 async function prepareSandbox(ctx: NetworkContext, container: Container): Promise<Attached> {
   const sandbox = newSandbox(ctx, container.id);
   ctx.prepared.set(container.id, sandbox);

@@ -16,6 +16,8 @@ export interface EtcFiles {
   hostname: string;
   hosts: string;
   resolvConf: string;
+  /** What is in them, by their paths, as far as it is known: it is not written again. */
+  written?: Map<string, string>;
 }
 
 /** All of them, anew: at every start. What the resolver needs to know comes back. */
@@ -26,12 +28,17 @@ export function writeFiles(
   endpoints: readonly EndpointRecord[],
 ): ResolvConf {
   const { config, hostConfig } = container.record;
-  writeFileSync(files.hostname, `${config.Hostname}\n`, { mode: 0o644 });
-  writeFileSync(files.hosts, hostsOf(ctx, container, endpoints), { mode: 0o644 });
+  const write = (path: string, text: string, mode = 0o644): void => {
+    if (files.written?.get(path) === text) return;
+    writeFileSync(path, text, { mode });
+    files.written?.set(path, text);
+  };
+  write(files.hostname, `${config.Hostname}\n`);
+  write(files.hosts, hostsOf(ctx, container, endpoints));
   const conf = resolvConfOf(ctx, container, endpoints);
-  writeFileSync(files.resolvConf, conf.text, { mode: 0o644 });
+  write(files.resolvConf, conf.text);
   if (hostConfig.NetworkMode === "host") rmSync(hashFile(files), { force: true });
-  else writeFileSync(hashFile(files), digest(conf.text), { mode: 0o600 });
+  else write(hashFile(files), digest(conf.text), 0o600);
   return conf;
 }
 

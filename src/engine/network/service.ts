@@ -4,7 +4,7 @@ import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { Filters } from "../filters.ts";
 import type { NetworkService } from "../services.ts";
-import { type Attached, attach, dropPrepared, leave, prepare } from "./attach.ts";
+import { type Attached, attach, dropPrepared, leave, prepare, prepareFiles } from "./attach.ts";
 import { type ChangedPorts, changePorts, type PortChanges } from "./change-ports.ts";
 import { checkConnect, connectRunning, disconnectRunning, pinned, requireOwnNamespace } from "./connect.ts";
 import type { NetworkContext } from "./context.ts";
@@ -123,6 +123,11 @@ export class Networks implements NetworkService {
    */
   prepare(container: Container): Promise<Attached> | undefined {
     return prepare(this.#ctx, container);
+  }
+
+  /** Ahead of `attach`, too: writes those of the files that it would write just the same. */
+  prepareFiles(container: Container, files: EtcFiles): void {
+    prepareFiles(this.#ctx, container, files);
   }
 
   /** Whatever of it `attach` has not made its own. */
