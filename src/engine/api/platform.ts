@@ -1,7 +1,7 @@
 /** The platform parameter in its JSON form, `{"os":"linux","architecture":"arm64"}`, which newer calls take. */
 import { EngineError } from "../errors.ts";
 import { decodeJson } from "../json/decode.ts";
-import { messageOf } from "./errors.ts";
+import { reasonOf } from "../reason.ts";
 import { platformRequest } from "./json/requests.ts";
 
 /** As `os/architecture[/variant]`. @throws EngineError invalid, in Docker's words */
@@ -12,7 +12,7 @@ export function decodePlatform(text: string): string {
   } catch (error) {
     throw new EngineError(
       "invalid",
-      `failed to parse platform: ${messageOf(error).replace(/^invalid JSON: /, "")}`,
+      `failed to parse platform: ${reasonOf(error).replace(/^invalid JSON: /, "")}`,
     );
   }
   const { os, architecture, variant } = platform;

@@ -1,7 +1,7 @@
 /** Docker's stream of JSON messages: one object and CRLF each. Pull, push, load and import answer with it. */
 import type { ProgressMessage, ProgressSink } from "../image/types.ts";
+import { reasonOf } from "../reason.ts";
 import { streaming } from "./call.ts";
-import { messageOf } from "./errors.ts";
 import { ByteQueue } from "./queue.ts";
 
 /**
@@ -27,7 +27,7 @@ export async function progressReply(
     () => queue.end(),
     (error: unknown) => {
       if (!started) throw error;
-      const message = messageOf(error);
+      const message = reasonOf(error);
       send({ error: message, errorDetail: { message } });
       queue.end();
     },

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import { DetachScanner } from "../detach-keys.ts";
+import { reasonOf } from "../reason.ts";
 import type { Engine } from "../services.ts";
 import {
   frame,
@@ -16,7 +17,7 @@ import {
   streamType,
 } from "./attach.ts";
 import type { Call } from "./call.ts";
-import { errorResponse, messageOf, statusOf } from "./errors.ts";
+import { errorResponse, statusOf } from "./errors.ts";
 import { SERVER_HEADERS } from "./headers.ts";
 import { statusLine } from "./http/status.ts";
 
@@ -42,7 +43,7 @@ export async function upgradeAttach(
   } catch (error) {
     const status = statusOf(error);
     client.end(
-      `${statusLine(status)}Content-Type: ${RAW_STREAM}\r\nConnection: close\r\n\r\n${messageOf(error)}\r\n`,
+      `${statusLine(status)}Content-Type: ${RAW_STREAM}\r\nConnection: close\r\n\r\n${reasonOf(error)}\r\n`,
     );
     return;
   }
@@ -66,7 +67,7 @@ export async function upgradeExec(call: Call, engine: Engine, client: Duplex): P
       opened = await openExec(call, engine, start);
     } catch (error) {
       // The status is out: the client shows what comes, and asks inspect for the exit code.
-      client.end(start.tty ? `${messageOf(error)}\r\n` : frame(1, Buffer.from(`${messageOf(error)}\r\n`)));
+      client.end(start.tty ? `${reasonOf(error)}\r\n` : frame(1, Buffer.from(`${reasonOf(error)}\r\n`)));
       return;
     }
     await join(client, opened);

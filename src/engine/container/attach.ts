@@ -1,8 +1,9 @@
 /** POST /containers/NAME/attach and /resize. */
 import { EngineError } from "../errors.ts";
 import type { Attachment, AttachRequest } from "../services.ts";
-import { type ContainerContext, emit, requireRunning } from "./context.ts";
+import { type ContainerContext, emit, notRunning, requireRunning } from "./context.ts";
 import { logOf } from "./logs.ts";
+import { hasEnded } from "./process.ts";
 
 export async function attach(
   ctx: ContainerContext,
@@ -46,6 +47,8 @@ export async function resize(
 ): Promise<void> {
   const container = ctx.store.find(name);
   requireRunning(container);
-  await ctx.shim.resize(container.id, cols, rows);
+  await ctx.shim.resize(container.id, cols, rows).catch((error: unknown) => {
+    throw hasEnded(container) ? notRunning(container) : error;
+  });
   emit(ctx, container, "resize", { height: String(rows), width: String(cols) });
 }

@@ -40,4 +40,8 @@ export type CopyReport =
   | { kind: "done"; stat?: PathStat; changes?: Change[] | null }
   /** There is nothing at the path. */
   | { kind: "missing" }
+  /** What the root was to be taken from runs no more, and nothing has been done. */
+  | { kind: "ended" }
+  /** For `extract`: the archive may come, all else is well. */
+  | { kind: "ready" }
   | { kind: "failed"; error: ErrorKind; message: string };

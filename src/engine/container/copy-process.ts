@@ -14,6 +14,13 @@ export interface CopyOptions {
   missing?: string;
 }
 
+/** The container that was to be looked into has ended, and nothing has been done: of a body, nothing was taken. */
+export class RootEnded extends EngineError {
+  constructor(id: string) {
+    super("conflict", `container ${id} is not running`);
+  }
+}
+
 const NEWLINE = 10;
 
 /**
@@ -38,6 +45,7 @@ export async function copy(
   const stop = (): void => {
     signal?.removeEventListener("abort", stop);
     child.kill("SIGKILL");
+    void end(child.stdin);
     reader.cancel().catch(() => {});
   };
   signal?.addEventListener("abort", stop, { once: true });
@@ -58,18 +66,24 @@ export async function copy(
     }
   };
   try {
-    void feed(child.stdin, job, body).catch(stop);
-    let head = Buffer.alloc(0);
+    const asked = send(child.stdin, `${JSON.stringify(job)}\n`);
+    if (body === undefined) void asked.then(() => end(child.stdin));
+    let head: Uint8Array = new Uint8Array();
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) throw await failure();
-      head = Buffer.concat([head, value]);
       const end = head.indexOf(NEWLINE);
-      if (end < 0) continue;
-      const report: CopyReport = JSON.parse(head.subarray(0, end).toString());
+      if (end < 0) {
+        const { done, value } = await reader.read();
+        if (done) throw await failure();
+        head = Buffer.concat([head, value]);
+        continue;
+      }
+      const report: CopyReport = JSON.parse(Buffer.from(head.subarray(0, end)).toString());
+      head = head.subarray(end + 1);
       if (report.kind === "missing") throw new EngineError("notFound", missing);
       if (report.kind === "failed") throw new EngineError(report.error, report.message);
-      return { done: report, content: content(head.subarray(end + 1)) };
+      if (report.kind === "ended") throw new RootEnded("root" in job && "id" in job.root ? job.root.id : "");
+      if (report.kind === "done") return { done: report, content: content(head) };
+      if (body !== undefined) void feed(child.stdin, body).catch(stop);
     }
   } catch (error) {
     stop();
@@ -86,23 +100,27 @@ export async function look(job: CopyJob, options: CopyOptions): Promise<Done> {
 
 const cancelled = (): EngineError => new EngineError("cancelled", "context canceled");
 
+/** False: it has ended, and its report says why. */
+async function send(sink: Bun.FileSink, bytes: string | Uint8Array): Promise<boolean> {
+  try {
+    sink.write(bytes);
+    await sink.flush();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws what the body throws: an archive that its client cut short must not look like a whole one */
-async function feed(
-  sink: Bun.FileSink,
-  job: CopyJob,
-  body: ReadableStream<Uint8Array> | undefined,
-): Promise<void> {
-  const send = async (bytes: string | Uint8Array): Promise<boolean> => {
-    try {
-      sink.write(bytes);
-      await sink.flush();
-      return true;
-    } catch {
-      // It has ended, and its report says why.
-      return false;
-    }
-  };
-  if (!(await send(`${JSON.stringify(job)}\n`))) return;
-  if (body !== undefined) for await (const piece of body) if (!(await send(piece))) return;
-  await Promise.resolve(sink.end()).catch(() => {});
+async function feed(sink: Bun.FileSink, body: ReadableStream<Uint8Array>): Promise<void> {
+  for await (const piece of body) if (!(await send(sink, piece))) return;
+  await end(sink);
+}
+
+async function end(sink: Bun.FileSink): Promise<void> {
+  try {
+    await sink.end();
+  } catch {
+    // It has been, or its reader has ended.
+  }
 }

@@ -11,6 +11,7 @@ import { PR, SIG } from "../../ffi/process.ts";
 import { extract } from "../archive/extract.ts";
 import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
+import { reasonOf } from "../reason.ts";
 import { changesOf } from "./changes.ts";
 import type { CopyJob, CopyReport, CopyRoot } from "./copy-job.ts";
 import { decompressed } from "./decompress.ts";
@@ -57,20 +58,47 @@ function write(bytes: Uint8Array): void {
 }
 
 let reported = false;
+/** The archive may be on its way. */
+let ready = false;
 
 function report(line: CopyReport): void {
-  reported = true;
+  if (line.kind === "ready") ready = true;
+  else reported = true;
   write(Buffer.from(`${JSON.stringify(line)}\n`));
+}
+
+const ENDED = "the container has ended";
+
+function hasEnded(root: CopyRoot): boolean {
+  if (root.kind !== "running") return false;
+  const fd = openRunningRoot(root.pid, root.id);
+  if (fd !== undefined) close(fd);
+  return fd === undefined;
+}
+
+/** With a container's end, its mounts leave its root: what was found then may be what lies beneath them. */
+function requireStillThere(root: CopyRoot): void {
+  if (hasEnded(root)) throw new Error(ENDED);
 }
 
 /** Descriptors are not closed: they end with the process. */
 function open(root: CopyRoot, path: string): Place {
-  if (root.kind === "running") return { root: openRunningRoot(root.pid, root.id), path };
+  if (root.kind === "running") {
+    const fd = openRunningRoot(root.pid, root.id);
+    if (fd === undefined) throw new Error(ENDED);
+    return { root: fd, path };
+  }
   const { mount } = root;
   if (mount !== undefined && statSync(mount.source, { throwIfNoEntry: false })?.isDirectory()) {
     return { root: openDirectory(mount.source), path: `/${path.slice(mount.destination.length)}` };
   }
   return { root: openStoppedRoot(root.rootfs), path };
+}
+
+function stat({ root, path, asked }: CopyJob & { kind: "stat" }): void {
+  const found = statOf(open(root, path), asked);
+  requireStillThere(root);
+  report({ kind: "done", stat: found });
 }
 
 async function archive(job: CopyJob & { kind: "archive" }): Promise<void> {
@@ -89,6 +117,7 @@ async function archive(job: CopyJob & { kind: "archive" }): Promise<void> {
     const fd = openInRoot(place.root, bytesOf(posix.dirname(place.path)), O.PATH | O.DIRECTORY);
     content = packOne(fd, bytesOf(posix.basename(place.path)), bytesOf(top));
   }
+  requireStillThere(job.root);
   report({ kind: "done", stat });
   for await (const piece of content) write(piece);
 }
@@ -101,6 +130,8 @@ async function unpack(job: CopyJob & { kind: "extract" }, body: Iterable<Uint8Ar
     throw new EngineError("invalid", "extraction point is not a directory");
   if (job.refusal !== undefined) throw new EngineError("invalid", job.refusal);
   const { owner } = job;
+  requireStillThere(job.root);
+  report({ kind: "ready" });
   await extract(new TarReader(decompressed(body)), target, {
     owner: owner && resolveUser(owner.words, [], (file) => readEtc(owner.rootfs, file)),
     keepKinds: job.keepKinds,
@@ -111,6 +142,7 @@ async function unpack(job: CopyJob & { kind: "extract" }, body: Iterable<Uint8Ar
 async function exportRoot({ root, covered }: CopyJob & { kind: "export" }): Promise<void> {
   const fd = openInRoot(open(root, "/").root, "/", O.RDONLY | O.DIRECTORY);
   const content = packRoot(fd, new Set(covered.map((path) => bytesOf(path.slice(1)))));
+  requireStillThere(root);
   report({ kind: "done" });
   for await (const piece of content) write(piece);
 }
@@ -118,7 +150,7 @@ async function exportRoot({ root, covered }: CopyJob & { kind: "export" }): Prom
 async function run(job: CopyJob, body: Iterable<Uint8Array>): Promise<void> {
   switch (job.kind) {
     case "stat":
-      return report({ kind: "done", stat: statOf(open(job.root, job.path), job.asked) });
+      return stat(job);
     case "archive":
       return archive(job);
     case "extract":
@@ -128,6 +160,14 @@ async function run(job: CopyJob, body: Iterable<Uint8Array>): Promise<void> {
     case "changes":
       return report({ kind: "done", changes: changesOf(job.rootfs) });
   }
+}
+
+function failureOf(error: unknown, job: CopyJob): CopyReport {
+  // Whatever it was, the container's end is the reason.
+  if (!ready && "root" in job && hasEnded(job.root)) return { kind: "ended" };
+  if (isMissing(error)) return { kind: "missing" };
+  const kind = error instanceof EngineError ? error.kind : "internal";
+  return { kind: "failed", error: kind, message: reasonOf(error) };
 }
 
 /** Ends with 1 when what it has written is not all there should be. */
@@ -140,11 +180,9 @@ export async function main(): Promise<void> {
   try {
     await run(job, rest);
   } catch (error) {
-    const kind = error instanceof EngineError ? error.kind : "internal";
-    const { message } = error as Error;
     // In the middle of an archive there is no place for it.
-    if (reported) console.error(message);
-    else report(isMissing(error) ? { kind: "missing" } : { kind: "failed", error: kind, message });
+    if (reported) console.error(reasonOf(error));
+    else report(failureOf(error, job));
     process.exit(1);
   }
   process.exit(0);

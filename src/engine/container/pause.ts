@@ -1,6 +1,7 @@
 /** POST /containers/NAME/pause and /unpause. */
 import { EngineError } from "../errors.ts";
-import { type ContainerContext, emit, requireRunning } from "./context.ts";
+import { type ContainerContext, emit, notRunning, requireRunning } from "./context.ts";
+import { hasEnded } from "./process.ts";
 
 export async function pause(ctx: ContainerContext, name: string): Promise<void> {
   const container = ctx.store.find(name);
@@ -11,6 +12,7 @@ export async function pause(ctx: ContainerContext, name: string): Promise<void> 
     try {
       await ctx.shim.pause(container.id);
     } catch (cause) {
+      if (hasEnded(container)) throw notRunning(container);
       throw new EngineError(
         "internal",
         `cannot pause container ${container.id}: ${(cause as Error).message}`,

@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { EngineError } from "../errors.ts";
 import { parseLink } from "../network/settings.ts";
+import { reasonOf } from "../reason.ts";
 import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf, later } from "./context.ts";
@@ -22,11 +23,9 @@ export async function remove(
     await removeContainer(ctx, container, options);
   } catch (error) {
     const kind = error instanceof EngineError ? error.kind : "internal";
-    throw new EngineError(
-      kind,
-      `cannot remove container ${JSON.stringify(name)}: ${(error as Error).message}`,
-      { cause: error },
-    );
+    throw new EngineError(kind, `cannot remove container ${JSON.stringify(name)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

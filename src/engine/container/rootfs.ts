@@ -2,12 +2,12 @@
  * A container's root file system as the engine sees it from outside. Everything in it is the container's to change,
  * while we look too: paths are resolved by the kernel below a descriptor of the root, never as paths of the host.
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { mountOverlay, xattrOf } from "../../ffi/detached.ts";
 import { close, ERRNO, FsError, O, openAt, openInRoot, openRegular } from "../../ffi/fs.ts";
-import { EngineError } from "../errors.ts";
 import { forgetVolatile } from "../runtime/overlay.ts";
 import type { Rootfs } from "../shim/types.ts";
+import { isProcessOf } from "./process.ts";
 
 /** Bigger than any real passwd or group file: this is read into memory. */
 const MAX_FILE = 16 * 1024 * 1024;
@@ -44,22 +44,18 @@ export function markAsContainer(rootfs: Rootfs): void {
 
 /**
  * The root of a running one, as its first process has it: with all of the container's mounts. What that process
- * made of its root (chroot) is only ever its own container's.
+ * made of its root (chroot) is only ever its own container's. Undefined when the process has ended.
  */
-export function openRunningRoot(pid: number, id: string): number {
-  const root = openDirectory(`/proc/${pid}/root`);
+export function openRunningRoot(pid: number, id: string): number | undefined {
+  let root: number;
+  try {
+    root = openDirectory(`/proc/${pid}/root`);
+  } catch {
+    return undefined;
+  }
   if (isProcessOf(pid, id)) return root;
   close(root);
-  throw new EngineError("conflict", `container ${id} is not running`);
-}
-
-/** False when the process is gone, and its number perhaps another's, of the host's even. */
-export function isProcessOf(pid: number, id: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cgroup`, "latin1").includes(id);
-  } catch {
-    return false;
-  }
+  return undefined;
 }
 
 /** A small file below `root`; "" when it is missing or no regular file. */

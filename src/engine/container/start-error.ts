@@ -1,5 +1,6 @@
 /** What a failed start is to clients: Docker's sentence, its status, and the exit code that `docker run` ends with. */
 import { EngineError } from "../errors.ts";
+import { reasonOf } from "../reason.ts";
 
 const CANNOT_INVOKE = 126;
 const NOT_FOUND = 127;
@@ -9,11 +10,9 @@ const CREATE_PREFIX =
   "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ";
 const START_PREFIX = "unable to start container process: ";
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** The sentence of the step that failed, in the words of runc, which clients and their users know. */
 export function runtimeSentence(cause: unknown, where: string): string {
-  const message = messageOf(cause)
+  const message = reasonOf(cause)
     .replace(/^(OCI runtime (create|exec) failed: |runc create failed: |exec failed: )+/, "")
     // Of what is looked up in $PATH, every try fails with an errno of its own: none of them is the reason.
     .replace(/(executable file not found in \$PATH): no such file or directory$/, "$1")
@@ -27,7 +26,7 @@ export function runtimeSentence(cause: unknown, where: string): string {
 /** A failure of the shim or runtime, in Docker's frame. */
 export function launchError(cause: unknown, workingDir = ""): { error: EngineError; exitCode: number } {
   // Docker makes this folder itself, before its runtime is asked.
-  if (workingDir !== "" && messageOf(cause).endsWith(`mkdir ${workingDir}: not a directory`)) {
+  if (workingDir !== "" && reasonOf(cause).endsWith(`mkdir ${workingDir}: not a directory`)) {
     const message = `Cannot mkdir: ${workingDir} is not a directory`;
     return { error: new EngineError("internal", message, { cause }), exitCode: UNKNOWN };
   }
@@ -65,6 +64,6 @@ export function classify(
 /** Any other failure on the way to a start keeps its words. */
 export function otherStartError(cause: unknown): { error: EngineError; exitCode: number } {
   const error =
-    cause instanceof EngineError ? cause : new EngineError("internal", messageOf(cause), { cause });
+    cause instanceof EngineError ? cause : new EngineError("internal", reasonOf(cause), { cause });
   return { error, exitCode: UNKNOWN };
 }

@@ -13,7 +13,7 @@ import {
 import type { ContainerStats, CpuStats, StatsOptions } from "../services.ts";
 import type { Container } from "./container.ts";
 import type { ContainerContext } from "./context.ts";
-import { isProcessOf } from "./rootfs.ts";
+import { isProcessOf } from "./process.ts";
 import { cgroupsPathOf } from "./spec.ts";
 import { isRunning, NEVER, timeOf } from "./state.ts";
 import { MEMORY_FIELDS_V1, MEMORY_FIELDS_V2 } from "./stats-fields.ts";

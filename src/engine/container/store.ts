@@ -18,6 +18,9 @@ interface Row {
 const isUnique = (error: unknown): boolean =>
   (error as { code?: string }).code?.startsWith("SQLITE_CONSTRAINT") ?? false;
 
+export const noSuchContainer = (name: string): EngineError =>
+  new EngineError("notFound", `No such container: ${name}`);
+
 export class ContainerStore {
   readonly #db: Database;
   readonly #byId = new Map<string, Container>();
@@ -158,7 +161,7 @@ export class ContainerStore {
     if (found.length > 1) {
       throw new EngineError("invalid", `multiple IDs found with provided prefix: ${nameOrId}`);
     }
-    if (found[0] === undefined) throw new EngineError("notFound", `No such container: ${nameOrId}`);
+    if (found[0] === undefined) throw noSuchContainer(nameOrId);
     return found[0];
   }
 

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { EngineError } from "../errors.ts";
 import { type ContainerContext, emit, notRunning, requireRunning } from "./context.ts";
-import { isProcessOf } from "./rootfs.ts";
+import { hasEnded } from "./process.ts";
 
 export interface Top {
   Titles: string[];
@@ -104,10 +104,14 @@ export async function top(
   checkArgs(args);
   const container = ctx.store.find(name);
   requireRunning(container);
-  const { pid } = container.state;
-  const pids = processesOf(pid);
+  let pids: number[] = [];
+  try {
+    pids = processesOf(container.state.pid);
+  } catch (error) {
+    if (!hasEnded(container)) throw error;
+  }
   // It may have ended just now, and its number be another's.
-  if (!isProcessOf(pid, container.id)) throw notRunning(container);
+  if (hasEnded(container)) throw notRunning(container);
   // -q makes it quick, but some columns and other ps do not go with it.
   let result = await ps([...args, `-q${pids.join(",")}`], signal);
   if (!result.ok) result = await ps(args, signal);

@@ -1,11 +1,13 @@
 /** POST /containers/NAME/update: other limits for a container, running or not. */
 import { EngineError } from "../errors.ts";
+import { reasonOf } from "../reason.ts";
 import { cgroupOf, detectCgroups } from "../runtime/cgroup-layout.ts";
 import { updateCgroup } from "../runtime/cgroup-update.ts";
 import type { CreateBody, HostConfig } from "./config.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit } from "./context.ts";
 import { normalizeHostConfig } from "./normalize.ts";
+import { hasEnded } from "./process.ts";
 import { cgroupsPathOf } from "./spec.ts";
 import { specResources } from "./spec-resources.ts";
 import { isRunning } from "./state.ts";
@@ -110,7 +112,12 @@ async function change(
   try {
     if (isRunning(container.state)) {
       const resources = specResources(toWrite(asked, next, sent.PidsLimit));
-      updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), resources);
+      try {
+        updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), resources);
+      } catch (error) {
+        // Its end is not written yet: the next start has the new limits, as of any that does not run.
+        if (!hasEnded(container)) throw error;
+      }
     }
     const hostConfig = ports ? { ...next, PortBindings: ports.bindings } : next;
     ctx.store.setRecord(container, { ...record, hostConfig });
@@ -143,7 +150,7 @@ export async function update(
       await change(ctx, container, asked, sent);
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : "internal";
-      throw new EngineError(kind, `Cannot update container ${container.id}: ${(error as Error).message}`, {
+      throw new EngineError(kind, `Cannot update container ${container.id}: ${reasonOf(error)}`, {
         cause: error,
       });
     }

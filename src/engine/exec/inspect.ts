@@ -1,5 +1,5 @@
 /** GET /exec/ID/json and POST /exec/ID/resize. */
-import { readFileSync } from "node:fs";
+import { isEnding } from "../container/process.ts";
 import { EngineError } from "../errors.ts";
 import type { ExecInspect } from "../services.ts";
 import type { ExecContext } from "./context.ts";
@@ -10,22 +10,6 @@ const START_PATIENCE_MS = 10_000;
 const END_PATIENCE_MS = 30_000;
 /** What docker's client ends with when the connection broke off before it knew a status. */
 const CUT = 255;
-
-/** linux/sched.h */
-const PF_EXITING = 0x4;
-
-/** Whether a process has begun to end, or is gone. */
-function isEnding(pid: number): boolean {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return true;
-  }
-  // proc_pid_stat(5): the name, in parentheses, may have anything in it; state is the 3rd field, flags the 9th.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" || (Number(fields[6]) & PF_EXITING) !== 0;
-}
 
 /** True when it happened in time. */
 async function within(ms: number, happening: Promise<void>): Promise<boolean> {

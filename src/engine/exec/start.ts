@@ -1,7 +1,8 @@
 /** POST /exec/ID/start. */
 import type { Duplex } from "node:stream";
 import type { Container } from "../container/container.ts";
-import { emit } from "../container/context.ts";
+import { emit, notRunning } from "../container/context.ts";
+import { isEnding } from "../container/process.ts";
 import { readEtc } from "../container/rootfs.ts";
 import { parseSecurityOpt } from "../container/security-opt.ts";
 import { capabilitySets, setsFor, withHome } from "../container/spec.ts";
@@ -104,13 +105,15 @@ export async function start(
 }
 
 function failed(ctx: ExecContext, exec: Exec, container: Container, cause: unknown): EngineError {
-  const known = cause instanceof EngineError && (cause.kind === "conflict" || cause.kind === "notFound");
-  const message = known ? cause.message : PREFIX + runtimeSentence(cause, "");
-  const { exitCode, suffix, kind } = classify(message, (cause as { code?: unknown }).code);
+  // Whatever failed then, it is the container's end that it met.
+  const reason = isEnding(container.state.pid) ? notRunning(container) : cause;
+  const known = reason instanceof EngineError && (reason.kind === "conflict" || reason.kind === "notFound");
+  const message = known ? reason.message : PREFIX + runtimeSentence(reason, "");
+  const { exitCode, suffix, kind } = classify(message, (reason as { code?: unknown }).code);
   exec.running = false;
   exec.exitCode = exitCode === 127 ? exitCode : CANNOT_INVOKE;
   exec.endedAt = Date.now();
   container.execs.delete(exec.id);
   ctx.execs.save(exec);
-  return new EngineError(known ? cause.kind : kind, message + suffix, { cause });
+  return new EngineError(known ? reason.kind : kind, message + suffix, { cause });
 }

@@ -1,6 +1,7 @@
 /** The life of a container: create, list, inspect, start, stop, …, remove. */
 import type { CreateBody } from "../../container/config.ts";
 import { EngineError } from "../../errors.ts";
+import { reasonOf } from "../../reason.ts";
 import type {
   ContainerInspect,
   ContainerSummary,
@@ -11,7 +12,6 @@ import type {
 } from "../../services.ts";
 import { type Call, empty, json, type Route, streaming } from "../call.ts";
 import { prepareCreate } from "../create.ts";
-import { messageOf } from "../errors.ts";
 import { updateRequest } from "../json/requests.ts";
 import { ORDER_HEADER } from "../order.ts";
 
@@ -119,7 +119,7 @@ async function kill(call: Call, engine: Engine): Promise<Response> {
     await engine.containers.kill(call.name, call.query.text("signal"));
   } catch (error) {
     const kind = error instanceof EngineError ? error.kind : "internal";
-    throw new EngineError(kind, `cannot kill container: ${call.name}: ${messageOf(error)}`, { cause: error });
+    throw new EngineError(kind, `cannot kill container: ${call.name}: ${reasonOf(error)}`, { cause: error });
   }
   return empty(204);
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   existsSync,
   linkSync,
@@ -158,4 +158,64 @@ test("of the root, what the kernel makes up is left out, but for what is asked f
   expect(names).toContain("/proc/");
   expect(names.filter((name) => name.endsWith("/f"))).toEqual(["/home/f"]);
   expect(await entries("/proc/f")).toEqual([["f", "file", "proc"]]);
+});
+
+describe("of a container that has ended, which nobody has told of yet,", () => {
+  const PID = 2 ** 22 + 1;
+  let id: string;
+  beforeEach(async () => {
+    mkdirSync(join(root, "d"));
+    writeFileSync(join(root, "d/f"), "left");
+    id = await rig.create({}, "ended");
+    await rig.containers.start("ended");
+    // No process ever has this number: pid_max(5).
+    rig.ctx.store.setState(rig.ctx.store.find("ended"), { pid: PID });
+  });
+  const looks: [what: string, look: () => Promise<unknown>][] = [
+    ["a path", () => rig.containers.statPath("ended", "/d/f")],
+    ["an archive", () => rig.containers.archive("ended", "/d")],
+    ["all of it", () => rig.containers.export("ended")],
+    [
+      "a place for files",
+      async () => {
+        const into = { noOverwriteDirNonDir: false, copyUidGid: false };
+        await rig.containers.extract("ended", "/d", body(["x", "1"]), into);
+        expect(readFileSync(join(root, "d/x"), "utf8")).toBe("1");
+      },
+    ],
+  ];
+
+  test.each(looks)("%s is looked for in what it left, when that is told", async (_, look) => {
+    let told = false;
+    const looking = look().finally(() => expect(told).toBe(true));
+    await Bun.sleep(100);
+    told = true;
+    rig.shim.end(id, 0);
+    await looking;
+  });
+
+  test.each(looks)("%s is nowhere when it is removed then", async (_, look) => {
+    const looking = refusal(look());
+    await rig.containers.remove("ended", { force: true, volumes: false, link: false });
+    expect(await looking).toEqual(["notFound", "No such container: ended"]);
+  });
+
+  test("what has changed is nobody's when it is removed meanwhile", async () => {
+    const looking = refusal(rig.containers.changes("ended"));
+    await rig.containers.remove("ended", { force: true, volumes: false, link: false });
+    expect(await looking).toEqual(["notFound", "No such container: ended"]);
+  });
+
+  test("no processes are shown, and none is started", async () => {
+    const notRunning = ["conflict", `container ${id} is not running`] as [string, string];
+    expect(await refusal(rig.containers.top("ended", []))).toEqual(notRunning);
+    const exec = await rig.execs.create("ended", { Cmd: ["true"] });
+    rig.shim.failure = new Error("join the container's namespaces: no such process");
+    expect(await refusal(rig.execs.start(exec.Id, { detach: true }))).toEqual(notRunning);
+  });
+
+  test("other limits are for its next start", async () => {
+    await rig.containers.update("ended", { CpuShares: 512 });
+    expect(rig.ctx.store.find("ended").record.hostConfig.CpuShares).toBe(512);
+  });
 });

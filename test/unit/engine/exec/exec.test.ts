@@ -59,7 +59,9 @@ test("the process has the container's user, folder, environment and capabilities
 
 test("what cannot be executed gives the status and words that the client looks for", async () => {
   using rig = new Rig();
-  await running(rig);
+  const container = rig.ctx.store.find(await running(rig));
+  // Its process lives.
+  rig.ctx.store.setState(container, { pid: process.pid });
   const { Id } = await rig.execs.create("c1", { Cmd: ["nosuch"] });
   rig.shim.failure = new EngineError(
     "invalid",
