@@ -219,24 +219,25 @@ export class HttpConnection {
     if (this.#ahead.size > 0) this.received(NOTHING);
   }
 
-  async #send({ method }: RequestHead, answer: Response, ends: boolean): Promise<void> {
+  async #send(request: RequestHead, answer: Response, ends: boolean): Promise<void> {
     const body = new Uint8Array(await answer.arrayBuffer());
     const bare = answer.status === 204 || answer.status === 304;
     const length = bare || answer.headers.has("content-length") ? "" : `Content-Length: ${body.length}\r\n`;
-    const head = Buffer.from(`${headText(answer, ends)}${length}\r\n`, "latin1");
-    const whole = bare || method === "HEAD" || body.length === 0 ? head : Buffer.concat([head, body]);
+    const head = Buffer.from(`${headText(answer, request, ends)}${length}\r\n`, "latin1");
+    const whole = bare || request.method === "HEAD" || body.length === 0 ? head : Buffer.concat([head, body]);
     if (!this.#wire.write(whole)) await this.#wire.drained();
   }
 
   /** Headers go out at once, then all of `content`, no faster than the client takes it. */
   async #stream(
-    { method, chunks }: RequestHead,
+    request: RequestHead,
     answer: Response,
     content: ByteStream,
     { ends, signal }: { ends: boolean; signal: AbortSignal },
   ): Promise<void> {
+    const { method, chunks } = request;
     const framing = chunks ? "Transfer-Encoding: chunked\r\n" : "";
-    this.#wire.write(Buffer.from(`${headText(answer, ends)}${framing}\r\n`, "latin1"));
+    this.#wire.write(Buffer.from(`${headText(answer, request, ends)}${framing}\r\n`, "latin1"));
     const iterator = content[Symbol.asyncIterator]();
     const aborted = new Promise<"aborted">((resolve) => {
       if (signal.aborted) resolve("aborted");
@@ -290,10 +291,13 @@ export class HttpConnection {
   }
 }
 
-function headText(answer: Response, ends: boolean): string {
-  let text = statusLine(answer.status) + COMMON + dateHeader();
+/** Who speaks HTTP/1.0 is told of what is not the rule there: as by Go's server, that the connection stays. */
+function headText(answer: Response, { chunks: isNew }: RequestHead, ends: boolean): string {
+  const line = statusLine(answer.status);
+  let text = (isNew ? line : line.replace("HTTP/1.1", "HTTP/1.0")) + COMMON + dateHeader();
   for (const [name, value] of answer.headers) text += `${name}: ${value}\r\n`;
-  return ends ? `${text}Connection: close\r\n` : text;
+  if (ends !== isNew) return text;
+  return `${text}Connection: ${ends ? "close" : "keep-alive"}\r\n`;
 }
 
 function chunk(bytes: Uint8Array): Buffer {

@@ -46,7 +46,8 @@ export class BadRequest extends Error {
 const told = (status: number, message: string): BadRequest => new BadRequest(status, message, message);
 
 /**
- * Reads the head that the bytes begin with.
+ * Reads the head that the bytes begin with. Its lines end with CR LF or, as Go's server takes them too, with LF alone, and
+ * all of them alike: what one that knows CR LF alone has passed on as a part of some field is never a line.
  * @param searched how many of these bytes it has been given before, without finding the head's end among them
  * @returns how many bytes it took; undefined when more are needed
  * @throws BadRequest
@@ -54,17 +55,23 @@ const told = (status: number, message: string): BadRequest => new BadRequest(sta
 export function readHead(bytes: Buffer, searched = 0): { head: RequestHead; size: number } | undefined {
   let start = 0;
   // Empty lines before a request are those of a client that counted its last body wrong.
-  while (bytes[start] === CARRIAGE_RETURN && bytes[start + 1] === LINE_FEED) start += 2;
+  for (;;) {
+    if (bytes[start] === LINE_FEED) start++;
+    else if (bytes[start] === CARRIAGE_RETURN && bytes[start + 1] === LINE_FEED) start += 2;
+    else break;
+  }
   const from = Math.max(start, searched - 3);
-  const end = bytes.indexOf("\r\n\r\n", from, "latin1");
+  const bare = bytes[bytes.indexOf(LINE_FEED, start) - 1] !== CARRIAGE_RETURN;
+  const lineEnd = bare ? "\n" : "\r\n";
+  const end = bytes.indexOf(lineEnd + lineEnd, from, "latin1");
   if (end < 0 || end - start > MAX_HEAD) {
     if (bytes.length - start > MAX_HEAD) throw new BadRequest(431, "the request's head is too long");
-    for (const bare of ["\n\n", "\n\r\n"])
-      if (bytes.indexOf(bare, from, "latin1") >= 0) throw new BadRequest(400, "lines end with CR LF");
+    for (const other of ["\n\n", "\n\r\n"])
+      if (bytes.indexOf(other, from, "latin1") >= 0) throw new BadRequest(400, "lines do not end alike");
     return undefined;
   }
-  const [first, ...lines] = bytes.toString("latin1", start, end).split("\r\n") as [string, ...string[]];
-  return { head: parseHead(first, lines), size: end + 4 };
+  const [first, ...lines] = bytes.toString("latin1", start, end).split(lineEnd) as [string, ...string[]];
+  return { head: parseHead(first, lines), size: end + 2 * lineEnd.length };
 }
 
 /** Of another one `Request` would make a GET. */
@@ -109,7 +116,7 @@ function parseHead(first: string, lines: readonly string[]): RequestHead {
     target,
     headers,
     length: bodyLength(headers),
-    keepAlive: chunks && !options.includes("close"),
+    keepAlive: !options.includes("close") && (chunks || options.includes("keep-alive")),
     chunks,
     upgrade: options.includes("upgrade") && headers.has("upgrade"),
     expectsContinue: chunks && expected !== undefined,

@@ -100,7 +100,37 @@ test("a stream goes out in chunks, to a client of HTTP/1.0 until the end", async
   expect(await exchange("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", LAST)).toBe(
     `HTTP/1.1 200 OK||1|a|2|bc|0||${LAST_ANSWER}`.trim(),
   );
-  expect(await exchange("GET /stream HTTP/1.0\r\n\r\n")).toBe("HTTP/1.1 200 OK||abc");
+  expect(await exchange("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", LAST)).toBe(
+    "HTTP/1.0 200 OK||abc",
+  );
+});
+
+/** All that comes, as it comes. */
+async function bytesOf(...texts: string[]): Promise<string> {
+  const socket = await open();
+  for (const text of texts) socket.write(text);
+  let all = "";
+  for await (const chunk of socket) all += chunk;
+  return all.replace(/^(?!HTTP|Connection|Content-Length)[A-Za-z-]+: .*\r\n/gim, "");
+}
+
+test("a client of HTTP/1.0 that asks for it keeps its connection, and is told so", async () => {
+  const kept = (method: string) => `${method} /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n`;
+  const answered = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length:";
+  const ended = "HTTP/1.0 200 OK\r\nContent-Length: 16\r\n\r\nGET /v1.55/last ";
+  expect(await bytesOf(kept("GET"), kept("HEAD"), "GET /last HTTP/1.0\r\n\r\n")).toBe(
+    `${answered} 16\r\n\r\nGET /v1.55/kept ${answered} 17\r\n\r\n${ended}`,
+  );
+  expect(await bytesOf("GET /last HTTP/1.0\r\n\r\n", kept("GET"))).toBe(ended);
+});
+
+test("lines may end with a line feed alone in a head, and not in a body's chunks", async () => {
+  const post = "POST /one HTTP/1.1\nHost: x\nContent-Length: 2\n\n\n\n";
+  expect(await exchange(post, "GET /last HTTP/1.1\nHost: x\nConnection: close\n\n")).toBe(
+    `HTTP/1.1 200 OK||POST /v1.55/one \n\n${LAST_ANSWER}`.trim(),
+  );
+  const chunks = "POST /told HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n2\nhi\n0\n\n";
+  expect(await exchange(chunks, LAST)).toStartWith("HTTP/1.1 400 Bad Request|");
 });
 
 test("HEAD gets no body", async () => {

@@ -43,11 +43,23 @@ describe("a request's head", () => {
     });
   });
 
+  test("may have lines that all end with a line feed alone", () => {
+    const text = "\nPOST /a HTTP/1.1\nHost: x\nContent-Length: 5\n\n";
+    for (let cut = 0; cut < text.length; cut++) {
+      expect(read(text.slice(0, cut))).toBeUndefined();
+      expect(readHead(Buffer.from(text), cut)?.size).toBe(text.length);
+    }
+    const { head, size } = read(`${text}12345`)!;
+    expect([size, head.target, head.length, head.headers.get("host")]).toEqual([text.length, "/a", 5, "x"]);
+  });
+
   test("says whether the connection goes on, and how", () => {
     const head = (fields: string, version = "1.1") =>
       read(`GET / HTTP/${version}\r\nHost: x\r\n${fields}\r\n`)!.head;
     expect(head("Connection: close\r\n").keepAlive).toBe(false);
     expect(head("", "1.0")).toMatchObject({ keepAlive: false, chunks: false });
+    expect(head("Connection: Keep-Alive\r\n", "1.0")).toMatchObject({ keepAlive: true, chunks: false });
+    expect(head("Connection: keep-alive\r\nConnection: close\r\n", "1.0").keepAlive).toBe(false);
     expect(head("Connection: keep-alive, Upgrade\r\nUpgrade: tcp\r\n").upgrade).toBe(true);
     expect(head("Upgrade: tcp\r\n").upgrade).toBe(false);
     expect(head("Expect: 100-Continue\r\n").expectsContinue).toBe(true);
@@ -76,7 +88,13 @@ describe("a request's head", () => {
     ["two spaces", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400],
     ["another protocol", "GET / HTTP/2.0\r\n\r\n", 505],
     ["a method that nobody knows", "get / HTTP/1.1\r\nHost: x\r\n\r\n", 501],
-    ["bare line feeds", "GET / HTTP/1.1\nHost: x\n\n", 400],
+    ["line feeds, and one CR LF", "GET / HTTP/1.1\nHost: x\r\nA: b\n\n", 400],
+    ["line feeds, and a CR LF at its end", "GET / HTTP/1.1\nHost: x\n\r\n", 400],
+    ["CR LF, and a line feed at its end", "GET / HTTP/1.1\r\nHost: x\r\n\n", 400],
+    ["a carriage return and no line feed after it", "GET / HTTP/1.1\nHost: x\rA: b\n\n", 400],
+    // Whoever reads CR LF alone sees one field, and a body of none.
+    ["a head within a field", "GET / HTTP/1.1\r\nHost: x\r\nA: b\n\nGET /x HTTP/1.1\r\n\r\n", 400],
+    ["a length within a field", "POST / HTTP/1.1\r\nHost: x\r\nA: b\nContent-Length: 9\r\n\r\n", 400],
     ["a line feed within a field", "GET / HTTP/1.1\r\nHost: x\r\nA: b\nC: d\r\n\r\n", 400],
     ["a space before the colon", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n", 400],
     ["a field over two lines", "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400],
