@@ -8,6 +8,8 @@ import { Daemon, until } from "../support/daemon.ts";
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const UNIFIED = existsSync("/sys/fs/cgroup/cgroup.controllers");
 
+const PIDS = UNIFIED ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids";
+
 let daemon: Daemon;
 let id: string;
 beforeAll(async () => {
@@ -173,6 +175,10 @@ describe("an update", () => {
       [
         ["-m", "2g"],
         `Cannot update container ${id}: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
+      ],
+      [
+        ["--pids-limit", "99999999999"],
+        `Cannot update container ${id}: failed to write "99999999999": write ${PIDS}/tsd/${id}/pids.max: invalid argument`,
       ],
       [["--restart", "always"], "not implemented yet: --restart always"],
       [["--cpu-rt-period", "100000"], "not implemented yet: --cpu-rt-period"],

@@ -14,6 +14,9 @@ import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
 import type { KeepStep, Slot } from "./steps.ts";
 
+/** In runc's words, who does it between two steps of the container's first process. */
+const SETTING = "error setting cgroup config for procHooks process: ";
+
 const CWD = flags(AT, "AT_FDCWD");
 
 /** Makes the folders and writes the limits. */
@@ -133,7 +136,7 @@ function writeLimit(plan: PlanBuilder, fd: number, cgroup: Cgroup, limit: Limit,
   }
   const write = ({ file, value }: { file: string; value: string }): void => {
     const path = `${folder.path}/${file}`;
-    writeHost(plan, fd, path, value, `failed to write ${JSON.stringify(value)} to ${path}`);
+    writeHost(plan, fd, path, value, `${SETTING}failed to write ${JSON.stringify(value)}: write ${path}`);
   };
   const { bfq } = limit;
   if (bfq === undefined) {

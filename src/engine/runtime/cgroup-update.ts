@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { errnoMessage } from "../../ffi/errno.ts";
 import { EngineError } from "../errors.ts";
 import { type Cgroup, folderOf, isUnified, unifiedFolder } from "./cgroup-layout.ts";
 import { type Limit, limitsV1, limitsV2 } from "./cgroup-limits.ts";
@@ -25,8 +26,8 @@ function inOrder(limits: readonly Limit[], current: (limit: Limit) => string): L
 
 /**
  * Writes the limits that `resources` has; those it does not have stay.
- * @throws EngineError internal `failed to write "…" to …: …` when the kernel refuses one, and invalid when the
- * controller is missing
+ * @throws EngineError internal `failed to write "…": write …: …`, as runc says it, when the kernel refuses one, and
+ * invalid when the controller is missing
  */
 export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
   const unified = isUnified(cgroup);
@@ -72,6 +73,11 @@ export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
   }
 }
 
+const causeOf = (error: unknown): string => {
+  const { errno, message } = error as NodeJS.ErrnoException;
+  return errno === undefined ? message : errnoMessage(Math.abs(errno));
+};
+
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 /** In the order in which it undoes, each of the old values was there before. */
@@ -85,10 +91,10 @@ function restore(path: string, value: string): void {
 
 function refused({ file, value }: Limit, path: string, error: unknown): Error {
   if (error instanceof EngineError) return error;
-  const usage = file.startsWith("memory.") && codeOf(error) === "EBUSY";
+  const usage = file === MEMORY && codeOf(error) === "EBUSY";
   const now = (name: string): string => readFileSync(`${dirname(path)}/memory.${name}`, "utf8").trim();
   const reason = usage
     ? `unable to set memory limit to ${value} (current usage: ${now("usage_in_bytes")}, peak usage: ${now("max_usage_in_bytes")})`
-    : `failed to write ${JSON.stringify(value)} to ${path}: ${(error as Error).message}`;
+    : `failed to write ${JSON.stringify(value)}: write ${path}: ${causeOf(error)}`;
   return new EngineError("internal", reason, { cause: error });
 }

@@ -68,7 +68,7 @@ export function writeDeviceRules(
   for (const rule of rules) {
     const file = `${path}/${rule.allow ? "devices.allow" : "devices.deny"}`;
     const text = ruleText(rule);
-    const label = `failed to write ${JSON.stringify(text)} to ${file}`;
+    const label = `failed to write ${JSON.stringify(text)}: write ${file}`;
     if (file !== opened) openHost(plan, file, ["O_WRONLY", "O_CLOEXEC"], { label, fd });
     opened = file;
     writeText(plan, fd, text, label);

@@ -162,9 +162,19 @@ describe("an update", () => {
     const cgroup = [v1("memory", MEMORY), v1("pids", {})];
     mkdirSync(join(root, "pids/pids.max"));
     expect(() => updateCgroup(cgroup, { memory: { limit: 50 }, pids: { limit: 5 } })).toThrow(
-      /failed to write "5" to .*pids\.max/,
+      `failed to write "5": write ${root}/pids/pids.max: is a directory`,
     );
     expect(read("memory/memory.limit_in_bytes")).toBe("100");
+  });
+
+  test("is refused where the kernel would make another number of it, in runc's words", () => {
+    const cgroup = [v1("cpu", { "cpu.shares": "1024\n" })];
+    const set = (shares: number) => () => updateCgroup(cgroup, { cpu: { shares } });
+    expect(set(1)).toThrow("the minimum allowed cpu-shares is 2");
+    expect(set(262_145)).toThrow("the maximum allowed cpu-shares is 262144");
+    expect(read("cpu/cpu.shares")).toBe("1024");
+    set(2)();
+    expect(read("cpu/cpu.shares")).toBe("2");
   });
 
   test("of version 2 has swap without memory, and max for none", () => {
