@@ -12,7 +12,7 @@ import {
 } from "./nodes.ts";
 import { typeName } from "./printf.ts";
 import { goQuote } from "./quote.ts";
-import { format, isMap, isRecord, MISSING, TYPE, truth } from "./values.ts";
+import { Float, format, isMap, isRecord, MISSING, TYPE, truth } from "./values.ts";
 
 export interface ExecuteOptions {
   /** A missing key of a map is an error, not `<no value>`. */
@@ -113,7 +113,7 @@ class Execution {
       entries = Object.keys(value)
         .sort()
         .map((key) => [key, value[key]]);
-    else if (typeof value === "number")
+    else if (typeof value === "number" && Number.isInteger(value))
       entries = Array.from({ length: Math.max(0, value) }, (_, at) => [at, at]);
     else if (value === null || value === undefined || value === MISSING) entries = [];
     else {
@@ -202,6 +202,9 @@ class Execution {
     }
     const args = [...rest.map((arg) => this.#operand(arg, dot, scope)), ...piped];
     params.forEach((type, at) => {
+      const given = args[at];
+      // Written as a float, it is as good.
+      if (type === "int" && given instanceof Float && rest[at]?.kind === "number") args[at] = given.value;
       this.#check(rest[at] ?? (command.args[0] as Operand), args[at], type);
     });
     try {

@@ -1,7 +1,7 @@
 /** The functions that templates may call: Go's own and those that Docker adds, client and daemon alike. */
 
 import { printf, typeName } from "./printf.ts";
-import { format, isMap, MISSING, toJson, truth } from "./values.ts";
+import { Float, format, isMap, MISSING, toJson, truth } from "./values.ts";
 
 type Param = "string" | "int" | "[]string";
 
@@ -23,20 +23,27 @@ const fn = (min: number, max: number, call: (...args: never[]) => unknown, ...pa
 const absent = (value: unknown): boolean => value === null || value === undefined || value === MISSING;
 
 function kind(value: unknown): string {
-  return typeof value === "number" ? (Number.isInteger(value) ? "int" : "float") : typeof value;
+  return typeof value === "number" || value instanceof Float ? typeName(value) : typeof value;
 }
+
+const plain = (value: unknown): unknown => (value instanceof Float ? value.value : value);
 
 function equal(a: unknown, b: unknown): boolean {
   if (absent(a) || absent(b)) return absent(a) && absent(b);
-  if (typeof a === "object" || typeof b === "object") throw new Error("non-comparable type for comparison");
+  const [first, second] = [plain(a), plain(b)];
+  if (typeof first === "object" || typeof second === "object")
+    throw new Error("non-comparable type for comparison");
   if (kind(a) !== kind(b)) throw new Error("incompatible types for comparison");
-  return a === b;
+  return first === second;
 }
 
 function less(a: unknown, b: unknown): boolean {
+  const [first, second] = [plain(a), plain(b)];
+  if ([first, second].some((value) => absent(value) || typeof value === "object"))
+    throw new Error("invalid type for comparison");
   if (kind(a) !== kind(b)) throw new Error("incompatible types for comparison");
-  if (typeof a !== "string" && typeof a !== "number") throw new Error("invalid type for comparison");
-  return a < (b as typeof a);
+  if (typeof first !== "string" && typeof first !== "number") throw new Error("invalid type for comparison");
+  return first < (second as typeof first);
 }
 
 function index(value: unknown, ...keys: unknown[]): unknown {
@@ -44,7 +51,8 @@ function index(value: unknown, ...keys: unknown[]): unknown {
   for (const key of keys) {
     if (absent(at)) throw new Error("index of untyped nil");
     if (Array.isArray(at) || typeof at === "string") {
-      if (typeof key !== "number") throw new Error(`cannot index slice/array with type ${kind(key)}`);
+      if (typeof key !== "number" || !Number.isInteger(key))
+        throw new Error(`cannot index slice/array with type ${kind(key)}`);
       const items: ArrayLike<unknown> = typeof at === "string" ? Buffer.from(at) : at;
       if (key < 0 || key > items.length) throw new Error(`index out of range: ${key}`);
       if (key === items.length)
@@ -52,9 +60,10 @@ function index(value: unknown, ...keys: unknown[]): unknown {
       at = items[key];
     } else if (isMap(at)) {
       const map = at;
+      if (typeof key !== "string") throw new Error(`value has type ${kind(key)}; should be string`);
       // A map of strings gives an empty one; what other maps would give cannot be told from here.
       const strings = Object.values(map).every((value) => typeof value === "string");
-      at = Object.hasOwn(map, String(key)) ? map[String(key)] : strings ? "" : MISSING;
+      at = Object.hasOwn(map, key) ? map[key] : strings ? "" : MISSING;
     } else throw new Error(`can't index item of type ${kind(at)}`);
   }
   return at;
@@ -107,6 +116,7 @@ export const FUNCTIONS: Record<string, Callable> = {
     if (typeof value !== "string" && !Array.isArray(value))
       throw new Error(`can't slice item of type ${kind(value)}`);
     for (const at of [from ?? 0, to ?? value.length]) {
+      if (kind(at) !== "int") throw new Error(`cannot index slice/array with type ${kind(at)}`);
       if (at < 0 || at > value.length) throw new Error(`index out of range: ${at}`);
     }
     return value.slice(from, to);

@@ -1,5 +1,7 @@
 /** The tree that a template is parsed into. @source https://pkg.go.dev/text/template */
 
+import type { Float } from "./values.ts";
+
 export interface At {
   /** Offset in the source, for error messages. */
   readonly pos: number;
@@ -9,7 +11,7 @@ export type Operand =
   | (At & { kind: "dot" })
   | (At & { kind: "nil" })
   | (At & { kind: "bool"; value: boolean })
-  | (At & { kind: "number"; value: number; text: string })
+  | (At & { kind: "number"; value: number | Float; text: string })
   | (At & { kind: "string"; value: string; text: string })
   | (At & { kind: "field"; path: string[] })
   | (At & { kind: "variable"; name: string; path: string[] })

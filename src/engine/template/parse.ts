@@ -3,6 +3,14 @@ import { FUNCTIONS } from "./functions.ts";
 import { lex, lineOf, TemplateError, type Token, type TokenKind } from "./lex.ts";
 import type { Command, Node, Operand, Pipe, Template } from "./nodes.ts";
 import { goQuote, unquote } from "./quote.ts";
+import { Float } from "./values.ts";
+
+/** What is written as a float is one. */
+function constant(text: string): number | Float {
+  const value = Number(text.replace(/_/g, "").replace(/^\+/, ""));
+  const isFloat = /[.eE]/.test(text) && !/^[+-]?0[xX]/.test(text);
+  return isFloat && Number.isInteger(value) ? new Float(value) : value;
+}
 
 type Ending = "end" | "else" | "eof";
 
@@ -229,7 +237,7 @@ class Parser {
       case "bool":
         return { kind: "bool", value: text === "true", pos };
       case "number":
-        return { kind: "number", value: Number(text.replace(/_/g, "").replace(/^\+/, "")), text, pos };
+        return { kind: "number", value: constant(text), text, pos };
       case "char":
         return { kind: "number", value: unquote(`"${text.slice(1, -1)}"`).codePointAt(0) ?? 0, text, pos };
       case "string":

@@ -2,12 +2,14 @@
 import { goQuote } from "./quote.ts";
 import {
   ADDRESS,
+  FIELD_TYPES,
+  Float,
+  floatText,
   format,
   GO_TYPE,
   isMap,
+  isNil,
   isRecord,
-  NIL_LIST,
-  NIL_MAP,
   POINTER,
   POINTERS,
   TEXT,
@@ -23,6 +25,7 @@ interface Spec {
 
 export function typeName(value: unknown): string {
   if (typeof value === "number") return Number.isInteger(value) ? "int" : "float64";
+  if (value instanceof Float) return "float64";
   if (typeof value === "boolean") return "bool";
   if (value === null || value === undefined) return "<nil>";
   if (isRecord(value)) return value[POINTER] ? `*${value[TYPE]}` : value[TYPE];
@@ -120,6 +123,7 @@ function print(value: unknown, spec: Spec, depth: number): string {
     return verb === "t" || verb === "v" ? pad(String(value), spec) : bad(value, spec);
   if (typeof value === "string") return printText(value, spec);
   if (typeof value === "number") return printNumber(value, spec);
+  if (value instanceof Float) return printFloat(value, spec);
   if (Array.isArray(value)) return printList(value, spec, depth);
   if (isRecord(value)) return printRecord(value, spec, depth);
   if (isMap(value)) return printMap(value, spec, depth);
@@ -198,8 +202,9 @@ function printNumber(value: number, spec: Spec): string {
 
 const twoDigits = (text: string): string => text.replace(/e([+-])(\d)$/, "e$10$2");
 
-function printFloat(value: number, spec: Spec): string {
+function printFloat(float: number | Float, spec: Spec): string {
   const { verb, precision } = spec;
+  const value = typeof float === "number" ? float : float.value;
   const upper = (text: string): string => (/[EGX]/.test(verb) ? text.toUpperCase() : text);
   switch (verb) {
     case "f":
@@ -210,18 +215,13 @@ function printFloat(value: number, spec: Spec): string {
       return padNumber(upper(twoDigits(value.toExponential(precision ?? 6))), spec);
     case "v":
     case "g":
-    case "G": {
-      const exponent = Number(value.toExponential().split("e")[1]);
-      const digits = precision === undefined ? value : Number(value.toPrecision(Math.max(1, precision)));
-      const limit = verb === "v" ? 21 : (precision ?? 21) || 1;
-      const text = exponent < -4 || exponent >= limit ? twoDigits(digits.toExponential()) : String(digits);
-      return padNumber(upper(text), spec);
-    }
+    case "G":
+      return padNumber(upper(floatText(value, precision)), spec);
     case "x":
     case "X":
       return padNumber(upper(hexFloat(value)), spec);
     default:
-      return bad(value, spec);
+      return bad(float, spec);
   }
 }
 
@@ -236,6 +236,7 @@ function fixed(value: number, digits: number): string {
 
 /** `0x1.8p+00`. */
 function hexFloat(value: number): string {
+  if (value === 0) return `${Object.is(value, -0) ? "-" : ""}0x0p+00`;
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, Math.abs(value));
   const exponent = (bits.getUint16(0) >> 4) - 1023;
@@ -250,7 +251,7 @@ function hexFloat(value: number): string {
 function printList(list: readonly unknown[], spec: Spec, depth: number): string {
   const items = list.map((item) => print(item, spec, depth + 1));
   if (!goSyntax(spec)) return `[${items.join(" ")}]`;
-  return list === NIL_LIST ? `${typeName(list)}(nil)` : `${typeName(list)}{${items.join(", ")}}`;
+  return isNil(list) ? `${typeName(list)}(nil)` : `${typeName(list)}{${items.join(", ")}}`;
 }
 
 function printMap(map: Record<string, unknown>, spec: Spec, depth: number): string {
@@ -258,7 +259,7 @@ function printMap(map: Record<string, unknown>, spec: Spec, depth: number): stri
     .sort()
     .map((key) => `${print(key, spec, depth + 1)}:${print(map[key], spec, depth + 1)}`);
   if (!goSyntax(spec)) return `map[${items.join(" ")}]`;
-  return map === NIL_MAP ? `${typeName(map)}(nil)` : `${typeName(map)}{${items.join(", ")}}`;
+  return isNil(map) ? `${typeName(map)}(nil)` : `${typeName(map)}{${items.join(", ")}}`;
 }
 
 function printRecord(
@@ -271,10 +272,12 @@ function printRecord(
     [TEXT]: own,
     [POINTERS]: pointers,
     [POINTER]: pointer,
+    [FIELD_TYPES]: types,
   } = record as {
     [TEXT]?: string;
     [POINTERS]?: ReadonlySet<string>;
     [POINTER]?: boolean;
+    [FIELD_TYPES]?: (name: string) => string | undefined;
   };
   if (own !== undefined && !go) return printText(own, spec);
   if (depth > 0 && pointer) return go ? `(*${record[TYPE]})(${ADDRESS})` : ADDRESS;
@@ -282,8 +285,12 @@ function printRecord(
   const fields = Object.keys(record)
     .filter((key) => typeof record[key] !== "function")
     .map((key) => {
-      const shown =
-        pointers?.has(key) && record[key] !== null ? ADDRESS : print(record[key], spec, depth + 1);
+      const member = record[key];
+      const type = go ? types?.(key) : undefined;
+      let shown: string;
+      if (member === null && type !== undefined) shown = `(${type})(nil)`;
+      else if (!pointers?.has(key) || member === null) shown = print(member, spec, depth + 1);
+      else shown = type === undefined ? ADDRESS : `(${type})(${ADDRESS})`;
       return named ? `${key}:${shown}` : shown;
     });
   return `${pointer ? "&" : ""}${go ? record[TYPE] : ""}{${fields.join(go ? ", " : " ")}}`;

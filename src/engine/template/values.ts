@@ -13,6 +13,8 @@ export const TEXT = Symbol("text");
 export const AS_JSON = Symbol("json");
 /** On a record: its fields that are pointers to plain values. */
 export const POINTERS = Symbol("pointers");
+/** On a record: what Go calls the type of a field. */
+export const FIELD_TYPES = Symbol("field types");
 
 /** On a list or map whose type is known. */
 export const GO_TYPE = Symbol("go type");
@@ -22,6 +24,7 @@ export interface GoRecord {
   readonly [POINTER]?: boolean;
   readonly [TEXT]?: string;
   readonly [POINTERS]?: ReadonlySet<string>;
+  readonly [FIELD_TYPES]?: (name: string) => string | undefined;
   readonly [AS_JSON]?: () => string;
 }
 
@@ -29,14 +32,34 @@ export const isRecord = (value: unknown): value is GoRecord & Record<string, unk
   typeof value === "object" && value !== null && TYPE in value;
 
 export const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(TYPE in value);
+  typeof value === "object" &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(TYPE in value) &&
+  !(value instanceof Float);
+
+/** A float without a fraction: of any other, the number itself shows what it is. */
+export class Float {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
 
 /** Nothing at all: what a missing key gives. */
 export const MISSING = Symbol("missing");
 
-/** A list and a map that were never made: shown as empty ones, but null in JSON. */
-export const NIL_LIST: readonly unknown[] = Object.freeze([]);
-export const NIL_MAP: Readonly<Record<string, unknown>> = Object.freeze({});
+const nils = new WeakSet<object>();
+
+/** A list or map that was never made: shown as an empty one, but null in JSON. */
+export function nil<T extends object>(empty: T): T {
+  nils.add(empty);
+  return Object.freeze(empty);
+}
+
+export const isNil = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && nils.has(value);
 
 /** Go prints where a pointer points to; nothing can depend on the number. */
 export const ADDRESS = "0xc000000000";
@@ -46,6 +69,7 @@ export function format(value: unknown, inside = false): string {
   if (value === null || value === undefined) return "<nil>";
   if (value === MISSING) return "<no value>";
   if (typeof value === "number") return number(value);
+  if (value instanceof Float) return floatText(value.value);
   if (Array.isArray(value)) return `[${value.map((item) => format(item, true)).join(" ")}]`;
   if (isMap(value)) {
     return `map[${Object.keys(value)
@@ -68,22 +92,31 @@ function record(value: GoRecord & Record<string, unknown>, inside: boolean): str
 }
 
 function number(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e21) return BigInt(value).toString();
-  return String(value).replace(/e([+-])(\d)$/, "e$10$2");
+  return Number.isInteger(value) ? BigInt(value).toString() : floatText(value);
+}
+
+/** Go's `%g`; without a precision, as many digits as tell it from its neighbours. */
+export function floatText(value: number, precision?: number): string {
+  const exponent = Number(value.toExponential().split("e")[1]);
+  const digits = precision === undefined ? value : Number(value.toPrecision(Math.max(1, precision)));
+  const plain = exponent >= -4 && exponent < ((precision ?? 6) || 1);
+  if (plain) return Object.is(digits, -0) ? "-0" : String(digits);
+  return digits.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
 }
 
 export function truth(value: unknown): boolean {
   if (value === null || value === undefined || value === MISSING) return false;
   if (typeof value === "string" || Array.isArray(value)) return value.length > 0;
   if (isMap(value)) return Object.keys(value).length > 0;
-  return value !== 0 && value !== false;
+  return value instanceof Float ? value.value !== 0 : value !== 0 && value !== false;
 }
 
 const HTML: Record<string, string> = { "<": "\\u003c", ">": "\\u003e", "&": "\\u0026" };
 
 /** JSON as Go's encoder writes it: maps in the order of their keys; records safe to put into a page. */
 export function toJson(value: unknown): string {
-  if (value === MISSING || value === undefined || value === NIL_LIST || value === NIL_MAP) return "null";
+  if (value === MISSING || value === undefined || isNil(value)) return "null";
+  if (value instanceof Float) return JSON.stringify(value.value);
   if (typeof value === "bigint") return String(value);
   if (Array.isArray(value)) return `[${value.map(toJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

@@ -4,14 +4,16 @@
  *
  * A word is a field: `Name`, `Name:jsonName`, `Name=type`; a `?` at its end leaves the field out of JSON when it is
  * empty, a `-` always, and a `+` before it embeds the struct of that name. Types are `s` (a string, the default), `n`,
- * `b`, `time`, `any`, the name of a struct, and of each of these `*T`, `[]T` and `{}T` for pointers, lists and maps.
+ * `b`, `time`, `any`, the name of a struct, and of each of these `*T`, `[]T` and `{}T` for pointers, lists and maps, with
+ * `@name` after a list or map that Go has a name for.
  */
 import {
   AS_JSON,
+  FIELD_TYPES,
   GO_TYPE,
   type GoRecord,
-  NIL_LIST,
-  NIL_MAP,
+  isNil,
+  nil,
   POINTER,
   POINTERS,
   TEXT,
@@ -94,7 +96,9 @@ const PLAIN: Readonly<Record<string, string>> = {
 };
 
 /** `[]s` → `[]string`. */
-function goType(type: string): string {
+function goType(whole: string): string {
+  const [type = "", name] = whole.split("@");
+  if (name !== undefined) return name;
   if (type.startsWith("*")) return `*${goType(type.slice(1))}`;
   if (type.startsWith("[]")) return `[]${goType(type.slice(2) || "s")}`;
   if (type.startsWith("{}")) return `map[string]${goType(type.slice(2) || "s")}`;
@@ -105,7 +109,8 @@ function named<T extends object>(made: T, type: string): T {
   return Object.defineProperty(made, GO_TYPE, { get: () => goType(type) });
 }
 
-function value(types: Types, type: string, json: Json): unknown {
+function value(types: Types, whole: string, json: Json): unknown {
+  const [type = ""] = whole.split("@");
   if (type.startsWith("*")) {
     if (json === null || json === undefined) return null;
     const inner = value(types, type.slice(1), json);
@@ -114,17 +119,17 @@ function value(types: Types, type: string, json: Json): unknown {
     return inner;
   }
   if (type.startsWith("[]")) {
-    if (!Array.isArray(json)) return NIL_LIST;
+    if (!Array.isArray(json)) return nil(named([], whole));
     return named(
       json.map((item) => value(types, type.slice(2) || "s", item)),
-      type,
+      whole,
     );
   }
   if (type.startsWith("{}")) {
-    if (typeof json !== "object" || json === null) return NIL_MAP;
+    if (typeof json !== "object" || json === null) return nil(named({}, whole));
     const inner = type.slice(2) || "s";
     const entries = Object.entries(json).map(([key, item]) => [key, value(types, inner, item)]);
-    return named(Object.fromEntries(entries), type);
+    return named(Object.fromEntries(entries), whole);
   }
   if (type === "s") return json ?? "";
   if (type === "n") return json ?? 0;
@@ -137,13 +142,20 @@ function value(types: Types, type: string, json: Json): unknown {
 /** Whether a pointer's target is no struct: then the record itself has to know of it. */
 const plainPointer = (type: string): boolean => /^\*[nbs]$/.test(type);
 
+/** What Go calls the type of a field that is a pointer. */
+function pointerOf(fields: readonly Field[], name: string): string | undefined {
+  const type = fields.find((field) => field.name === name)?.type;
+  return type?.startsWith("*") ? goType(type) : undefined;
+}
+
 /** One struct. Fields of embedded structs are there by their own names too, without being listed. */
 export function typed(types: Types, struct: string, json: Json): GoRecord & Record<string, unknown> {
   const object = (typeof json === "object" && json !== null ? json : {}) as Record<string, unknown>;
   const fields = fieldsOf(types, struct);
   const record: Record<string | symbol, unknown> = {
-    [TYPE]: struct,
+    [TYPE]: goType(struct),
     [AS_JSON]: () => `{${jsonFields(record as Record<string, unknown>, types, fields).join(",")}}`,
+    [FIELD_TYPES]: (name: string) => pointerOf(fields, name),
     [POINTERS]: new Set(fields.filter(({ type }) => plainPointer(type)).map(({ name }) => name)),
   };
   const text = TEXTS[struct];
@@ -166,8 +178,7 @@ export function typed(types: Types, struct: string, json: Json): GoRecord & Reco
 const empty = (type: string, value: unknown): boolean =>
   value === null ||
   value === undefined ||
-  value === NIL_LIST ||
-  value === NIL_MAP ||
+  isNil(value) ||
   value === "" ||
   value === 0 ||
   value === false ||

@@ -12,6 +12,7 @@ const data = {
   Nothing: null,
   N: 3,
 };
+const FLOATS = "float64 int float64 1.000000 %!d(float64=1)|  3.0|0x1p+01";
 const render = (source: string, strict = false) => execute(parseTemplate("", source), data, { strict });
 
 describe("templates give what Go's give", () => {
@@ -37,6 +38,10 @@ describe("templates give what Go's give", () => {
     ['{{print 1 2 "a" 3}}', "1 2a3"],
     ["{{$x := 1}}{{$x = 2}}{{$x}}", "2"],
     ["{{not true}} {{and 1 0}} {{or 0 2}} {{lt 1 2}} {{ge 2 2}}", "false 0 2 true true"],
+    ["{{1.0}} {{1e3}} {{1e6}} {{-0.0}} {{1234567.5}} {{0.00001}}", "1 1000 1e+06 -0 1.2345675e+06 1e-05"],
+    ['{{printf "%T %T %T %f %d|%5.1f|%x" 1.0 1 1e3 1.0 1.0 3.0 2.0}}', FLOATS],
+    ["{{lt 1.5 2.0}} {{eq 1.0 1.0}} {{not 0.0}} {{or 0.0 5.0}} {{json 1.0}}", "true true true 5 1"],
+    ['{{truncate "abcdef" 2.0}}', "ab"],
     ['{{range .List}}{{if eq . "b"}}{{break}}{{end}}{{.}}{{end}}', "a"],
     ['{{index .Map "a"}} {{index .List 1}} {{slice .Image 1 3}}', "1 b us"],
     [
@@ -81,6 +86,17 @@ describe("mistakes are named as Go names them", () => {
       execute(parseTemplate("", "{{.Foo}}"), { [TYPE]: "*formatter.ContainerContext", ID: "x" });
     expect(run).toThrow("<.Foo>: can't evaluate field Foo in type *formatter.ContainerContext");
   });
+
+  test.each([
+    ["{{lt 1 2.0}}", "at <lt 1 2.0>: error calling lt: incompatible types for comparison"],
+    ["{{eq 1.0 1}}", "error calling eq: incompatible types for comparison"],
+    ["{{lt .List 1}}", "error calling lt: invalid type for comparison"],
+    ["{{index .List 1.0}}", "error calling index: cannot index slice/array with type float64"],
+    ["{{slice .List 1.0}}", "error calling slice: cannot index slice/array with type float64"],
+    ["{{index .Map 1}}", "error calling index: value has type int; should be string"],
+    ["{{range 3.0}}{{end}}", "range can't iterate over 3"],
+    ["{{len 1.0}}", "error calling len: len of type float64"],
+  ])("%s", (source, message) => expect(() => render(source)).toThrow(message));
 
   test("comparing what cannot be compared", () => {
     expect(() => render('{{eq 1 "a"}}')).toThrow("error calling eq: incompatible types for comparison");

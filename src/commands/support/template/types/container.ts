@@ -14,8 +14,8 @@ export const CONTAINER_TYPES: Types = {
   "container.Health": "Status FailingStreak=n Log=[]*container.HealthcheckResult",
   "container.HealthcheckResult": "Start=time End=time ExitCode=n Output",
   "container.HostConfig": `Binds=[]s ContainerIDFile LogConfig=container.LogConfig NetworkMode
-    PortBindings={}[]nat.PortBinding RestartPolicy=container.RestartPolicy AutoRemove=b VolumeDriver VolumesFrom=[]s
-    ConsoleSize=[]n Annotations={}s? CapAdd=[]s CapDrop=[]s CgroupnsMode DNS:Dns=[]s DNSOptions:DnsOptions=[]s
+    PortBindings={}[]nat.PortBinding@nat.PortMap RestartPolicy=container.RestartPolicy AutoRemove=b VolumeDriver VolumesFrom=[]s
+    ConsoleSize=[]n Annotations={}s? CapAdd=[]s@strslice.StrSlice CapDrop=[]s@strslice.StrSlice CgroupnsMode DNS:Dns=[]s DNSOptions:DnsOptions=[]s
     DNSSearch:DnsSearch=[]s ExtraHosts=[]s GroupAdd=[]s IpcMode Cgroup Links=[]s OomScoreAdj=n PidMode Privileged=b
     PublishAllPorts=b ReadonlyRootfs=b SecurityOpt=[]s StorageOpt={}s? Tmpfs={}s? UTSMode UsernsMode ShmSize=n
     Sysctls={}s? Runtime? Isolation +Resources=container.Resources Mounts=[]mount.Mount? MaskedPaths=[]s
@@ -46,14 +46,14 @@ export const CONTAINER_TYPES: Types = {
   "mount.TmpfsOptions": "SizeBytes=n? Mode=n? Options=[][]s?",
   "mount.Driver": "Name? Options={}s?",
   "container.MountPoint": "Type? Name? Source Destination Driver? Mode RW=b Propagation",
-  "container.Config": `Hostname Domainname User AttachStdin=b AttachStdout=b AttachStderr=b ExposedPorts={}empty? Tty=b
-    OpenStdin=b StdinOnce=b Env=[]s Cmd=[]s Healthcheck=*v1.HealthcheckConfig? ArgsEscaped=b? Image Volumes={}empty
-    WorkingDir Entrypoint=[]s NetworkDisabled=b? MacAddress? OnBuild=[]s Labels={}s StopSignal? StopTimeout=*n?
-    Shell=[]s?`,
+  "container.Config": `Hostname Domainname User AttachStdin=b AttachStdout=b AttachStderr=b ExposedPorts={}empty@nat.PortSet? Tty=b
+    OpenStdin=b StdinOnce=b Env=[]s Cmd=[]s@strslice.StrSlice Healthcheck=*v1.HealthcheckConfig? ArgsEscaped=b? Image Volumes={}empty
+    WorkingDir Entrypoint=[]s@strslice.StrSlice NetworkDisabled=b? MacAddress? OnBuild=[]s Labels={}s StopSignal? StopTimeout=*n?
+    Shell=[]s@strslice.StrSlice?`,
   "v1.HealthcheckConfig": "Test=[]s? Interval=n? Timeout=n? StartPeriod=n? StartInterval=n? Retries=n?",
   "container.NetworkSettings": `+NetworkSettingsBase=container.NetworkSettingsBase
     +DefaultNetworkSettings=container.DefaultNetworkSettings Networks={}*network.EndpointSettings`,
-  "container.NetworkSettingsBase": `Bridge SandboxID SandboxKey Ports={}[]nat.PortBinding HairpinMode=b
+  "container.NetworkSettingsBase": `Bridge SandboxID SandboxKey Ports={}[]nat.PortBinding@nat.PortMap HairpinMode=b
     LinkLocalIPv6Address LinkLocalIPv6PrefixLen=n SecondaryIPAddresses=[]network.Address
     SecondaryIPv6Addresses=[]network.Address`,
   "container.DefaultNetworkSettings": `EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen=n IPAddress

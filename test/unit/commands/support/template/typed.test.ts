@@ -9,7 +9,7 @@ import { parseTemplate } from "../../../../../src/engine/template/parse.ts";
 const container = typed(CONTAINER_TYPES, CONTAINER, {
   Id: "abc",
   State: { Status: "running", Running: true, Pid: 7, StartedAt: "a", FinishedAt: "b", Unknown: 1 },
-  Config: { Cmd: ["sh"], Labels: { b: "2", a: "1" }, Entrypoint: null },
+  Config: { Cmd: ["sh"], Labels: { b: "2", a: "1" }, Entrypoint: null, ExposedPorts: { "80/tcp": {} } },
   HostConfig: {
     PidsLimit: 50,
     RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
@@ -19,6 +19,9 @@ const container = typed(CONTAINER_TYPES, CONTAINER, {
   },
   NetworkSettings: { Networks: { none: { MacAddress: "" } } },
 });
+
+const GO_STATE =
+  '&container.State{Status:"running", Running:true, Paused:false, Restarting:false, OOMKilled:false, Dead:false, Pid:7, ExitCode:0, Error:"", StartedAt:"a", FinishedAt:"b", Health:(*container.Health)(nil)}';
 
 const show = (source: string, value: unknown = container): string =>
   execute(parseTemplate("", source), value);
@@ -37,6 +40,15 @@ describe("the API's objects print as the structs of Docker's client", () => {
       '{"Status":"running","Running":true,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,"Pid":7,"ExitCode":0,"Error":"","StartedAt":"a","FinishedAt":"b"}',
     ],
     ["{{json .Config.Labels}}{{json .Config.Env}}", '{"a":"1","b":"2"}null'],
+    [
+      '{{printf "%#v %#v %#v" .Config.Cmd .Config.Entrypoint .Config.Volumes}}',
+      'strslice.StrSlice{"sh"} strslice.StrSlice(nil) map[string]struct {}(nil)',
+    ],
+    [
+      '{{printf "%T %T %#v" .HostConfig.CapAdd .HostConfig.PortBindings .Config.ExposedPorts}}',
+      'strslice.StrSlice nat.PortMap nat.PortSet{"80/tcp":struct {}{}}',
+    ],
+    ['{{printf "%#v" .State}}', GO_STATE],
   ])("%s", (source, want) => expect(show(source)).toBe(want));
 
   test("a field that the type does not have is an error, with the type's name", () => {
