@@ -4,6 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import type { Supervised } from "../shim/types.ts";
 import { dropLaunch } from "./ahead.ts";
@@ -80,10 +81,14 @@ async function found(
 
 /** A process of a container that was removed while it was being started. */
 async function stray(ctx: ContainerContext, id: string): Promise<void> {
-  ctx.warn(`killing ${id}, which no container claims`);
-  await ctx.shim
-    .signal(id, SIGKILL, true)
-    .catch((error: Error) => ctx.warn(`killing ${id}: ${error.message}`));
+  try {
+    await ctx.shim.signal(id, SIGKILL, true);
+    ctx.warn(`killed ${id}, which no container claims`);
+  } catch (error) {
+    // It ran when the shim was asked, and was removed at its end since.
+    if (error instanceof EngineError && error.kind === "notFound") return;
+    ctx.warn(`killing ${id}, which no container claims: ${(error as Error).message}`);
+  }
 }
 
 /** Once, when the daemon starts, before any client. */

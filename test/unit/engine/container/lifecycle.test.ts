@@ -314,6 +314,34 @@ test("one that ended while the shim was asked stays ended, though the answer say
   expect(rig.ctx.store.byId(id)!.state).toMatchObject({ status: "exited", exitCode: 3 });
 });
 
+test("one that was removed at its end while the shim was asked is not killed, nor spoken of", async () => {
+  using rig = new Rig();
+  const id = await rig.create({ HostConfig: { AutoRemove: true } }, "c1");
+  await rig.containers.start(id);
+  const running = [...rig.shim.supervised.values()];
+  const answer = Promise.withResolvers<Supervised[]>();
+  rig.shim.list = () => answer.promise;
+  // As the real one.
+  rig.shim.signal = async () => {
+    throw new EngineError("notFound", `process ${id} is not running`);
+  };
+  const asking = reconcile(rig.ctx);
+  rig.shim.end(id, 0);
+  await settle();
+  expect(rig.ctx.store.byId(id)).toBeUndefined();
+  answer.resolve(running.map(({ exit: _, ...entry }) => entry));
+  await asking;
+  expect(rig.warnings).toEqual([]);
+});
+
+test("what runs and belongs to no container is killed, and that is said", async () => {
+  using rig = new Rig();
+  await rig.shim.launch({ id: "stray" } as never);
+  await reconcile(rig.ctx);
+  expect(rig.shim.signals).toEqual([["stray", 9]]);
+  expect(rig.warnings).toEqual(["killed stray, which no container claims"]);
+});
+
 test("one that is slow to be taken back, or fails, holds up no other", async () => {
   using rig = new Rig();
   const [slow, other] = [await rig.create({}, "slow"), await rig.create({}, "other")];
