@@ -278,8 +278,11 @@ export class SupervisedProcess {
     }
   }
 
-  #setExit(status: number, time: string, reason: string | undefined): Exit {
+  #setExit(status: number, ended: string, reason: string | undefined): Exit {
     const oomKilled = this.record.oomKilled === true;
+    const { startedAt } = this.record;
+    // One that was killed where it waited for its start; what ends before it begins is taken for an earlier run's end.
+    const time = BigInt(ended) < BigInt(startedAt) ? startedAt : ended;
     this.exit = { id: this.id, status, time, oomKilled, ...(reason === undefined ? {} : { reason }) };
     return this.exit;
   }
