@@ -527,6 +527,82 @@ describe("a create that is not stored leaves nothing:", () => {
   }
 });
 
+describe("what the host does to it holds up nobody:", () => {
+  const DEEDS: [what: string, signal: NodeJS.Signals, whom: (pid: number) => number][] = [
+    ["the process that waits is killed", "SIGKILL", (pid) => pid],
+    ["the process that waits is stopped", "SIGSTOP", (pid) => pid],
+    ["the stage is stopped", "SIGSTOP", parentOf],
+  ];
+  const removal = (id: string) =>
+    stack.daemon.request(`/containers/${id}?force=1`, { method: "DELETE" }).then(({ status }) => status);
+  /** False: it was over before. */
+  function does(signal: NodeJS.Signals, whom: () => number): boolean {
+    try {
+      return process.kill(whom(), signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+      throw error;
+    }
+  }
+
+  for (const [what, signal, whom] of DEEDS) {
+    test(`${what}, and the container removed`, async () => {
+      await inTime(create, async (id, pid) => {
+        if (!does(signal, () => whom(pid))) return false;
+        const before = performance.now();
+        expect(await removal(id)).toBe(204);
+        expect(performance.now() - before).toBeLessThan(700);
+        expect(cgroupsOf([id])).toEqual([]);
+        // Without the stage, somebody else has to reap it.
+        await until(() => traces(id).length === 0, "nothing to be left");
+        return true;
+      });
+      await stack.back(before);
+    });
+  }
+
+  for (const [what, signal, whom] of DEEDS.slice(1)) {
+    test(`${what}, the container started, and removed`, async () => {
+      await inTime(create, async (id, pid) => {
+        if (!does(signal, () => whom(pid))) return false;
+        let answered = 0;
+        const starting = start(id).then((status) => {
+          answered = status;
+        });
+        await Bun.sleep(500);
+        // Dropped before the start came.
+        if (answered !== 0) return false;
+        expect(await removal(id)).toBe(204);
+        await starting;
+        expect(answered).toBe(500);
+        await until(() => traces(id).length === 0, "nothing to be left");
+        return true;
+      });
+      await stack.back(before);
+    });
+  }
+
+  test("one that was killed before its start has ended after it", async () => {
+    for (let n = 0; n < 10; n++) {
+      await inTime(create, async (id, pid) => {
+        const waiting = post(`/containers/${id}/wait?condition=next-exit`);
+        if (!does("SIGKILL", () => pid)) return false;
+        await start(id);
+        const used = (await stack.docker("inspect", id)).stdout.includes(`"Pid": ${pid}`);
+        if (!used && inside(id).length > 0) return false;
+        await until(
+          async () => (await stack.daemon.request(`/containers/${id}/json`)).status === 404,
+          "it to be removed at its end",
+          5000,
+        );
+        await waiting;
+        return true;
+      });
+    }
+    await stack.back(before);
+  });
+});
+
 test("a daemon that ends, and a shim that makes room, leave nothing of it", async () => {
   for (const network of ["none", "bridge"]) {
     await inTime(

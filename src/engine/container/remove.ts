@@ -8,7 +8,11 @@ import { dropParents } from "./cgroup-parents.ts";
 import type { Container } from "./container.ts";
 import { type ContainerContext, emit, filesOf, later } from "./context.ts";
 import { killAndWait } from "./kill.ts";
+import { SIGKILL } from "./signals.ts";
 import { isRunning } from "./state.ts";
+
+/** How long a start may take that somebody waits for to remove the container. */
+const START_PATIENCE_MS = 300;
 
 export async function remove(
   ctx: ContainerContext,
@@ -67,11 +71,16 @@ export async function removeContainer(
         await killAndWait(ctx, container);
       }
       // A start that was under way has come first: what runs has to be ended before its row goes.
-      await container.exclusive(async () => {
+      const waits = container.busy;
+      const turn = Promise.withResolvers<void>();
+      const ours = container.exclusive(async () => {
+        turn.resolve();
         if (isRunning(container.state)) return;
         await erase(ctx, container, options.volumes);
         erased = true;
       });
+      if (waits && options.force) await abortStart(ctx, container, Promise.race([turn.promise, ours]));
+      await ours;
     }
   } catch (error) {
     container.removalError = (error as Error).message;
@@ -79,6 +88,18 @@ export async function removeContainer(
     container.changed();
     if (!isRunning(container.state)) keepState(ctx, container);
     throw error;
+  }
+}
+
+/** Until it is our turn: something that the container is made of may be stopped, and its start not come to an end. */
+async function abortStart({ shim }: ContainerContext, { id }: Container, turn: Promise<void>): Promise<void> {
+  // Not in the shim's hands, or not a start: then there is nothing to be killed.
+  const kill = (): void => void shim.signal(id, SIGKILL, true).catch(() => {});
+  const timer = setInterval(kill, START_PATIENCE_MS);
+  try {
+    await turn;
+  } finally {
+    clearInterval(timer);
   }
 }
 

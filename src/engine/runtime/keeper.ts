@@ -40,7 +40,12 @@ export interface Keeper {
   disconnect(): void;
 }
 
-export interface LaunchOptions extends StageOptions {
+export interface HoldOptions extends StageOptions {
+  /** Has the stage, which may be killed as long as it is none of the container's. */
+  onStage?(stage: Stage): void;
+}
+
+export interface LaunchOptions extends HoldOptions {
   /**
    * Ask for the fds before the keeper is one, so that they come with its greeting; for the first `take`. Not for a plan
    * with AWAIT, which would read that.
@@ -55,9 +60,10 @@ export interface LaunchOptions extends StageOptions {
 export async function launchKeeper(
   plan: Plan,
   events: KeeperEvents,
-  { takeEarly = false, ...options }: LaunchOptions = {},
+  { takeEarly = false, onStage, ...options }: LaunchOptions = {},
 ): Promise<Keeper> {
   const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  onStage?.(stage);
   const client = new KeeperClient(stage.control, events);
   if (takeEarly) client.takeEarly();
   return await greeting(stage, client);
@@ -73,12 +79,17 @@ export interface HeldKeeper {
   drop(): void;
 }
 
-/** For a stage that does not end when it is asked to: it is stopped, say. */
-const DROP_PATIENCE_MS = 1000;
+/** For a stage that does not end when it is asked to: it is stopped, say, or the process that waits. */
+const DROP_PATIENCE_MS = 100;
 
 /** As `launchKeeper`, of a plan that waits for its start. */
-export function holdKeeper(plan: Plan, events: KeeperEvents, options: StageOptions = {}): HeldKeeper {
+export function holdKeeper(
+  plan: Plan,
+  events: KeeperEvents,
+  { onStage, ...options }: HoldOptions = {},
+): HeldKeeper {
   const stage = startStage(plan, { name: "ts-keeper", ...options, control: true });
+  onStage?.(stage);
   const client = new KeeperClient(stage.control, events);
   let released = false;
   let over = false;
@@ -86,7 +97,7 @@ export function holdKeeper(plan: Plan, events: KeeperEvents, options: StageOptio
     if (released) return kept;
     // A keeper all the same: of one that was killed where it waited. What it holds is gone when it is.
     over = true;
-    kept.end();
+    stage.kill(9);
     await stage.done.catch(() => {});
     throw new SystemError("the process that waited for its start ended", 104);
   });
@@ -101,7 +112,7 @@ export function holdKeeper(plan: Plan, events: KeeperEvents, options: StageOptio
     },
     drop: () => {
       // What it waits for cannot come any more: it fails, and ends with all that it has made.
-      client.disconnect();
+      client.hangUp();
       const timer = setTimeout(() => stage.kill(9), DROP_PATIENCE_MS);
       const over = (): void => clearTimeout(timer);
       stage.done.then(over, over);
@@ -213,6 +224,11 @@ class KeeperClient implements Keeper {
 
   end(): void {
     this.#send(FRAME.END);
+  }
+
+  /** Says no more, and hears on. */
+  hangUp(): void {
+    if (!this.#closed) sys("shutdown", this.#fd, SOCK.SHUT_WR);
   }
 
   disconnect(): void {

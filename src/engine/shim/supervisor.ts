@@ -1,10 +1,12 @@
 /**
  * All processes of one exec root: launched, taken back from their keepers, signalled, told of, forgotten.
  */
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type HeldKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import type { Stage } from "../runtime/stage.ts";
 import { Stopwatch } from "../stopwatch.ts";
 import {
   freezeCgroups,
@@ -56,6 +58,8 @@ export class Supervisor {
   readonly #journal: Journal;
   readonly #processes = new Map<string, SupervisedProcess>();
   readonly #launching = new Map<string, Promise<Launched>>();
+  /** Of the launches that are under way. */
+  readonly #stages = new Map<string, Stage>();
   /** Launches that wait for their start. */
   readonly #held = new Map<string, HeldLaunch>();
   /** A predecessor's launches that it did not see to their end. */
@@ -317,7 +321,8 @@ export class Supervisor {
       this.#records.write(record);
       process = new SupervisedProcess(record, this.#context);
       watch.step("records");
-      const { plan, options } = compiled;
+      const { plan } = compiled;
+      const options = { ...compiled.options, onStage: (stage: Stage) => this.#stages.set(id, stage) };
       const launching =
         held?.hold(holdKeeper(plan, process.events, options)) ??
         launchKeeper(plan, process.events, { ...options, takeEarly: true });
@@ -343,6 +348,7 @@ export class Supervisor {
       for (const session of waiting) session.finish();
       throw startError(error);
     } finally {
+      this.#stages.delete(id);
       this.#poller.tidyWhenQuiet();
       compiled?.dispose?.();
     }
@@ -401,10 +407,21 @@ export class Supervisor {
   }
 
   async signal(id: string, signal: number, all: boolean): Promise<void> {
+    if (signal === 9 && this.#abort(id)) return;
     const process = this.#running(id);
     if (!all) process.signal(signal);
     else if (signal === 9) await killCgroups(process.record.cgroups, process.record.container);
     else signalCgroups(process.record.cgroups, signal);
+  }
+
+  /** A launch fails when its stage is killed, whatever holds it up. What the stage has made goes then. False: it is none. */
+  #abort(id: string): boolean {
+    const stage = this.#stages.get(id);
+    if (stage === undefined) return false;
+    // It may be in no cgroup of the container's yet. While its parent lives its number is its own.
+    signalChildren(stage.pid, 9);
+    stage.kill(9);
+    return true;
   }
 
   resize(id: string, cols: number, rows: number): void {
@@ -525,6 +542,15 @@ class HeldLaunch {
 
   drop(): void {
     this.#stage?.drop();
+  }
+}
+
+function signalChildren(pid: number, signal: number): void {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
+    for (const child of children.split(" ").filter(Boolean)) process.kill(Number(child), signal);
+  } catch {
+    // They have ended, or the kernel does not tell of them.
   }
 }
 
