@@ -1,16 +1,10 @@
 /** Attached clients while the shim is killed: their streams go on where they were. Needs root. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { until } from "../support/daemon.ts";
-import { Stack } from "../support/stack.ts";
+import { stack, useStack } from "./stack-harness.ts";
 
-let stack: Stack;
-beforeEach(async () => {
-  stack = await Stack.start();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
+useStack();
 
 const client = (...args: string[]) =>
   Bun.spawn(["docker", "-H", `unix://${stack.daemon.socket}`, ...args], {

@@ -1,20 +1,13 @@
 /** Keepers killed, by the real client: their containers go with them, and are said to. Needs root. */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../support/daemon.ts";
-import { cgroupsOf, type Footprint } from "../support/footprint.ts";
-import { alive, Stack } from "../support/stack.ts";
+import { cgroupsOf } from "../support/footprint.ts";
+import { alive } from "../support/stack.ts";
+import { before, stack, useStack } from "./stack-harness.ts";
 
-let stack: Stack;
-let before: Footprint;
-beforeEach(async () => {
-  stack = await Stack.start();
-  before = stack.footprint();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
+useStack();
 
 const parentOf = (pid: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

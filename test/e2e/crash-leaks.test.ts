@@ -1,18 +1,13 @@
 /** What runs, fails, is cancelled or killed leaves nothing: no process, mount, cgroup, file or open fd. Needs root. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { until } from "../support/daemon.ts";
 import { type Footprint, openFiles } from "../support/footprint.ts";
-import { Stack } from "../support/stack.ts";
+import { stack, useStack } from "./stack-harness.ts";
 
-let stack: Stack;
+useStack();
+
 let before: Footprint;
-beforeEach(async () => {
-  stack = await Stack.start();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
 
 const fds = () => ({ daemon: openFiles(stack.daemon.pid), shim: openFiles(stack.shimPid()) });
 

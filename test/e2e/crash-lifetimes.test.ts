@@ -1,22 +1,15 @@
 /** Who ends when, who may not begin, and what a boot of the machine leaves. Needs root. */
 
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon, until } from "../support/daemon.ts";
-import { type Footprint, processesOf } from "../support/footprint.ts";
-import { alive, Stack } from "../support/stack.ts";
+import { processesOf } from "../support/footprint.ts";
+import { alive } from "../support/stack.ts";
+import { before, stack, useStack } from "./stack-harness.ts";
 
-let stack: Stack;
-let before: Footprint;
-beforeEach(async () => {
-  stack = await Stack.start();
-  before = stack.footprint();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
+useStack();
 
 const SITS = 'trap "echo asked; exit 3" TERM; echo up; while :; do usleep 50000; done';
 

@@ -1,21 +1,13 @@
 /** The daemon killed in the midst of things: nothing half made stays, what was acknowledged does. Needs root. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBusyboxArchive } from "../support/busybox.ts";
 import { until } from "../support/daemon.ts";
-import type { Footprint } from "../support/footprint.ts";
-import { Stack, wrongLine } from "../support/stack.ts";
+import { wrongLine } from "../support/stack.ts";
+import { before, stack, useStack } from "./stack-harness.ts";
 
-let stack: Stack;
-let before: Footprint;
-beforeEach(async () => {
-  stack = await Stack.start();
-  before = stack.footprint();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
+useStack();
 
 /** Kills the daemon at another moment of the work each time, and starts it again. */
 async function killing(times: number, step: number, work: (n: number) => Promise<void>): Promise<void> {

@@ -1,10 +1,10 @@
 /** Daemon and shim killed, or replaced, while containers print, read, sit and end; seen by the real client. Needs root. */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../support/daemon.ts";
-import type { Footprint } from "../support/footprint.ts";
-import { alive, Stack, wrongLine } from "../support/stack.ts";
+import { alive, wrongLine } from "../support/stack.ts";
+import { before, stack, useStack } from "./stack-harness.ts";
 
 const PRINTS = `i=0; while [ ! -e /go/stop ]; do i=$((i+1)); echo $i; [ $((i % 200)) -eq 0 ] && usleep 5000; done
   echo end $i; exit 7`;
@@ -13,15 +13,11 @@ const SITS = 'trap "exit 3" TERM; echo up; while :; do usleep 50000; done';
 const ENDS = "while [ ! -e /go/end ]; do usleep 10000; done; echo last words; exit 42";
 const EXECUTED = "while [ ! -e /go/exec ]; do usleep 10000; done; echo > /go/executed; exit 9";
 
-let stack: Stack;
-let before: Footprint;
-
 let execId: string;
 let ending: number[];
 
+useStack();
 beforeEach(async () => {
-  stack = await Stack.start();
-  before = stack.footprint();
   await Promise.all([
     stack.run(["--name", "prints"], PRINTS),
     stack.run(["--name", "reads", "-i"], READS),
@@ -33,9 +29,6 @@ beforeEach(async () => {
   await stack.ok("exec", "-d", "sits", "sh", "-c", EXECUTED);
   execId = await stack.inspect("sits", "{{index .ExecIDs 0}}");
   ending = [await stack.pid("ends"), await stack.pid("goes")];
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
 }, 30_000);
 
 /** Two of the containers end, whoever is there to see it. */

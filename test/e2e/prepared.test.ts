@@ -4,24 +4,17 @@
  */
 
 import { Database } from "bun:sqlite";
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { until } from "../support/daemon.ts";
-import { cgroupsOf, type Footprint, processesOf } from "../support/footprint.ts";
-import { alive, Stack } from "../support/stack.ts";
+import { cgroupsOf, processesOf } from "../support/footprint.ts";
+import { alive } from "../support/stack.ts";
+import { before, stack, useStack } from "./stack-harness.ts";
 
 setDefaultTimeout(120_000);
 
-let stack: Stack;
-let before: Footprint;
-beforeEach(async () => {
-  stack = await Stack.start();
-  before = stack.footprint();
-}, 30_000);
-afterEach(async () => {
-  await stack[Symbol.asyncDispose]();
-}, 30_000);
+useStack();
 
 async function post(path: string, body: object = {}): Promise<Response> {
   return stack.daemon.request(path, {
