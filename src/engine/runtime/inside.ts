@@ -181,6 +181,19 @@ export function openHost(
   plan.call("openat", [CWD, plan.string(path), flags(O, ...open), options.mode ?? 0], options);
 }
 
+/** Opens the /proc/PID of a process, as the host sees it; /proc itself is open at `scratch` then, which may be `fd`. */
+export function openProcess(
+  plan: PlanBuilder,
+  pid: Slot,
+  { scratch, fd, ...options }: { scratch: number; fd: number; label: string; tolerate?: Tolerate },
+): void {
+  const name = plan.space(24, pid.name);
+  plan.put(pid, name, "decimal", options.label);
+  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { ...options, fd: scratch });
+  const how = flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC");
+  plan.call("openat", [scratch, name, how, 0], { ...options, fd });
+}
+
 /** Writes a text into a file of the host's: sysctls, cgroup limits, /proc/self attributes. */
 export function writeHost(
   plan: PlanBuilder,

@@ -5,7 +5,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { O } from "../../ffi/file.ts";
 import { PR } from "../../ffi/process.ts";
 import { SOCK } from "../../ffi/socket-flags.ts";
-import { openHost } from "./inside.ts";
+import { openHost, openProcess } from "./inside.ts";
 import { unixAddress } from "./io.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
 import type { Slot } from "./steps.ts";
@@ -48,11 +48,7 @@ export interface Kept {
 export function openMounts(plan: PlanBuilder, pid: Slot, scratch: number): number {
   const [folder, mounts] = [plan.fd(), plan.fd()];
   const label = "hold the container's mounts";
-  const name = plan.space(24, "pid of the container");
-  plan.put(pid, name, "decimal");
-  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: scratch, tolerate: "all" });
-  const how = flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC");
-  plan.call("openat", [scratch, name, how, 0], { label, fd: folder, tolerate: "all" });
+  openProcess(plan, pid, { label, scratch, fd: folder, tolerate: "all" });
   const read = flags(O, "O_RDONLY", "O_CLOEXEC");
   plan.call("openat", [folder, plan.string("ns/mnt"), read, 0], { label, fd: mounts, tolerate: "all" });
   return mounts;

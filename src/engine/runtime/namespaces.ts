@@ -5,7 +5,7 @@
 import { O } from "../../ffi/file.ts";
 import { CLONE } from "../../ffi/process.ts";
 import { EngineError } from "../errors.ts";
-import { openHost, writeText } from "./inside.ts";
+import { openHost, openProcess, writeText } from "./inside.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
 import type { IdMapping, Linux, Namespace, NamespaceType } from "./spec.ts";
 import type { Named, Slot } from "./steps.ts";
@@ -130,11 +130,7 @@ export function enterCgroupNamespace(plan: PlanBuilder, namespaces: NamespacePla
 /** In the first process: writes the maps of the child's new user namespace. */
 export function mapIds(plan: PlanBuilder, linux: Linux, child: { pid: Slot; scratch: number }): void {
   const folder = plan.fd();
-  const name = plan.space(24, "pid of the child");
-  plan.put(child.pid, name, "decimal");
-  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label: "open /proc", fd: child.scratch });
-  const how = flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC");
-  plan.call("openat", [child.scratch, name, how, 0], { label: "open /proc/PID", fd: folder });
+  openProcess(plan, child.pid, { label: "open /proc/PID", scratch: child.scratch, fd: folder });
   writeMap(plan, folder, child.scratch, "gid_map", linux.gidMappings);
   writeMap(plan, folder, child.scratch, "uid_map", linux.uidMappings);
 }

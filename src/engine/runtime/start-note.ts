@@ -1,6 +1,6 @@
 /** Notes that a container's first process runs, in files: whoever looks for the container finds it from then on. */
 import { AT, O } from "../../ffi/file.ts";
-import { openHost } from "./inside.ts";
+import { openHost, openProcess } from "./inside.ts";
 import { flags, type PlanBuilder } from "./plan.ts";
 import type { Slot } from "./steps.ts";
 
@@ -17,12 +17,9 @@ const STAT_SIZE = 1024;
 export function noteStart(plan: PlanBuilder, note: StartNote, pid: Slot): void {
   const label = "note the process";
   const fd = plan.fd();
-  const number = plan.space(24, "pid of the process");
   const stat = plan.space(STAT_SIZE, "stat");
   const size = plan.slot("size of the stat");
-  plan.put(pid, number, "decimal", label);
-  openHost(plan, "/proc", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd });
-  plan.call("openat", [fd, number, flags(O, "O_PATH", "O_DIRECTORY", "O_CLOEXEC"), 0], { label, fd });
+  openProcess(plan, pid, { label, scratch: fd, fd });
   plan.call("openat", [fd, plan.string("stat"), flags(O, "O_RDONLY", "O_CLOEXEC"), 0], { label, fd });
   plan.call("read", [fd, stat, STAT_SIZE], { label, slot: size });
   openHost(plan, note.stat, ["O_WRONLY", "O_CREAT", "O_TRUNC", "O_CLOEXEC"], { label, fd, mode: 0o600 });
