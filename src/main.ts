@@ -7,5 +7,5 @@ import { PROGRAMS } from "./commands/programs.ts";
 
 const called = personalityOf(process.argv0, process.argv[2]);
 const args = process.argv.slice(called.longForm ? 3 : 2);
-const run = await PROGRAMS[called.name]();
+const run = await PROGRAMS[called.name](args);
 await run(args);

@@ -15,8 +15,12 @@ const unknown: Entry = () => {
   process.exit(1);
 };
 
-export const PROGRAMS: Record<PersonalityName, () => Promise<Entry>> = {
-  tsd: async () => (await import("./tsd.ts")).main,
+const asksVersion = (args: readonly string[]): boolean =>
+  args.length === 1 && (args[0] === "--version" || args[0] === "-v");
+
+export const PROGRAMS: Record<PersonalityName, (args: readonly string[]) => Promise<Entry>> = {
+  tsd: async (args) =>
+    (asksVersion(args) ? await import("./version-line.ts") : await import("./tsd.ts")).main,
   daemon: async () => (await import("./daemon.ts")).main,
   "ts-shim": async () => (await import("./shim.ts")).main,
   tsrunc: async () => (await import("./tsrunc.ts")).main,

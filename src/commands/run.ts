@@ -10,6 +10,8 @@ import { waitFor } from "./support/container/wait.ts";
 import { Failure, messageOf } from "./support/failure.ts";
 import { bool, string } from "./support/flags.ts";
 import { out } from "./support/output.ts";
+import { forwardSignals } from "./support/signals.ts";
+import { rawFor, stream } from "./support/stream.ts";
 
 export const command: Command = {
   use: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -84,26 +86,16 @@ async function run({ args, flags, client, global }: Context, explain: Explain): 
     await api.send("POST", `/containers/${created.Id}/start`).catch(rethrow(explain));
     return 0;
   }
-  // While the container is being made: what follows is loaded, and its calls get a connection each.
+  // While the container is being made, the calls that follow get a connection each.
   creating.catch(() => {});
-  const [tools] = await Promise.all([attachTools(), api.warm(2).catch(() => {})]);
+  await api.warm(2).catch(() => {});
   const keys = detachKeysOf(flags, global);
   const proxy = flags.bool("sig-proxy");
   const { Id: id } = await creating;
-  return attachedRun(api, id, body, { tools, keys, proxy, explain });
-}
-
-/** What only a run that stays attached needs. */
-async function attachTools() {
-  const [{ rawFor, stream }, { forwardSignals }] = await Promise.all([
-    import("./support/stream.ts"),
-    import("./support/signals.ts"),
-  ]);
-  return { rawFor, stream, forwardSignals };
+  return attachedRun(api, id, body, { keys, proxy, explain });
 }
 
 interface RunOptions {
-  readonly tools: Awaited<ReturnType<typeof attachTools>>;
   readonly keys: string;
   readonly proxy: boolean;
   readonly explain: Explain;
@@ -116,7 +108,6 @@ async function attachedRun(
   options: RunOptions,
 ): Promise<number> {
   const { keys, proxy, explain } = options;
-  const { rawFor, stream, forwardSignals } = options.tools;
   const query = {
     stream: 1,
     stdin: body.AttachStdin,

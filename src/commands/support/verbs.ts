@@ -1,8 +1,10 @@
 /**
  * The table of verbs: how each is called, in plain and in management form, and where it lives. Every command evaluates it,
- * before anything is compiled: so it is plain data, and what is computed of it is computed for those who ask.
+ * before anything is compiled: so it is plain data, and what is computed of it is computed for those who ask. `run` comes
+ * along with it: it has the least time of all, and its modules, loaded apart, take 0.6 ms more.
  */
 
+import { command as run } from "../run.ts";
 import type { Command } from "./command.ts";
 import type { RootHelp } from "./help.ts";
 
@@ -17,7 +19,7 @@ const verb = (short: string, load: Verb["load"], common = false): Verb => ({ sho
 
 /** Verbs with a space are there in management form only. */
 export const VERBS: Readonly<Record<string, Verb>> = {
-  run: verb("Create and run a new container from an image", () => import("../run.ts"), true),
+  run: verb("Create and run a new container from an image", async () => ({ command: run }), true),
   exec: verb("Run a command in a running container", () => import("../exec.ts"), true),
   ps: verb("List containers", () => import("../ps.ts"), true),
   pull: verb("Download an image from a registry", () => import("../pull.ts"), true),
