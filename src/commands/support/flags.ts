@@ -144,6 +144,11 @@ export class ParsedFlags {
   }
 }
 
+function find(flags: readonly Flag[], by: "name" | "short", word: string): Flag | undefined {
+  for (const flag of flags) if (flag[by] === word) return flag;
+  return undefined;
+}
+
 /** How pflag names a flag in a complaint. */
 const display = (flag: Flag): string => (flag.short ? `-${flag.short}, --${flag.name}` : `--${flag.name}`);
 
@@ -210,7 +215,7 @@ function long(
   if (body[0] === "-" || body[0] === "=") throw new UsageError(`bad flag syntax: ${word}`);
   const equals = body.indexOf("=");
   const name = equals < 0 ? body : body.slice(0, equals);
-  const flag = flags.find((known) => known.name === name);
+  const flag = find(flags, "name", name);
   if (!flag) {
     if (name !== "help") throw new UsageError(`unknown flag: --${name}`);
     result.help = true;
@@ -241,7 +246,7 @@ function cluster(
   let rest = word.slice(1);
   while (rest !== "") {
     const letter = rest[0] as string;
-    const flag = flags.find((known) => known.short === letter);
+    const flag = find(flags, "short", letter);
     if (!flag) {
       if (letter !== "h") throw new UsageError(`unknown shorthand flag: '${letter}' in -${rest}`);
       result.help = true;

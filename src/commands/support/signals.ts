@@ -14,7 +14,8 @@ const ENOUGH = 3;
 
 export function forwardSignals(client: ApiClient, id: string): () => void {
   let asked = 0;
-  const handlers = FORWARDED.map((name) => {
+  const handlers: [NodeJS.Signals, () => void][] = [];
+  for (const name of FORWARDED) {
     const handler = (): void => {
       if ((name === "SIGINT" || name === "SIGTERM") && ++asked === ENOUGH) {
         err("\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n");
@@ -23,8 +24,8 @@ export function forwardSignals(client: ApiClient, id: string): () => void {
       client.send("POST", `/containers/${id}/kill`, { query: { signal: name.slice(3) } }).catch(() => {});
     };
     process.on(name, handler);
-    return [name, handler] as const;
-  });
+    handlers.push([name, handler]);
+  }
   return () => {
     for (const [name, handler] of handlers) process.off(name, handler);
   };

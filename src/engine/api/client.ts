@@ -133,32 +133,32 @@ export class ApiClient {
 
   /** Opens connections ahead of the calls that will need them. */
   async warm(count: number): Promise<void> {
-    const fresh = await Promise.all(Array.from({ length: count }, () => this.#open()));
-    this.#idle.push(...fresh);
+    const opening: Promise<Connection>[] = [];
+    while (opening.length < count) opening.push(Connection.open(this.endpoint));
+    this.#idle.push(...(await Promise.all(opening)));
   }
 
   /** One call; an answer of 400 and above throws `ApiError`. The body must be read, or dropped. */
-  async request(method: string, path: string, options: RequestOptions = {}): Promise<ApiResponse> {
+  request(method: string, path: string, options: RequestOptions = {}): Promise<ApiResponse> {
     // A stream can be sent only once, so its version must be known.
     const once = options.body !== undefined && Symbol.asyncIterator in options.body;
-    if (once && !options.unversioned) await this.version();
-    return this.#versioned(options, () => this.#request(method, path, options));
+    const call = () => this.#request(method, path, options);
+    if (once && !options.unversioned) return this.version().then(call);
+    return this.#versioned(options, call);
   }
 
   /**
    * Asks a daemon whose version is not known yet in the newest one: most are of our time, and need not be asked for
    * it first. An older one refuses before it does anything.
    */
-  async #versioned<T>(options: RequestOptions, call: () => Promise<T>): Promise<T> {
+  #versioned<T>(options: RequestOptions, call: () => Promise<T>): Promise<T> {
     if (this.#pinned !== undefined || options.unversioned) return call();
-    try {
-      return await call();
-    } catch (error) {
+    return call().catch(async (error: unknown) => {
       const refused = error instanceof ApiError && error.status === 400 && TOO_NEW.test(error.reason);
       if (!refused) throw error;
       await this.version();
       return call();
-    }
+    });
   }
 
   async #request(method: string, path: string, options: RequestOptions): Promise<ApiResponse> {
@@ -245,14 +245,10 @@ export class ApiClient {
 
   async #openFor(method: string, target: string): Promise<Connection> {
     try {
-      return await this.#open();
+      return await Connection.open(this.endpoint);
     } catch (error) {
       throw this.#explain(error, method, target);
     }
-  }
-
-  #open(): Promise<Connection> {
-    return Connection.open(this.endpoint);
   }
 
   /** Puts a failure of the transport into the words that Docker's users search for. */

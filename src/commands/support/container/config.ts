@@ -3,7 +3,7 @@ import { scanValue } from "../../../engine/json/syntax.ts";
 import { fs } from "../builtin.ts";
 import { Failure } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
-import { isCdiName, parseDevice } from "./devices.ts";
+import { type DeviceMapping, isCdiName, parseDevice } from "./devices.ts";
 import { readPairs } from "./files.ts";
 import type { DeviceRequest } from "./gpus.ts";
 import { type MountSpec, parseVolume } from "./mount.ts";
@@ -48,27 +48,23 @@ export function restartPolicy(word: string): { Name: string; MaximumRetryCount: 
 }
 
 /** Profiles are sent as text, since the daemon may be on another machine. */
-function securityOptions(words: readonly string[]): string[] {
-  return words.map((word) => {
-    const match = /^([^=:]*)(?:[=:])([\s\S]+)$/.exec(word);
-    if (!match) {
-      if (word === "no-new-privileges") return word;
-      throw new Failure(`Invalid --security-opt: ${JSON.stringify(word)}`);
-    }
-    const [, key, value] = match as unknown as [string, string, string];
-    if (key !== "seccomp" || value === "unconfined" || value === "builtin") return word;
-    let text: string;
-    try {
-      text = fs().readFileSync(value, "utf8");
-    } catch {
-      throw new Failure(
-        `opening seccomp profile (${value}) failed: open ${value}: no such file or directory`,
-      );
-    }
-    const problem = compactProblem(text);
-    if (problem) throw new Failure(`compacting json for seccomp profile (${value}) failed: ${problem}`);
-    return `seccomp=${JSON.stringify(JSON.parse(text))}`;
-  });
+function securityOption(word: string): string {
+  const match = /^([^=:]*)(?:[=:])([\s\S]+)$/.exec(word);
+  if (!match) {
+    if (word === "no-new-privileges") return word;
+    throw new Failure(`Invalid --security-opt: ${JSON.stringify(word)}`);
+  }
+  const [, key, value] = match as unknown as [string, string, string];
+  if (key !== "seccomp" || value === "unconfined" || value === "builtin") return word;
+  let text: string;
+  try {
+    text = fs().readFileSync(value, "utf8");
+  } catch {
+    throw new Failure(`opening seccomp profile (${value}) failed: open ${value}: no such file or directory`);
+  }
+  const problem = compactProblem(text);
+  if (problem) throw new Failure(`compacting json for seccomp profile (${value}) failed: ${problem}`);
+  return `seccomp=${JSON.stringify(JSON.parse(text))}`;
 }
 
 /** Go's json.Compact takes one value, and calls a text that ends too early by another name than its decoder. */
@@ -88,7 +84,8 @@ function health(flags: ParsedFlags): object | undefined {
     "health-retries",
     "health-start-interval",
   ];
-  const any = names.some((name) => flags.get(name) !== "" && flags.get(name) !== 0);
+  let any = false;
+  for (const name of names) any ||= flags.get(name) !== "" && flags.get(name) !== 0;
   if (flags.bool("no-healthcheck")) {
     if (any) throw new Failure("--no-healthcheck conflicts with --health-* options");
     return { Test: ["NONE"] };
@@ -157,35 +154,39 @@ export function createBody(flags: ParsedFlags, words: readonly string[], detache
     throw new Failure(`invalid value: ${swappiness}. Valid memory swappiness range is 0-100`);
   const { binds, anonymous } = volumes(flags);
   const published = parsePublish(flags.list("publish"));
-  const exposed = [...published.exposed, ...flags.list("expose").flatMap(parseExpose)];
-  const devices = flags.list("device");
+  const exposed = [...published.exposed];
+  for (const word of flags.list("expose")) exposed.push(...parseExpose(word));
   const requests = [...flags.list<DeviceRequest>("gpus")];
-  const cdi = devices.filter(isCdiName);
-  const mappings = devices.filter((word) => !isCdiName(word)).map(parseDevice);
+  const cdi: string[] = [];
+  const mappings: DeviceMapping[] = [];
+  for (const word of flags.list("device"))
+    if (isCdiName(word)) cdi.push(word);
+    else mappings.push(parseDevice(word));
   if (cdi.length > 0)
     requests.push({ Driver: "cdi", Count: 0, DeviceIDs: cdi, Capabilities: [], Options: {} });
-  const environment = [
-    ...flags.list("env-file").flatMap((path) => readPairs(path, (name) => process.env[name])),
-    ...flags.list("env"),
-  ];
-  const labels = pairs([
-    ...flags.list("label-file").flatMap((path) => readPairs(path, undefined)),
-    ...flags.list("label"),
-  ]);
+  const environment: string[] = [];
+  for (const path of flags.list("env-file"))
+    environment.push(...readPairs(path, (name) => process.env[name]));
+  environment.push(...flags.list("env"));
+  const labelled: string[] = [];
+  for (const path of flags.list("label-file")) labelled.push(...readPairs(path, undefined));
+  const labels = pairs([...labelled, ...flags.list("label")]);
   const policy = restartPolicy(flags.string("restart"));
   const logOptions = flags.list("log-opt");
   if (flags.string("log-driver") === "none" && logOptions.length > 0)
     throw new Failure("invalid logging opts for driver none");
-  const security = securityOptions(flags.list("security-opt"));
-  const unconfined = security.includes("systempaths=unconfined");
+  const security: string[] = [];
+  let unconfined = false;
+  for (const word of flags.list("security-opt"))
+    if (word === "systempaths=unconfined") unconfined = true;
+    else security.push(securityOption(word));
   const storage = flags.list("storage-opt");
-  if (storage.some((word) => !word.includes("="))) throw new Failure("invalid storage option");
-  const tmpfs = Object.fromEntries(
-    flags.list("tmpfs").map((word) => {
-      const at = word.indexOf(":");
-      return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
-    }),
-  );
+  for (const word of storage) if (!word.includes("=")) throw new Failure("invalid storage option");
+  const tmpfs: Record<string, string> = {};
+  for (const word of flags.list("tmpfs")) {
+    const at = word.indexOf(":");
+    tmpfs[at < 0 ? word : word.slice(0, at)] = at < 0 ? "" : word.slice(at + 1);
+  }
   const remove = flags.bool("rm");
   if (remove && policy.Name !== "" && policy.Name !== "no")
     throw new Failure("conflicting options: cannot specify both --restart and --rm");
@@ -245,7 +246,7 @@ export function createBody(flags: ParsedFlags, words: readonly string[], detache
       Privileged: flags.bool("privileged"),
       PublishAllPorts: flags.bool("publish-all"),
       ReadonlyRootfs: flags.bool("read-only"),
-      SecurityOpt: orNull(security.filter((word) => word !== "systempaths=unconfined")),
+      SecurityOpt: orNull(security),
       ...(storage.length > 0 ? { StorageOpt: pairs(storage) } : {}),
       ...(Object.keys(tmpfs).length > 0 ? { Tmpfs: tmpfs } : {}),
       UTSMode: mode(flags, "uts", ["host"], "UTS"),

@@ -17,7 +17,7 @@ export interface NetworkWord {
 const plain = (target: string): NetworkWord => ({ target, aliases: [], driverOpts: {}, linkLocal: [] });
 
 export function parseNetwork(word: string): NetworkWord {
-  if (!/\w=\w/.test(word)) return plain(word);
+  if (!word.includes("=") || !/\w=\w/.test(word)) return plain(word);
   const network = plain("");
   for (const field of parseCsv(word)) {
     const at = field.indexOf("=");
@@ -91,7 +91,7 @@ export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record
       DNSNames: null,
     };
   }
-  if (words.some(({ target }) => userDefined(target)) && !words.every(({ target }) => userDefined(target))) {
+  if (words.length > 1 && words.some(({ target }) => userDefined(target) !== userDefined(first.target))) {
     throw new Failure(
       "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
     );

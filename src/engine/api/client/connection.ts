@@ -82,22 +82,22 @@ export class Connection {
 
   /** Sends a request and gives its answer's head, with the body still to be read. */
   exchange(method: string, head: string, body: Uint8Array | undefined): Promise<{ head: Head; body: Body }> {
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-      this.#decoder.expect(method === "HEAD", (got, payload) => {
-        this.#waiter = undefined;
-        payload.throttle = (paused) => (paused ? this.#socket.pause() : this.#socket.resume());
-        resolve({ head: got, body: payload });
-      });
-      const bytes = encoder.encode(head);
-      if (!body) this.#write(bytes);
-      else {
-        const whole = new Uint8Array(bytes.length + body.length);
-        whole.set(bytes);
-        whole.set(body, bytes.length);
-        this.#write(whole);
-      }
+    const { promise, resolve, reject } = Promise.withResolvers<{ head: Head; body: Body }>();
+    this.#waiter = { resolve, reject };
+    this.#decoder.expect(method === "HEAD", (got, payload) => {
+      this.#waiter = undefined;
+      payload.throttle = (paused) => (paused ? this.#socket.pause() : this.#socket.resume());
+      resolve({ head: got, body: payload });
     });
+    const bytes = encoder.encode(head);
+    if (!body) this.#write(bytes);
+    else {
+      const whole = new Uint8Array(bytes.length + body.length);
+      whole.set(bytes);
+      whole.set(body, bytes.length);
+      this.#write(whole);
+    }
+    return promise;
   }
 
   async sendChunks(chunks: AsyncIterable<Uint8Array>): Promise<void> {

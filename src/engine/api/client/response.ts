@@ -139,7 +139,7 @@ export class Decoder {
   #left = 0;
   #head = false;
   #keep = true;
-  #body = new Body();
+  #body!: Body;
   #onHead: (head: Head, body: Body) => void = () => {};
 
   expect(bodiless: boolean, onHead: (head: Head, body: Body) => void): void {
@@ -224,9 +224,10 @@ export class Decoder {
       return -1;
     }
     const lines = new TextDecoder().decode(bytes.subarray(0, end)).split("\r\n");
-    const status = /^HTTP\/1\.[01] (\d{3})/.exec(lines[0] as string);
-    if (!status) throw new Error("malformed HTTP response");
-    const code = Number(status[1]);
+    const first = lines[0] as string;
+    const code = Number(first.slice(9, 12));
+    if (!(first.startsWith("HTTP/1.1 ") || first.startsWith("HTTP/1.0 ")) || !(code >= 100))
+      throw new Error("malformed HTTP response");
     if (code >= 100 && code < 200 && code !== 101) return end + 4;
     const headers = new Map<string, string>();
     for (const line of lines.slice(1)) {
