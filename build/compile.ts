@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { dirname, join } from "node:path";
 import { prepareBase } from "./base.ts";
 import { alignSegments } from "./huge-pages.ts";
+import { recordOrder } from "./order.ts";
 import type { Target } from "./target.ts";
 
 const root = join(import.meta.dir, "..");
@@ -29,29 +30,10 @@ export async function compile(target: Target, outfile: string): Promise<void> {
   const fresh = join(folder, "tsd");
   const { version } = (await Bun.file(join(root, "package.json")).json()) as { version: string };
   try {
-    await Bun.build({
-      entrypoints: [join(root, "src/main.ts")],
-      root,
-      format: "esm",
-      minify: true,
-      bytecode: true,
-      // Chunks that a personality does not import are not read at all: 6.6 ms to start, 17 without.
-      splitting: true,
-      define: {
-        "process.env.TSD_VERSION": JSON.stringify(version),
-        "process.env.NODE_ENV": '"production"',
-        "process.env.TSD_ARCH": JSON.stringify(target.arch),
-      },
-      compile: {
-        executablePath: prepareBase(target),
-        outfile: fresh,
-        // It runs as root in other people's folders: nothing that lies there may change it.
-        autoloadDotenv: false,
-        autoloadBunfig: false,
-        autoloadTsconfig: false,
-        autoloadPackageJson: false,
-      },
-    });
+    const unprepared = join(folder, "recorded");
+    await bundle(target, process.execPath, unprepared, version);
+    const order = await recordOrder(unprepared, folder);
+    await bundle(target, prepareBase(target), fresh, version, order);
     // In one piece, which huge pages need.
     const finished = join(folder, "finished");
     writeFileSync(finished, alignSegments(readFileSync(fresh)), { mode: 0o755 });
@@ -59,4 +41,38 @@ export async function compile(target: Target, outfile: string): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** @param order which bytecode lies together (order.ts) */
+async function bundle(
+  target: Target,
+  executablePath: string,
+  outfile: string,
+  version: string,
+  order?: string,
+): Promise<void> {
+  await Bun.build({
+    entrypoints: [join(root, "src/main.ts")],
+    root,
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    // Chunks that a personality does not import are not read at all: 6.6 ms to start, 17 without.
+    splitting: true,
+    define: {
+      "process.env.TSD_VERSION": JSON.stringify(version),
+      "process.env.NODE_ENV": '"production"',
+      "process.env.TSD_ARCH": JSON.stringify(target.arch),
+    },
+    compile: {
+      executablePath,
+      outfile,
+      // It runs as root in other people's folders: nothing that lies there may change it.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+      ...(order === undefined ? {} : { bytecodeOrder: order }),
+    },
+  });
 }
