@@ -5,8 +5,9 @@
 import type { Plan } from "../runtime/plan.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { StageOptions } from "../runtime/stage.ts";
+import type { ReceivedLaunch } from "./protocol.ts";
 import type { LaunchRecord } from "./records.ts";
-import type { ExecLaunchRequest, LaunchRequest } from "./types.ts";
+import type { ExecLaunchRequest } from "./types.ts";
 
 export interface KeeperPaths {
   socket: string;
@@ -18,6 +19,8 @@ export interface Compiled {
   options?: StageOptions;
   /** Folders of the container's cgroups; empty when only the kernel knows. */
   cgroups: string[];
+  /** A container with a pid namespace of its own. */
+  ownPids?: boolean;
   /** After the launch, whether it succeeded or not: closes what the plan was given. */
   dispose?(): void;
 }
@@ -38,6 +41,6 @@ export interface ContainerCompileOptions {
 }
 
 export interface Compilers {
-  container(request: LaunchRequest, paths: KeeperPaths, options: ContainerCompileOptions): Compiled;
+  container(request: ReceivedLaunch, paths: KeeperPaths, options: ContainerCompileOptions): Compiled;
   exec(request: ExecLaunchRequest, container: RunningContainer, paths: KeeperPaths): Compiled;
 }

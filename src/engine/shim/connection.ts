@@ -11,6 +11,7 @@ import {
   type Notice,
   PROTOCOL_VERSION,
   type Response,
+  writeRequest,
 } from "./protocol.ts";
 
 /** The shim went away with the request unanswered: it may or may not have been done. */
@@ -83,7 +84,7 @@ export class Connection {
       if (this.#closed) throw new ConnectionLost();
       const id = ++this.#last;
       this.#waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
-      this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
+      this.#socket.write(writeRequest({ id, method, params }));
     });
   }
 

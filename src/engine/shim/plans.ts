@@ -20,7 +20,7 @@ export function runtimeCompilers(): Compilers {
   const filterOf = keptFilters();
   return {
     container: (
-      { id, spec, rootfs, io, init, names, ownMounts },
+      { id, spec: { value: spec }, rootfs, io, init, names, ownMounts },
       { socket, exitRecord },
       { pidfdOf, held },
     ) => {
@@ -44,7 +44,8 @@ export function runtimeCompilers(): Compilers {
       });
       // What is killed and removed must be the container's alone, whatever path the specification names.
       const cgroups = cgroup.map(({ path }) => path).filter((path) => path.includes(id));
-      return { plan, cgroups, options: { fds: joined.fds } };
+      const ownPids = spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
+      return { plan, cgroups, ownPids, options: { fds: joined.fds } };
     },
     exec: ({ container: id, process, io }, container, { socket, exitRecord }) => {
       const spec = container.spec();

@@ -12,6 +12,8 @@
  * line, {@link AttachAnswer}, and then the connection is the raw stream of `ShimClient.attach`. Its end looks like the
  * shim's own: before it ends one that has a key, the shim says `finished` on every control connection.
  *
+ * A launch's specification is the last of its members, after the attempt: so the shim can leave it unparsed.
+ *
  * What was prepared for a launch is dropped when no control connection is left: it is for the daemon that asked, which
  * does not know of it when it comes anew.
  *
@@ -20,6 +22,7 @@
  */
 import type { ErrorKind } from "../errors.ts";
 import type { EndpointNames, HeldPort, SandboxNames } from "../network/types.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type {
   AttachOptions,
   ExecLaunchRequest,
@@ -98,6 +101,60 @@ export interface Request<M extends Method = Method> {
   params: Methods[M][0];
 }
 
+/** JSON that is parsed when somebody asks for what it says. */
+export class JsonText<T> {
+  readonly text: string;
+  #value: T | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** Throws a `SyntaxError`. */
+  get value(): T {
+    this.#value ??= JSON.parse(this.text) as T;
+    return this.#value;
+  }
+}
+
+/** A launch as the shim gets it: nine tenths are its specification. */
+export type ReceivedLaunch = Omit<LaunchRequest, "spec"> & Attempt & { spec: JsonText<Spec> };
+
+/** A request's parameters, as the shim gets them. */
+export type Received<M extends Method> = Methods[M][0] extends LaunchRequest ? ReceivedLaunch : Methods[M][0];
+
+const SPEC = ',"spec":';
+
+/** One line. A specification comes last, where `readRequest` can leave it as it is. */
+export function writeRequest({ id, method, params }: Request): string {
+  if (!("spec" in params)) return `${JSON.stringify({ id, method, params })}\n`;
+  const { spec, ...rest } = params;
+  return `${JSON.stringify({ id, method, params: { ...rest, spec } })}\n`;
+}
+
+/** Throws a `SyntaxError`. */
+export function readRequest(line: string): { id: number; method: Method; params: Received<Method> } {
+  const at = line.indexOf(SPEC);
+  const head = at < 0 ? undefined : parsed(`${line.slice(0, at)}}}`);
+  // An older client has it among the others, before the attempt.
+  if (head?.params.attempt !== undefined && line.endsWith("}}")) {
+    head.params.spec = new JsonText(line.slice(at + SPEC.length, -2));
+    return head;
+  }
+  const request = JSON.parse(line);
+  if (request.params?.spec !== undefined)
+    request.params.spec = new JsonText(JSON.stringify(request.params.spec));
+  return request;
+}
+
+function parsed(text: string) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** An `EngineError`, and the exit status that a failed start has for the docker client. */
 export interface WireError {
   kind: ErrorKind;
@@ -122,9 +179,11 @@ export class LineReader {
     const lines: string[] = [];
     let start = 0;
     for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-      this.#parts.push(bytes.subarray(start, end));
-      lines.push(Buffer.concat(this.#parts).toString("utf8"));
-      this.#parts = [];
+      if (this.#parts.length === 0) lines.push(bytes.toString("utf8", start, end));
+      else {
+        lines.push(Buffer.concat([...this.#parts, bytes.subarray(start, end)]).toString("utf8"));
+        this.#parts = [];
+      }
       start = end + 1;
     }
     // A copy: the buffer is its reader's again.

@@ -13,7 +13,8 @@ import {
   type Methods,
   type Notice,
   PROTOCOL_VERSION,
-  type Request,
+  type Received,
+  readRequest,
   type WireError,
 } from "./protocol.ts";
 import { Session } from "./session.ts";
@@ -28,7 +29,7 @@ export interface ServerOptions {
   onHandOver(): Promise<void>;
 }
 
-type Handlers = { [M in Method]: (params: Methods[M][0]) => Methods[M][1] | Promise<Methods[M][1]> };
+type Handlers = { [M in Method]: (params: Received<M>) => Methods[M][1] | Promise<Methods[M][1]> };
 
 /** In how much time all connections of a process that ends are seen to break. */
 const DAEMON_DIES_MS = 10;
@@ -205,7 +206,7 @@ export class ShimServer {
   async #answer(socket: Socket<Connection>, line: string): Promise<void> {
     let id = 0;
     try {
-      const { method, params, ...request } = JSON.parse(line) as Request;
+      const { method, params, ...request } = readRequest(line);
       id = request.id;
       const handler = this.#handlers[method] as ((params: unknown) => unknown) | undefined;
       if (handler === undefined) throw new EngineError("notImplemented", `this shim has no ${method}`);

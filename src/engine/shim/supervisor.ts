@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type HeldKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import type { Spec } from "../runtime/spec.ts";
 import type { Stage } from "../runtime/stage.ts";
 import { Stopwatch } from "../stopwatch.ts";
 import {
@@ -23,19 +24,12 @@ import { Networks } from "./networks.ts";
 import { Orphans } from "./orphans.ts";
 import { Poller } from "./poller.ts";
 import { type ProcessContext, SupervisedProcess } from "./process.ts";
-import type { Attempt } from "./protocol.ts";
+import type { Attempt, JsonText, ReceivedLaunch } from "./protocol.ts";
 import { type LaunchRecord, Records } from "./records.ts";
 import type { Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { startError } from "./start-error.ts";
-import type {
-  ExecLaunchRequest,
-  Exit,
-  Launched,
-  LaunchRequest,
-  PrepareRequest,
-  Supervised,
-} from "./types.ts";
+import type { ExecLaunchRequest, Exit, Launched, LaunchRequest, Supervised } from "./types.ts";
 
 export interface SupervisorEvents {
   exit(exit: Exit): void;
@@ -183,11 +177,11 @@ export class Supervisor {
     for (const session of process.leaveSessions()) this.attach(process.id, session);
   }
 
-  launch(request: LaunchRequest & Attempt): Promise<Launched> {
+  launch(request: ReceivedLaunch): Promise<Launched> {
     return this.#start(request, this.#containerStart(request, false));
   }
 
-  #containerStart(request: LaunchRequest, held: boolean): Start {
+  #containerStart(request: ReceivedLaunch, held: boolean): Start {
     const { id, io, log, spec } = request;
     const options = { pidfdOf: (pid: number) => this.#pidfdOf(pid), held };
     return {
@@ -196,14 +190,13 @@ export class Supervisor {
       io,
       log,
       spec,
-      ownPids: spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false,
       compile: (paths) => this.#compilers.container(request, paths, options),
     };
   }
 
   /** Nothing, where something of that id is there already: what it stands for must not be forgotten. */
-  prepare(request: PrepareRequest): void {
-    const { id, attempt } = request;
+  prepare(request: ReceivedLaunch): void {
+    const { id, attempt = "" } = request;
     const taken = [this.#processes, this.#launching, this.#held, this.#halfLaunched, this.#clearing];
     if (taken.some((known) => known.has(id))) return;
     const held = new HeldLaunch(attempt);
@@ -304,7 +297,6 @@ export class Supervisor {
       log,
       ...(attempt === undefined ? {} : { attempt }),
       cgroups: [],
-      ...(what.ownPids && { ownPids: true }),
       pid: 0,
       // Before the process can end: its end is later in any case.
       startedAt: nowNs().toString(),
@@ -316,6 +308,7 @@ export class Supervisor {
     try {
       compiled = what.compile({ socket: this.#records.socket(id), exitRecord: this.#records.exit(id) });
       record.cgroups = compiled.cgroups;
+      if (compiled.ownPids) record.ownPids = true;
       watch.step("plan");
       for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
@@ -354,9 +347,9 @@ export class Supervisor {
     }
   }
 
-  #keepSpec(id: string, spec: LaunchRequest["spec"]): void {
+  #keepSpec(id: string, spec: JsonText<Spec>): void {
     try {
-      this.#records.writeSpec(id, spec);
+      this.#records.writeSpec(id, spec.value);
     } catch (error) {
       this.#events.warning(`no exec will find the specification of ${id}: ${(error as Error).message}`);
     }
@@ -560,8 +553,7 @@ interface Start {
   io: LaunchRequest["io"];
   log: LaunchRequest["log"];
   /** Kept for later execs. */
-  spec?: LaunchRequest["spec"];
-  ownPids?: boolean;
+  spec?: JsonText<Spec>;
   compile(paths: { socket: string; exitRecord: string }): Compiled;
 }
 
