@@ -9,7 +9,7 @@ import { SOCK } from "../../ffi/socket-flags.ts";
 import { decodeFrame, encodeFrame, FRAME, FRAME_SIZE, type Frame, type FrameType } from "./frame.ts";
 import { SYNC } from "./keeper-steps.ts";
 import type { Plan } from "./plan.ts";
-import { type Stage, type StageOptions, startStage } from "./stage.ts";
+import { type EncodedPlan, type Stage, type StageOptions, startStage } from "./stage.ts";
 import { HELD, type HeldName, MAX_HELD } from "./steps.ts";
 
 /** What a keeper tells. Times are nanoseconds since the epoch. */
@@ -58,7 +58,7 @@ export interface LaunchOptions extends HoldOptions {
  * `plan` makes its own listening socket; the first client is the control socket.
  */
 export async function launchKeeper(
-  plan: Plan,
+  plan: Plan | EncodedPlan,
   events: KeeperEvents,
   { takeEarly = false, onStage, ...options }: LaunchOptions = {},
 ): Promise<Keeper> {
@@ -84,7 +84,7 @@ const DROP_PATIENCE_MS = 100;
 
 /** As `launchKeeper`, of a plan that waits for its start. */
 export function holdKeeper(
-  plan: Plan,
+  plan: Plan | EncodedPlan,
   events: KeeperEvents,
   { onStage, ...options }: HoldOptions = {},
 ): HeldKeeper {

@@ -4,6 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { AT } from "../../ffi/file.ts";
+import { exists } from "../../ffi/host.ts";
 import { MNT } from "../../ffi/mount.ts";
 import { overlayTakesLayers, splitOption } from "../../ffi/overlay.ts";
 import { EngineError } from "../errors.ts";
@@ -22,7 +23,8 @@ const OPTIONS_MAX = 4095;
  * or of a launch that came to nothing.
  */
 export function forgetVolatile({ work }: Overlay): void {
-  rmSync(`${work}/work/incompat`, { recursive: true, force: true });
+  const mark = `${work}/work/incompat`;
+  if (exists(mark)) rmSync(mark, { recursive: true, force: true });
 }
 
 /** Makes the overlay, at `fd`. The mount namespace must be one of the plan's own, with no shared mounts. */

@@ -62,7 +62,7 @@ export interface Stage {
 }
 
 /** Starts the stage on a plan. Throws a `SystemError` when it cannot be started at all. */
-export function startStage(plan: Plan, options: StageOptions = {}): Stage {
+export function startStage(plan: Plan | EncodedPlan, options: StageOptions = {}): Stage {
   const owned: number[] = [];
   const own = (fd: number): number => {
     owned.push(fd);
@@ -71,7 +71,7 @@ export function startStage(plan: Plan, options: StageOptions = {}): Stage {
   const status = sharedMemory("ts-status", STATUS_SIZE);
   let ours = -1;
   try {
-    const planFd = own(sealedData("ts-plan", encodePlan(plan)));
+    const planFd = own(sealedData("ts-plan", "bytes" in plan ? plan.bytes : encodePlan(plan)));
     const program = stageFd();
     if (!program.shared) own(program.fd);
     let theirs = -1;
@@ -168,6 +168,11 @@ export const runPlan = (plan: Plan, options?: StageOptions): Promise<number> =>
 export interface Labels {
   readonly steps: readonly { readonly label: string }[];
   readonly nested?: Labels;
+}
+
+/** A plan that is in no parts, as bytes. Labels may be made when they are asked for. */
+export interface EncodedPlan extends Labels {
+  readonly bytes: Uint8Array;
 }
 
 /** What the status page says; whatever it says is checked, since a container may have written it. */

@@ -4,7 +4,7 @@
  */
 import type { Plan } from "../runtime/plan.ts";
 import type { Spec } from "../runtime/spec.ts";
-import type { StageOptions } from "../runtime/stage.ts";
+import type { EncodedPlan, StageOptions } from "../runtime/stage.ts";
 import type { ReceivedLaunch } from "./protocol.ts";
 import type { LaunchRecord } from "./records.ts";
 import type { ExecLaunchRequest } from "./types.ts";
@@ -15,7 +15,7 @@ export interface KeeperPaths {
 }
 
 export interface Compiled {
-  plan: Plan;
+  plan: Plan | EncodedPlan;
   options?: StageOptions;
   /** Folders of the container's cgroups; empty when only the kernel knows. */
   cgroups: string[];

@@ -11,6 +11,8 @@ import { STAGE_FD } from "../runtime/plan.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Compilers } from "./compile.ts";
 import { keptFilters } from "./filters.ts";
+import { type ContainerPlan, KeptPlans } from "./kept-plans.ts";
+import type { Launch } from "./launch-names.ts";
 import type { ContainerIo } from "./types.ts";
 
 export function runtimeCompilers(): Compilers {
@@ -18,34 +20,50 @@ export function runtimeCompilers(): Compilers {
   // Hierarchies do not come and go under a running system.
   const layout = detectCgroups();
   const filterOf = keptFilters();
+  const compile = ({ request, paths, held }: Launch, pidfds?: Pidfds): ContainerPlan => {
+    const { id, rootfs, io, init, names, ownMounts } = request;
+    const spec = request.spec.value;
+    const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
+    const plan = compileContainer({
+      id,
+      spec,
+      rootfs,
+      filter: filterOf(spec),
+      io: processIo(io),
+      cgroup,
+      ...(pidfds && { pidfds }),
+      mtab: true,
+      init,
+      held,
+      ...(names && { names }),
+      keeper: {
+        socket: paths.socket,
+        record: paths.exitRecord,
+        bootId,
+        ...(ownMounts && { holdMounts: true }),
+      },
+    });
+    return {
+      plan,
+      // What is killed and removed must be the container's alone, whatever path the specification names.
+      cgroups: cgroup.map(({ path }) => path).filter((path) => path.includes(id)),
+      ownPids: spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false,
+    };
+  };
+  // Numbers of processes mean others later.
+  const kept = new KeptPlans((launch) =>
+    joinedPids(launch.request.spec.value).size > 0 ? undefined : compile(launch),
+  );
   return {
-    container: (
-      { id, spec: { value: spec }, rootfs, io, init, names, ownMounts },
-      { socket, exitRecord },
-      { pidfdOf, held },
-    ) => {
+    container: (request, paths, { pidfdOf, held }) => {
+      const { rootfs, spec } = request;
       // Also of the same launch, when a predecessor was killed in the middle of it.
       if (rootfs.kind === "overlay" && rootfs.options?.includes("volatile")) forgetVolatile(rootfs);
-      const joined = joinedProcesses(spec, pidfdOf);
-      const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
-      const plan = compileContainer({
-        id,
-        spec,
-        rootfs,
-        filter: filterOf(spec),
-        io: processIo(io),
-        cgroup,
-        pidfds: joined.pidfds,
-        mtab: true,
-        init,
-        held,
-        ...(names && { names }),
-        keeper: { socket, record: exitRecord, bootId, ...(ownMounts && { holdMounts: true }) },
-      });
-      // What is killed and removed must be the container's alone, whatever path the specification names.
-      const cgroups = cgroup.map(({ path }) => path).filter((path) => path.includes(id));
-      const ownPids = spec.linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
-      return { plan, cgroups, ownPids, options: { fds: joined.fds } };
+      const launch = { request, paths, held };
+      const known = kept.find(launch);
+      if (known !== undefined) return known;
+      const { pidfds, fds } = joinedProcesses(spec.value, pidfdOf);
+      return { ...compile(launch, pidfds), options: { fds } };
     },
     exec: ({ container: id, process, io }, container, { socket, exitRecord }) => {
       const spec = container.spec();
@@ -66,9 +84,12 @@ export function runtimeCompilers(): Compilers {
   };
 }
 
+const joinedPids = ({ linux }: Spec): Set<number> =>
+  new Set(linux?.namespaces?.map(processOfNamespace).filter((pid) => pid !== undefined));
+
 /** Whose namespaces the container joins: by pidfd, since a number may be another's by the time that it is looked at. */
 function joinedProcesses(spec: Spec, pidfdOf: (pid: number) => number): { pidfds: Pidfds; fds: number[] } {
-  const pids = new Set(spec.linux?.namespaces?.map(processOfNamespace).filter((pid) => pid !== undefined));
+  const pids = joinedPids(spec);
   const pidfds = new Map([...pids].map((pid, i) => [pid, STAGE_FD.firstPassed + i]));
   const fds = [...pids].map((pid) => {
     const pidfd = pidfdOf(pid);
