@@ -78,7 +78,7 @@ function inheritCpuset(plan: PlanBuilder, fd: number, level: string): void {
   const read = plan.slot("cpuset");
   for (const file of ["cpuset.cpus", "cpuset.mems"]) {
     const label = `inherit ${file} of ${parent}`;
-    const buffer = plan.space(4096, file);
+    const buffer = plan.page();
     openHost(plan, `${level}/${file}`, ["O_RDONLY", "O_CLOEXEC"], { label, fd });
     plan.call("read", [fd, buffer, buffer.size], { label, slot: read });
     const set = plan.label(`${file} is set`);

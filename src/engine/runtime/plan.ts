@@ -94,6 +94,7 @@ export class PlanBuilder {
   #first = 0;
   #data = new Uint8Array(4096);
   #used = 0;
+  #page: Data | undefined;
   #slots = 0;
   #nextFd = FIRST_KEPT_FD;
   #nested: Plan | undefined;
@@ -158,6 +159,12 @@ export class PlanBuilder {
     const data = dataAt(this.#dataAt + offset, size, show);
     this.#items.push(data);
     return data;
+  }
+
+  /** A page of it that is everybody's: for what is read and looked at before anything else is done. */
+  page(): Data {
+    this.#page ??= this.space(4096, "a page");
+    return this.#page;
   }
 
   struct(size: number, show: string, fields: readonly Field[]): Data {

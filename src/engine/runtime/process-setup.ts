@@ -200,7 +200,7 @@ function enterFolder(plan: PlanBuilder, cwd: string) {
 const UNREACHABLE = 0x726e7528;
 
 function refuseOutside(plan: PlanBuilder): void {
-  const buffer = plan.space(4096, "cwd");
+  const buffer = plan.page();
   const start = plan.slot("start of cwd");
   const safe = plan.label("cwd is inside");
   const label = "current working directory is outside of container mount namespace root";
