@@ -12,7 +12,7 @@ import { openHost, openHow, writeHost } from "./inside.ts";
 import type { Crowded } from "./pids-limit.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Resources } from "./spec.ts";
-import type { KeepStep, Slot } from "./steps.ts";
+import type { KeepStep, Keeps, Slot } from "./steps.ts";
 
 /** In runc's words, who does it between two steps of the container's first process. */
 const SETTING = "error setting cgroup config for procHooks process: ";
@@ -23,9 +23,10 @@ const CWD = flags(AT, "AT_FDCWD");
 export function createCgroup(plan: PlanBuilder, fd: number, cgroup: Cgroup, resources: Resources): void {
   const unified = isUnified(cgroup);
   const limits = limitsOf(cgroup, resources);
+  const made = plan.slot("cgroup");
   for (const folder of cgroup) {
     if (unified) enableControllers(plan, fd, folder, limits);
-    makeFolders(plan, fd, folder);
+    makeFolders(plan, { fd, made }, folder);
   }
   writeLimits(plan, fd, cgroup, limits);
   if (unified) {
@@ -62,14 +63,32 @@ function levels({ mountpoint, path }: CgroupFolder): string[] {
   return all;
 }
 
-function makeFolders(plan: PlanBuilder, fd: number, folder: CgroupFolder): void {
-  for (const level of levels(folder)) {
-    plan.call("mkdirat", [CWD, plan.string(level), 0o755], {
-      label: `create cgroup ${level}`,
-      tolerate: [ERRNO.EEXIST],
-    });
-    if (folder.controllers.includes("cpuset")) inheritCpuset(plan, fd, level);
+function makeFolder(plan: PlanBuilder, level: string, keeps: Keeps = {}): void {
+  const label = `create cgroup ${level}`;
+  plan.call("mkdirat", [CWD, plan.string(level), 0o755], { label, tolerate: [ERRNO.EEXIST], ...keeps });
+}
+
+function makeFolders(
+  plan: PlanBuilder,
+  { fd, made }: { fd: number; made: Slot },
+  folder: CgroupFolder,
+): void {
+  const all = levels(folder);
+  if (folder.controllers.includes("cpuset")) {
+    for (const level of all) {
+      makeFolder(plan, level);
+      inheritCpuset(plan, fd, level);
+    }
+    return;
   }
+  // The folders above it are nearly always there.
+  const [missing, there] = [plan.label("a folder above is missing"), plan.label("the cgroup is there")];
+  makeFolder(plan, folder.path, { slot: made, tolerate: [ERRNO.EEXIST, ERRNO.ENOENT] });
+  plan.jumpWhen(made, { equals: -ERRNO.ENOENT }, missing);
+  plan.jump(there);
+  plan.place(missing);
+  for (const level of all) makeFolder(plan, level);
+  plan.place(there);
 }
 
 /** A new version 1 cpuset is empty, and takes no process before it has processors and memory nodes. */
@@ -113,12 +132,7 @@ function enableControllers(
     ...limits.map(({ controller }) => controller),
   ]);
   const all = levels(folder);
-  for (const level of all) {
-    plan.call("mkdirat", [CWD, plan.string(level), 0o755], {
-      label: `create cgroup ${level}`,
-      tolerate: [ERRNO.EEXIST],
-    });
-  }
+  for (const level of all) makeFolder(plan, level);
   for (const level of [folder.mountpoint, ...all.slice(0, -1)]) {
     const path = `${level}/cgroup.subtree_control`;
     for (const controller of wanted)

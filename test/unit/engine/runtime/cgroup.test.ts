@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
+  type Cgroup,
   cgroupOf,
   detectCgroups,
   folderOf,
@@ -7,6 +8,9 @@ import {
   unifiedFolder,
 } from "../../../../src/engine/runtime/cgroup-layout.ts";
 import { cpuWeight, limitsV1, limitsV2 } from "../../../../src/engine/runtime/cgroup-limits.ts";
+import { createCgroup } from "../../../../src/engine/runtime/cgroup-steps.ts";
+import { PlanBuilder } from "../../../../src/engine/runtime/plan.ts";
+import type { Data } from "../../../../src/engine/runtime/steps.ts";
 
 const V1 = `30 25 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
 31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
@@ -55,6 +59,36 @@ test("a version 2 host has one hierarchy", () => {
   );
   expect(isUnified(layout)).toBe(true);
   expect(unifiedFolder(cgroupOf(layout, "/tsd/id", "id"))?.path).toBe("/sys/fs/cgroup/tsd/id");
+});
+
+/** The folders that are made, in order, when those that `missing` names cannot be without the ones above them. */
+function made(cgroup: Cgroup, missing: (path: string) => boolean): string[] {
+  const builder = new PlanBuilder();
+  createCgroup(builder, builder.fd(), cgroup, {});
+  const { steps } = builder.build();
+  const paths: string[] = [];
+  let result = 0;
+  for (let at = 0; at < steps.length; at++) {
+    const step = steps[at]!;
+    if (step.op === "syscall" && step.name === "mkdirat") {
+      const path = JSON.parse((step.args[1] as Data).show) as string;
+      paths.push(path);
+      result = missing(path) && paths.filter((each) => each === path).length === 1 ? -2 : 0;
+    } else if (step.op === "jump") {
+      const { when } = step;
+      if (when === "always" || (typeof when === "object" && when.equals === result)) at = step.to.at - 1;
+    }
+  }
+  return paths;
+}
+
+test("a cgroup is made at once, and those above it where one is missing", () => {
+  const layout = detectCgroups(V1, OWN_V1);
+  const memory = { hierarchies: layout.hierarchies.slice(1, 2) };
+  const cgroup = cgroupOf(memory, "/a/b/id", "id");
+  const below = (...paths: string[]) => paths.map((path) => `/sys/fs/cgroup/memory${path}`);
+  expect(made(cgroup, () => false)).toEqual(below("/a/b/id"));
+  expect(made(cgroup, (path) => path.endsWith("/id"))).toEqual(below("/a/b/id", "/a", "/a/b", "/a/b/id"));
 });
 
 const RESOURCES = {
