@@ -45,9 +45,10 @@ export function personalityOf(
   word: string | undefined,
 ): { name: PersonalityName; longForm: boolean } {
   const base = argv0.slice(argv0.lastIndexOf("/") + 1);
-  for (const [name, { dropIns }] of Object.entries(PERSONALITIES) as [PersonalityName, Personality][]) {
+  for (const known in PERSONALITIES) {
+    const name = known as PersonalityName;
     if (name === "tsd") continue;
-    if (base === name || dropIns.includes(base)) return { name, longForm: false };
+    if (base === name || PERSONALITIES[name].dropIns.includes(base)) return { name, longForm: false };
   }
   // A file that was renamed is tsd itself; a name of our kind that is none of ours is a mistake, and told.
   if (base.startsWith("ts-")) return { name: "unknown", longForm: false };

@@ -58,8 +58,6 @@ function parseInteger(func: string, min: bigint, max: bigint): (word: string) =>
   };
 }
 
-const I64 = 9223372036854775807n;
-
 /** Called for all hundred flags of `run` at each start, and not compiled by then. */
 const define =
   (type: string, fallback: unknown, parse: (word: string) => unknown, many = false) =>
@@ -80,9 +78,9 @@ const same = (word: string): unknown => word;
 export const bool = define("bool", false, parseBool);
 export const string = define("string", "", same);
 export const list = define("list", [], same, true);
-export const int = define("int", 0, parseInteger("ParseInt", -I64 - 1n, I64));
+export const int = define("int", 0, parseInteger("ParseInt", -9223372036854775808n, 9223372036854775807n));
 export const uint16 = define("uint16", 0, parseInteger("ParseUint", 0n, 65535n));
-export const uint = define("uint", 0, parseInteger("ParseUint", 0n, 2n * I64 + 1n));
+export const uint = define("uint", 0, parseInteger("ParseUint", 0n, 18446744073709551615n));
 export const bytes = define("bytes", 0, parseByteSize);
 export const duration = define("duration", 0, (word) => {
   try {
@@ -116,28 +114,37 @@ export function filterQuery(filters: readonly (readonly [string, string])[]): st
 }
 
 export class ParsedFlags {
-  readonly values = new Map<string, unknown>();
+  /** The names of the flags that were given. */
   readonly changed = new Set<string>();
-  readonly #defaults = new Map<string, unknown>();
+  /** What was given, and the defaults of the others. */
+  readonly #values = new Map<string, unknown>();
 
   constructor(flags: readonly Flag[]) {
-    for (const flag of flags) this.#defaults.set(flag.name, flag.default);
+    for (const flag of flags) this.#values.set(flag.name, flag.default);
+  }
+
+  /** Takes one word's value: the flag's own, or one more of several. */
+  give(flag: Flag, value: unknown): void {
+    if (!flag.many) this.#values.set(flag.name, value);
+    else if (this.changed.has(flag.name)) this.list<unknown>(flag.name).push(value);
+    else this.#values.set(flag.name, [value]);
+    this.changed.add(flag.name);
   }
 
   get(name: string): unknown {
-    return this.values.has(name) ? this.values.get(name) : this.#defaults.get(name);
+    return this.#values.get(name);
   }
   bool(name: string): boolean {
-    return this.get(name) === true;
+    return this.#values.get(name) === true;
   }
   string(name: string): string {
-    return (this.get(name) as string | undefined) ?? "";
+    return (this.#values.get(name) as string | undefined) ?? "";
   }
   number(name: string): number {
-    return (this.get(name) as number | undefined) ?? 0;
+    return (this.#values.get(name) as number | undefined) ?? 0;
   }
   list<T = string>(name: string): T[] {
-    return (this.get(name) as T[] | undefined) ?? [];
+    return (this.#values.get(name) as T[] | undefined) ?? [];
   }
   has(name: string): boolean {
     return this.changed.has(name);
@@ -161,13 +168,7 @@ function assign(parsed: ParsedFlags, flag: Flag, word: string): void {
       `invalid argument ${goQuote(word)} for "${display(flag)}" flag: ${messageOf(error)}`,
     );
   }
-  if (flag.many) {
-    const before = (parsed.values.get(flag.name) as unknown[] | undefined) ?? [];
-    before.push(value);
-    value = before;
-  }
-  parsed.values.set(flag.name, value);
-  parsed.changed.add(flag.name);
+  parsed.give(flag, value);
 }
 
 export interface ParseResult {

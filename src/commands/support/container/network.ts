@@ -101,6 +101,10 @@ export function endpoints(flags: ParsedFlags): { mode: string; endpoints: Record
 
 /** The flags that are older than `--network name=…` are for the first network. */
 function applyFlags(first: NetworkWord, flags: ParsedFlags): void {
+  let given = false;
+  for (const name of ["network-alias", "net-alias", "link-local-ip", "ip", "ip6", "mac-address"])
+    given ||= flags.has(name);
+  if (!given) return;
   const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
   const linkLocal = flags.list("link-local-ip");
   const [ip, ip6, mac] = [flags.string("ip"), flags.string("ip6"), flags.string("mac-address").trim()];

@@ -29,13 +29,12 @@ export function checkIp(word: string): string {
 }
 
 const DOMAIN_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
-const DOMAIN = new RegExp(`^(${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*)\\.?$`);
 
 /** Gives it without the dot at its end; `.` means that there is to be none. */
 export function checkDomain(word: string): string {
   const text = word.trim();
   if (text === ".") return text;
-  const domain = DOMAIN.exec(text)?.[1];
+  const domain = new RegExp(`^(${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*)\\.?$`).exec(text)?.[1];
   if (domain === undefined || domain.length >= 255 || !/[a-zA-Z]/.test(domain))
     throw new Error(`${text} is not a valid domain`);
   return domain;
