@@ -1,12 +1,14 @@
 /**
  * The Bun executable that a finished file is made of: this machine's from node_modules, another platform's by npm,
  * held against the checksum in package-lock.json, with the names in build/environment.ts,
- * the engine's thresholds (build/thresholds.ts) and what it warms up (build/warm-up.ts) overwritten.
+ * the engine's thresholds (build/thresholds.ts), what it warms up (build/warm-up.ts) and its allocator's thread
+ * (build/scavenger.ts) overwritten.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ignoreEngineSwitches, overwriteNames } from "./environment.ts";
+import { scavengeNothing } from "./scavenger.ts";
 import { hostTarget, type Target } from "./target.ts";
 import { compileLater } from "./thresholds.ts";
 import { warmUpNothing } from "./warm-up.ts";
@@ -71,6 +73,7 @@ export function prepareBase(target: Target): string {
   ignoreEngineSwitches(file, target.arch);
   compileLater(file);
   warmUpNothing(file, target.arch);
+  scavengeNothing(file);
   mkdirSync(cache, { recursive: true });
   const path = join(cache, `base-${target.arch}-${target.libc}`);
   const fresh = `${path}.${process.pid}`;
