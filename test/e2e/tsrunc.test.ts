@@ -1,6 +1,15 @@
 /** tsrunc on a real kernel: with bundles of a busybox, and under Debian's dockerd. Needs root, busybox-static, docker.io. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, CAPS, type Result, until } from "../support/bundles.ts";
@@ -476,6 +485,45 @@ test("a tmpfs has the mode of the folder that it hides, and the kernel's own whe
     spec.mounts!.push(tmpfs("/new/folder"), tmpfs("/hidden"));
   });
   expect(stdout).toBe("1777\n751\n");
+});
+
+test("a tmpfs with tmpcopyup begins with what it hides, links and owners as they are", () => {
+  const at = (name: string) => join(rootfs, "begun", name);
+  mkdirSync(at("inner"), { recursive: true });
+  writeFileSync(at("inner/file"), "x".repeat(100_000));
+  chmodSync(at("inner/file"), 0o4750);
+  chownSync(at("inner/file"), 7, 8);
+  chmodSync(at("inner/file"), 0o4750);
+  writeFileSync(at("empty"), "");
+  symlinkSync("/etc/passwd", at("link"));
+  symlinkSync("begun", join(rootfs, "way"));
+  Bun.spawnSync(["mkfifo", at("fifo")]);
+  const folder = bundle(
+    "copied",
+    [
+      "sh",
+      "-c",
+      "cd /begun && find . | sort && stat -c '%a %u %g %s' inner/file && readlink link && df . | tail -1 && rm inner/file",
+    ],
+    (spec) => {
+      spec.mounts!.push({
+        destination: "/way",
+        type: "tmpfs",
+        source: "copied",
+        options: ["tmpcopyup", "size=1m"],
+      });
+    },
+  );
+  const { status, stdout } = tsrunc("run", "-b", folder, "copied");
+  expect([status, stdout.split("\n").slice(0, 8)]).toEqual([
+    0,
+    [".", "./empty", "./fifo", "./inner", "./inner/file", "./link", "4750 7 8 100000", "/etc/passwd"],
+  ]);
+  expect(stdout).toContain("copied");
+  // Only the copy is gone.
+  expect(existsSync(at("inner/file"))).toBe(true);
+  rmSync(join(rootfs, "begun"), { recursive: true });
+  rmSync(join(rootfs, "way"));
 });
 
 test("explain prints the calls of a start, features what there is", () => {

@@ -78,6 +78,9 @@ async function launchBundle(
   const waits =
     !gated && choice.masterSocket === undefined && !hooks && !spec.hooks?.poststart?.length && !scope;
   const filter = await filterOf(spec.linux?.seccomp, context.root);
+  const copies = wantsCopies(spec)
+    ? (await import("./copy-up.ts")).copiesOf(spec.mounts ?? [], bundle.rootfs)
+    : undefined;
   store.reserve(id, bundle.text);
   const state = newState(id, bundle, cgroup);
   // Whoever is killed from here on leaves a cgroup: this tells of it.
@@ -98,6 +101,7 @@ async function launchBundle(
         cgroup,
         control: true,
         hooks,
+        ...(copies && { copies }),
         noPivot: flags.on("no-pivot"),
         noNewKeyring: flags.on("no-new-keyring"),
         ...(gated && { gate: store.fifo(id) }),
@@ -163,6 +167,11 @@ async function launchBundle(
   } finally {
     if (choice.masterSocket !== undefined) closeAll(choice.fds.slice(0, 1));
   }
+}
+
+function wantsCopies({ mounts = [] }: Spec): boolean {
+  for (const { type, options } of mounts) if (type === "tmpfs" && options?.includes("tmpcopyup")) return true;
+  return false;
 }
 
 /** The container's process in the status page, and the steps at which it becomes its command. */

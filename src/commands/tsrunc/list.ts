@@ -18,7 +18,7 @@ function table(rows: string[][]): string {
 async function namesIn(root: string): Promise<string[]> {
   const { readdirSync } = await import("node:fs");
   try {
-    return readdirSync(root);
+    return readdirSync(root).sort();
   } catch {
     return [];
   }

@@ -10,6 +10,7 @@ import type { Cgroup } from "./cgroup-layout.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
 import { createCgroup, joinCgroup, limitPids, openUnified, type Watch, watchOom } from "./cgroup-steps.ts";
 import { type CommandOptions, neededFds, runCommand } from "./command.ts";
+import type { Copies } from "./copy-up.ts";
 import { addDeviceLinks, addDevices } from "./devices.ts";
 import { checkEnvironment } from "./environment.ts";
 import { candidates } from "./executable.ts";
@@ -103,6 +104,8 @@ export interface ContainerOptions {
   names?: NamesPorts;
   /** An engine's containers have /etc/mtab, which programs read that are older than /proc/self/mounts. */
   mtab?: boolean;
+  /** What tmpfs mounts begin with, where they are to have what they hide; not in a new user namespace. */
+  copies?: Copies;
   noPivot?: boolean;
   noNewKeyring?: boolean;
   /** Of the inherited streams: those to give to the process's user, and those that are /dev/null. */
@@ -374,7 +377,7 @@ class ContainerCompiler {
     mountRoot(plan, root, { rootfs, propagation });
     const at = inside(plan, root);
     if (this.#options.mtab) addMtab(at);
-    const mounter = new Mounter(at, procs);
+    const mounter = new Mounter(at, procs, namespaces.isNew("user") ? undefined : this.#options.copies);
     const newUser = namespaces.isNew("user");
     for (const mount of spec.mounts ?? []) {
       if (mount.type !== "cgroup" && mount.type !== "cgroup2") mounter.add(mount);

@@ -3,10 +3,12 @@
  * mount point that was opened inside the root. No path that a container could swap is ever mounted on.
  * @source config.md "Mounts"; fsopen(2), open_tree(2), mount_setattr(2), move_mount(2)
  */
+
 import { ERRNO } from "../../ffi/errno.ts";
 import { AT } from "../../ffi/file.ts";
 import { FSCONFIG, FSOPEN, MOUNT_ATTR, MOUNT_ATTR_SIZE, MOVE_MOUNT, MS, OPEN_TREE } from "../../ffi/mount.ts";
 import { EngineError } from "../errors.ts";
+import { type Copies, copyUp, type Entry } from "./copy-up.ts";
 import {
   cleanPath,
   type Inside,
@@ -174,10 +176,12 @@ export class Mounter {
   readonly #at: Inside;
   readonly #mount: number;
   readonly #procs: number[];
+  readonly #copies: Copies;
 
   /** `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
-  constructor(at: Inside, procs: readonly number[]) {
+  constructor(at: Inside, procs: readonly number[], copies: Copies = new Map()) {
     this.#at = at;
+    this.#copies = copies;
     this.#mount = at.plan.fd();
     this.#procs = [...procs];
   }
@@ -195,7 +199,8 @@ export class Mounter {
     if (target === "/") throw new EngineError("invalid", `${label}: mountpoint is on the top of rootfs`);
     if (options.idmap || mount.uidMappings?.length)
       throw new EngineError("notImplemented", `${label}: id-mapped mounts are not supported yet`);
-    if (options.copyUp)
+    const entries = options.copyUp ? this.#copies.get(mount.destination) : undefined;
+    if (options.copyUp && (!entries || mount.type !== "tmpfs"))
       throw new EngineError("notImplemented", `${label}: the option tmpcopyup is not supported`);
     const bind = options.bind || mount.type === "bind";
     if (target.startsWith("/proc/") && !OVER_PROC.has(target)) {
@@ -211,7 +216,7 @@ export class Mounter {
       );
     }
     if (bind) this.#bind(mount.source ?? "", target, options, label);
-    else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label);
+    else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label, entries);
     else this.#fileSystem(mount, target, options, label);
   }
 
@@ -247,7 +252,13 @@ export class Mounter {
   }
 
   /** Without a mode of its own it gets that of the folder it hides, if one was there, as it has for runc. */
-  #tmpfs(source: string, target: string, options: MountOptions, label: string): void {
+  #tmpfs(
+    source: string,
+    target: string,
+    options: MountOptions,
+    label: string,
+    entries: readonly Entry[] = [],
+  ): void {
     const { plan } = this.#at;
     openOrMakeFolder(this.#at, target, label);
     const file: FileSystem = { type: "tmpfs", source, data: options.data, attributes: options.mount.set };
@@ -259,6 +270,11 @@ export class Mounter {
         () => copyMode(this.#at, this.#mount, label),
         "the folder is new",
       );
+    if (entries.length > 0) {
+      const files = [plan.fd(), plan.fd()] as const;
+      copyUp(plan, entries, { from: this.#at.target, to: this.#mount, files, label });
+      for (const fd of files) plan.call("close", [fd], { label, tolerate: "all" });
+    }
     this.#attach(options, label);
   }
 
