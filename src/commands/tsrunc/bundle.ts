@@ -42,8 +42,25 @@ function readConfig(folder: string): string {
   }
 }
 
-function parseBundle(folder: string, text: string): Bundle {
+/** What is null is not there, as in Go; nearly no file has any. */
+function parseConfig(text: string): Spec | null {
   const spec = JSON.parse(text) as Spec | null;
+  if (!text.includes(":null") && !text.includes(": null")) return spec;
+  return JSON.parse(text, (_key, value) => value ?? undefined) ?? null;
+}
+
+/** Sources of bind mounts may be relative to the bundle: config.md, "Mounts". */
+function withSources(spec: Spec | null, folder: string): Spec | null {
+  for (const mount of spec?.mounts ?? []) {
+    const { type, source = "", options } = mount;
+    const bind = type === "bind" || options?.includes("bind") || options?.includes("rbind");
+    if (bind && source !== "" && !source.startsWith("/")) mount.source = absolute(source, folder);
+  }
+  return spec;
+}
+
+function parseBundle(folder: string, text: string): Bundle {
+  const spec = withSources(parseConfig(text), folder);
   checkProcess(spec?.process);
   // Of what nothing else stumbles over.
   if (typeof spec!.ociVersion === "number") throw new TypeError("ociVersion is a number");
@@ -55,6 +72,8 @@ function parseBundle(folder: string, text: string): Bundle {
 
 export function checkProcess(process: Process | undefined): asserts process is Process {
   if (!process) throw new Error("process property must not be empty");
+  // Whose ids would be those that are left out: root's.
+  if (typeof (process.user ?? {}) !== "object") throw new TypeError("user is no object");
   if (!process.cwd) throw new Error("Cwd property must not be empty");
   if (!process.cwd.startsWith("/")) throw new Error("Cwd must be an absolute path");
   if (!process.args?.length) throw new Error("args must not be empty");
@@ -64,6 +83,11 @@ export function checkProcess(process: Process | undefined): asserts process is P
 export function warnOfCapabilities(log: Log, { capabilities = {} }: Process): void {
   const unknown = unknownCapabilities(capabilities);
   if (unknown.length > 0) log.warning(`ignoring unknown or unavailable capabilities: [${unknown.join(" ")}]`);
+  for (const name of capabilities.ambient ?? []) {
+    if (unknown.includes(name)) continue;
+    if (!capabilities.inheritable?.includes(name) || !capabilities.permitted?.includes(name))
+      log.warning(`can't raise ambient capability ${name}: operation not permitted`);
+  }
 }
 
 /** runc gives a process without HOME its user's, of the image's /etc/passwd; "/" when it has none. */

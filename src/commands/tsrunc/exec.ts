@@ -166,5 +166,7 @@ function withCaps(sets: CapabilitySets | undefined, more: string[]): CapabilityS
     bounding: add(sets?.bounding),
     effective: add(sets?.effective),
     permitted: add(sets?.permitted),
+    // One that is not inheritable cannot be ambient.
+    ...(sets?.inheritable && { ambient: add(sets.ambient) }),
   };
 }

@@ -48,7 +48,9 @@ export async function runInnerHooks(
 
 function processOf(kind: InnerKind, hook: Hook, { spec, rootfs }: Inside): Process {
   const words = { args: hook.args ?? [hook.path], env: hook.env ?? [], terminal: false };
-  if (kind === "startContainer") return { ...spec.process!, ...words };
+  // One that says nothing of its environment has that of the process, as with runc.
+  if (kind === "startContainer")
+    return { ...spec.process!, ...words, env: hook.env ?? spec.process?.env ?? [] };
   const all = availableCapabilities();
   return {
     ...words,

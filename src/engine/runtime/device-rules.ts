@@ -50,11 +50,18 @@ export function deviceRules(given: readonly DeviceRule[] = []): DeviceRule[] {
 const numberText = (value: number | undefined): string =>
   value === undefined || value < 0 ? "*" : String(value);
 
+/** Letters that mean nothing are passed over, as by runc. */
+function accessOf({ access = "" }: DeviceRule): string {
+  let known = "";
+  for (const letter of "rwm") if (access.includes(letter)) known += letter;
+  return known || "rwm";
+}
+
 /** Version 1's line: `c 1:3 rwm`. */
 export function ruleText(rule: DeviceRule): string {
   return allOf(rule)
     ? "a"
-    : `${rule.type} ${numberText(rule.major)}:${numberText(rule.minor)} ${rule.access || "rwm"}`;
+    : `${rule.type} ${numberText(rule.major)}:${numberText(rule.minor)} ${accessOf(rule)}`;
 }
 
 /** A file stays open for the rules that follow each other. */

@@ -168,7 +168,7 @@ const closeFds = (plan: PlanBuilder, first: number, last: number): void =>
 
 /** Folder, user and capabilities; nothing privileged works after it. */
 export function becomeUser(plan: PlanBuilder, { process, own }: BecomeOptions): void {
-  const user = process.user ?? { uid: 0, gid: 0 };
+  const user = { ...process.user, uid: process.user?.uid ?? 0, gid: process.user?.gid ?? 0 };
   const sets: CapabilitySets = process.capabilities ?? {};
   const entered = enterFolder(plan, process.cwd);
   dropBoundingSet(plan, sets);
