@@ -3,7 +3,7 @@
  * them. Needs root, busybox-static.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, type Result, until } from "../support/bundles.ts";
@@ -177,6 +177,70 @@ describe("of a configuration", () => {
   );
 
   test(
+    "an ambient capability that cannot be is a warning, and who says only a uid has group 0",
+    () => {
+      const { status, stdout, stderr } = run(
+        (spec) => {
+          spec.process!.capabilities = {
+            bounding: ["CAP_KILL"],
+            permitted: ["CAP_KILL"],
+            ambient: ["CAP_KILL"],
+          };
+          spec.process!.user = { uid: 0 } as { uid: number; gid: number };
+        },
+        ["id", "-g"],
+      );
+      expect([status, stdout, told(stderr)]).toEqual([
+        0,
+        "0\n",
+        "can't raise ambient capability CAP_KILL: operation not permitted",
+      ]);
+    },
+    MINUTE,
+  );
+
+  test(
+    "a cgroup in which something runs is not taken: it would end with the container",
+    async () => {
+      const folder = bundles.bundle("one", ["sleep", "1000"]);
+      const words = bundles.words("run", "--detach", "--bundle", folder, "one");
+      expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
+      const { status, stderr } = tsrunc("run", "--bundle", folder, "two");
+      expect([status, told(stderr)]).toEqual([
+        1,
+        "runc run failed: container's cgroup is not empty: 1 process(es) found",
+      ]);
+      expect(folders()).toEqual(["one"]);
+      expect(JSON.parse(tsrunc("state", "one").stdout).status).toBe("running");
+    },
+    MINUTE,
+  );
+
+  test(
+    "what is null is not there, a bind mount may come from the bundle, and an access that is none is passed over",
+    () => {
+      const folder = bundles.bundle("one", ["cat", "/tmp/config"], (spec) => {
+        const left = spec as unknown as { linux: Record<string, unknown>; hooks: null };
+        left.linux.timeOffsets = null;
+        left.hooks = null;
+        spec.linux!.namespaces!.push({ type: "time" });
+        spec.linux!.resources!.devices!.push({ allow: false, type: "c", major: 1, minor: 11, access: "rwa" });
+        const options = ["bind"];
+        spec.mounts!.push({ destination: "/tmp/config", type: "bind", source: "./config.json", options });
+      });
+      const { status, stdout, stderr } = tsrunc("run", "--bundle", folder, "one");
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout).process.args).toEqual(["cat", "/tmp/config"]);
+      expect(
+        put((spec) => {
+          spec.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0" };
+        }),
+      ).toBe("linux.memoryPolicy is specified in config, but is not supported");
+    },
+    MINUTE,
+  );
+
+  test(
     "a seccomp profile that says nothing is none, and one that refuses everything ends the start",
     () => {
       // biome-ignore lint/suspicious/noExplicitAny: As it comes out of JSON.
@@ -256,7 +320,12 @@ describe("of a configuration", () => {
     async () => {
       const folder = bundles.bundle("one", ["sleep", "1000"]);
       const child = Bun.spawn(bundles.words("run", "--bundle", folder, "one"), { stderr: "pipe" });
-      await until(() => tsrunc("kill", "one", "KILL").status === 0);
+      const command = () => {
+        const { status, stdout } = tsrunc("state", "one");
+        return status === 0 ? readFileSync(`/proc/${JSON.parse(stdout).pid}/cmdline`, "utf8") : "";
+      };
+      await until(() => command() === "sleep\x001000\0");
+      expect(tsrunc("kill", "one", "KILL").status).toBe(0);
       expect([await child.exited, await new Response(child.stderr).text()]).toEqual([137, ""]);
       expect([folders(), bundles.cgroupsOf("one")]).toEqual([[], []]);
     },
@@ -301,6 +370,25 @@ test(
     create();
     expect(tsrunc("kill", "one", "KILL").status).toBe(0);
     await until(() => status() === "stopped");
+  },
+  MINUTE,
+);
+
+test(
+  "a container without a pid namespace of its own is killed as a whole",
+  async () => {
+    const folder = bundles.bundle("one", ["sh", "-c", "sleep 1000 & sleep 1000 & wait"], (spec) => {
+      spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "pid");
+    });
+    const words = bundles.words("run", "--detach", "--bundle", folder, "one");
+    expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
+    const list = () => JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];
+    await until(() => list().length === 3);
+    const pids = list();
+    expect(tsrunc("kill", "one", "KILL")).toEqual({ status: 0, stdout: "", stderr: "" });
+    const state = (pid: number) =>
+      existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]![0] : "Z";
+    await until(() => pids.every((pid) => state(pid) === "Z"));
   },
   MINUTE,
 );

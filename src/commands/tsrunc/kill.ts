@@ -1,5 +1,6 @@
 /** `tsrunc kill ID [SIGNAL]`. */
 import type { Cgroup } from "../../engine/runtime/cgroup-layout.ts";
+import type { Spec } from "../../engine/runtime/spec.ts";
 import { SIG } from "../../ffi/process.ts";
 import type { Verb } from "../tsrunc.ts";
 import { thaw } from "./cgroup.ts";
@@ -17,13 +18,14 @@ export const verb: Verb = {
     const status = store.status(state);
     const stopped = status === "stopped";
     if (signal > 64) throw new Error("unable to signal init: invalid argument");
-    const pids = flags.on("all") ? await all(state.cgroup) : stopped ? [] : [state.pid];
+    const every = flags.on("all") || (signal === SIG.SIGKILL && !hasOwnPids(store.spec(id)));
     if (stopped && !flags.on("all")) throw new Error("container not running");
+    const pids = every ? await all(state.cgroup) : stopped ? [] : [state.pid];
     for (const pid of pids) {
       try {
         process.kill(pid, signal);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH" || !flags.on("all"))
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH" || !every)
           throw new Error("container not running", { cause: error });
       }
     }
@@ -31,6 +33,10 @@ export const verb: Verb = {
     return 0;
   },
 };
+
+/** Without one, nothing else ends with its first process. */
+const hasOwnPids = ({ linux }: Spec): boolean =>
+  linux?.namespaces?.some(({ type, path }) => type === "pid" && !path) ?? false;
 
 async function all(cgroup: Cgroup): Promise<number[]> {
   const { processesOf } = await import("../../engine/shim/cgroup.ts");

@@ -10,7 +10,7 @@ import type { Plan } from "../../engine/runtime/plan.ts";
 import type { Spec } from "../../engine/runtime/spec.ts";
 import { type Labels, type Stage, StepFailure, startStage, withLabels } from "../../engine/runtime/stage.ts";
 import type { Step } from "../../engine/runtime/steps.ts";
-import { absolute, replaceFile } from "../../ffi/host.ts";
+import { absolute, exists, readText, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { SIG } from "../../ffi/process.ts";
 import type { Context } from "../tsrunc.ts";
@@ -70,7 +70,7 @@ async function launchBundle(
   const store = new StateStore(context.root);
   const cgroup = scope?.cgroup ?? cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = await chooseIo(process, flags, attached === undefined);
-  refuseRdt(spec);
+  refuseUnknown(spec);
   warnOfCapabilities(context.log, process);
   const hooks = wantsHooks(spec.hooks);
   const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
@@ -82,6 +82,7 @@ async function launchBundle(
     ? (await import("./copy-up.ts")).copiesOf(spec.mounts ?? [], bundle.rootfs)
     : undefined;
   store.reserve(id, bundle.text);
+  refuseInhabited(store, id, cgroup);
   const state = newState(id, bundle, cgroup);
   // Whoever is killed from here on leaves a cgroup: this tells of it.
   const note = store.prepare(state);
@@ -188,8 +189,32 @@ function beginning(
   return { process: joins ? 2 : 1, at };
 }
 
+/** All of a cgroup ends with its container: what is in it already is not for us to end. @throws Error */
+function refuseInhabited(store: StateStore, id: string, cgroup: Cgroup): void {
+  for (const { path } of cgroup) {
+    const text = readIfThere(`${path}/cgroup.procs`);
+    if (text === "") continue;
+    store.remove(id);
+    const count = text.split("\n").length - 1;
+    throw new Error(`container's cgroup is not empty: ${count} process(es) found`);
+  }
+}
+
+function readIfThere(path: string): string {
+  if (!exists(path)) return "";
+  try {
+    return readText(path);
+  } catch {
+    // Of a threaded cgroup it says EOPNOTSUPP: that is for the kernel to refuse.
+    return "";
+  }
+}
+
 /** @throws Error: what is asked for is never left out */
-function refuseRdt({ linux }: Spec): void {
+function refuseUnknown({ linux }: Spec): void {
+  for (const field of ["memoryPolicy", "netDevices"])
+    if (linux && (linux as Record<string, unknown>)[field])
+      throw new Error(`linux.${field} is specified in config, but is not supported`);
   for (const field in linux?.intelRdt)
     throw new Error(`intelRdt.${field} is specified in config, but Intel RDT is not supported`);
 }
