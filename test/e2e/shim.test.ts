@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ShimClient } from "../../src/engine/shim/types.ts";
+import { spares } from "../support/spares.ts";
 import { PIPES, ShimHarness, until } from "./shim-harness.ts";
 
 let harness: ShimHarness;
@@ -182,8 +183,12 @@ describe("the shim", () => {
         await shim.release(id);
       }
     };
-    // The waker alone is left; what a keeper's end closes here is closed a moment after it.
-    const keepersEnd = () => until(() => harness.children(pid).length === 1, "the end of the keepers");
+    // Waker and spare stage are left; what a keeper's end closes here is closed a moment after it.
+    const keepersEnd = () =>
+      until(
+        () => harness.children(pid).length === 2 && spares(pid).length === 1,
+        "the end of the keepers, and another spare stage",
+      );
     await run();
     await keepersEnd();
     const before = fds();
@@ -196,6 +201,24 @@ describe("the shim", () => {
       expect(readdirSync(parent, { withFileTypes: true }).filter((entry) => entry.isDirectory())).toEqual([]);
     }
   }, 30_000);
+
+  test("has a stage in stock for the next start, which another one did not wait for", async () => {
+    const pid = harness.shimPid();
+    await until(() => spares(pid).length === 1, "a spare stage");
+    const [spare] = spares(pid);
+    const [first, second] = await Promise.all([
+      harness.launch(shim, ["sleep", "60"]),
+      harness.launch(shim, ["sleep", "60"]),
+    ]);
+    const keepers = [await harness.keeperPid(shim, first), await harness.keeperPid(shim, second)];
+    expect(keepers[0]).toBe(spare!);
+    await until(() => spares(pid).length === 1, "the next one");
+    expect(keepers).not.toContain(spares(pid)[0]!);
+    const [next] = spares(pid);
+    const exec = harness.id();
+    await shim.exec({ id: exec, container: first, process: harness.process(["sleep", "60"]), io: PIPES });
+    expect(await harness.keeperPid(shim, exec)).toBe(next!);
+  });
 
   test("ends by itself when it has neither containers nor a daemon", async () => {
     const other = new ShimHarness();

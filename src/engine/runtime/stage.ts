@@ -41,6 +41,28 @@ export interface StageOptions {
   control?: boolean;
   /** What `ps` shows of the stage itself. */
   name?: string;
+  /** Where there may be one already; for a stage with a control socket and no stdio. */
+  spare?: Spare;
+}
+
+/** Of stages that wait for their plans (spare-stage.ts). */
+export interface Spare {
+  /** One that has got its plan, and these fds; undefined when there is none. */
+  take(name: string, plan: PlanFile, fds: readonly number[]): StageProcess | undefined;
+}
+
+/** An encoded plan, and how long it is. */
+export interface PlanFile {
+  readonly fd: number;
+  readonly size: number;
+}
+
+/** The stage as a child of ours. Whoever has it owns the fds. */
+export interface StageProcess {
+  readonly child: Bun.Subprocess;
+  readonly status: number;
+  /** -1: it has none. */
+  readonly control: number;
 }
 
 /** A running stage. */
@@ -63,6 +85,22 @@ export interface Stage {
 
 /** Starts the stage on a plan. Throws a `SystemError` when it cannot be started at all. */
 export function startStage(plan: Plan | EncodedPlan, options: StageOptions = {}): Stage {
+  const bytes = "bytes" in plan ? plan.bytes : encodePlan(plan);
+  const fd = sealedData("ts-plan", bytes);
+  try {
+    return watch(giveToSpare({ fd, size: bytes.length }, options) ?? spawnStage(fd, options), plan);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function giveToSpare(plan: PlanFile, options: StageOptions): StageProcess | undefined {
+  const { spare, control, stdio, name, fds = [] } = options;
+  return control && stdio === undefined && name !== undefined ? spare?.take(name, plan, fds) : undefined;
+}
+
+/** Without a plan: it waits for one (plan.h), and has a control socket. */
+export function spawnStage(plan: number | undefined, options: StageOptions): StageProcess {
   const owned: number[] = [];
   const own = (fd: number): number => {
     owned.push(fd);
@@ -71,7 +109,6 @@ export function startStage(plan: Plan | EncodedPlan, options: StageOptions = {})
   const status = sharedMemory("ts-status", STATUS_SIZE);
   let ours = -1;
   try {
-    const planFd = own(sealedData("ts-plan", "bytes" in plan ? plan.bytes : encodePlan(plan)));
     const program = stageFd();
     if (!program.shared) own(program.fd);
     let theirs = -1;
@@ -82,47 +119,14 @@ export function startStage(plan: Plan | EncodedPlan, options: StageOptions = {})
     const lift = (fd: number): number => own(aboveInherited(fd));
     const [stdin = "ignore", stdout = "ignore", stderr = "ignore"] = options.stdio ?? [];
     // Without a control socket its place is taken by the status page: KEEP takes only a socket for one
-    const extra = [planFd, status, theirs < 0 ? status : theirs, ...(options.fds ?? [])].map(lift);
-    const child = Bun.spawn([`/proc/self/fd/${program.fd}`], {
+    const extra = [plan ?? theirs, status, theirs < 0 ? status : theirs, ...(options.fds ?? [])].map(lift);
+    const child = Bun.spawn([`/proc/self/fd/${program.fd}`, ...(plan === undefined ? [""] : [])], {
       argv0: options.name ?? "ts-stage",
       stdio: [stdin, stdout, stderr, ...extra],
       env: {},
       cwd: "/",
     });
-    let page = status;
-    // A keeper lives for as long as its container: its plan, with all the labels, must not
-    let explained: Labels | undefined = plan;
-    const release = (): void => {
-      closeFd(page);
-      page = -1;
-      explained = undefined;
-    };
-    const done = child.exited
-      .then(() => {
-        const failed = explained && explainFailure(page, explained);
-        if (failed !== undefined) throw failed;
-        return child.signalCode === null
-          ? (child.exitCode ?? 255)
-          : 128 + SIG[child.signalCode as keyof typeof SIG];
-      })
-      .finally(release);
-    // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
-    done.catch(() => {});
-    const kill = (signal: number) => child.kill(signal);
-    const more = (part: Plan): void => {
-      explained &&= withLabels(explained, part);
-      send(ours, part);
-    };
-    return {
-      pid: child.pid,
-      control: ours,
-      done,
-      kill,
-      more,
-      ended: () => hasEnded(child.pid),
-      page: status,
-      release,
-    };
+    return { child, status, control: ours };
   } catch (error) {
     closeFd(status);
     closeFd(ours);
@@ -130,6 +134,42 @@ export function startStage(plan: Plan | EncodedPlan, options: StageOptions = {})
   } finally {
     for (const fd of owned) closeFd(fd);
   }
+}
+
+function watch({ child, status, control }: StageProcess, plan: Labels): Stage {
+  let page = status;
+  // A keeper lives for as long as its container: its plan, with all the labels, must not
+  let explained: Labels | undefined = plan;
+  const release = (): void => {
+    closeFd(page);
+    page = -1;
+    explained = undefined;
+  };
+  const done = child.exited
+    .then(() => {
+      const failed = explained && explainFailure(page, explained);
+      if (failed !== undefined) throw failed;
+      return child.signalCode === null
+        ? (child.exitCode ?? 255)
+        : 128 + SIG[child.signalCode as keyof typeof SIG];
+    })
+    .finally(release);
+  // Whoever asks later still gets the failure; until then it is nobody's unhandled rejection
+  done.catch(() => {});
+  const more = (part: Plan): void => {
+    explained &&= withLabels(explained, part);
+    send(control, part);
+  };
+  return {
+    pid: child.pid,
+    control,
+    done,
+    kill: (signal) => child.kill(signal),
+    more,
+    ended: () => hasEnded(child.pid),
+    page: status,
+    release,
+  };
 }
 
 /** Of a child of ours, which stays to be waited for. */

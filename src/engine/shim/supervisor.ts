@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
 import { connectKeeper, type HeldKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import { SpareStage } from "../runtime/spare-stage.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Stage } from "../runtime/stage.ts";
 import { Stopwatch } from "../stopwatch.ts";
@@ -47,6 +48,7 @@ export class Supervisor {
   readonly #events: SupervisorEvents;
   readonly #records: Records;
   readonly #poller = new Poller();
+  readonly #spare = new SpareStage();
   /** Names and ports of the containers. */
   readonly networks: Networks;
   readonly #journal: Journal;
@@ -118,6 +120,7 @@ export class Supervisor {
     await Promise.all(others.map((record) => take(record, undefined)));
     // They came before the launch.
     for (const [id, sessions] of orphans) for (const session of sessions) this.attach(id, session);
+    this.#spare.makeSoon();
     this.#poller.tidyWhenQuiet();
   }
 
@@ -315,7 +318,11 @@ export class Supervisor {
       process = new SupervisedProcess(record, this.#context);
       watch.step("records");
       const { plan } = compiled;
-      const options = { ...compiled.options, onStage: (stage: Stage) => this.#stages.set(id, stage) };
+      const options = {
+        ...compiled.options,
+        spare: this.#spare,
+        onStage: (stage: Stage) => this.#stages.set(id, stage),
+      };
       const launching =
         held?.hold(holdKeeper(plan, process.events, options)) ??
         launchKeeper(plan, process.events, { ...options, takeEarly: true });
@@ -460,6 +467,7 @@ export class Supervisor {
     if (this.idle) removeParents(this.#parents);
     this.networks.abandon();
     for (const process of this.#processes.values()) process.abandon();
+    this.#spare.close();
     this.#poller.close();
   }
 

@@ -90,7 +90,7 @@ static void obey(const struct frame *frame) {
 }
 
 static void listen_to_client(void) {
-  i64 got = receive(client, partial + partial_size, sizeof partial - partial_size, &sent_fd, MSG_DONTWAIT);
+  i64 got = receive(client, partial + partial_size, sizeof partial - partial_size, &sent_fd, sent_fd < 0, MSG_DONTWAIT);
   if (got == -EAGAIN) return;
   if (got <= 0) {
     drop_client();

@@ -26,8 +26,8 @@ i64 send_frame(int fd, struct frame frame, int flags) {
   return sent < 0 ? sent : 0;
 }
 
-/* One receive; `sent_fd` gets the first fd that came along, others are closed. */
-i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags) {
+/* One receive; of the fds that came along, `fds` gets as many as it has room for. Others are closed. */
+i64 receive(int fd, void *into, u64 size, i32 *fds, u32 room, int flags) {
   struct rights rights = { 0 };
   struct iovec iov = { into, size };
   struct msghdr message = { .iov = &iov, .iov_count = 1, .control = &rights, .control_size = sizeof rights };
@@ -37,7 +37,7 @@ i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags) {
   if (got < 0 || message.control_size < sizeof(struct cmsghdr) || rights.header.type != SCM_RIGHTS) return got;
   u64 count = (rights.header.size - sizeof(struct cmsghdr)) / sizeof(i32);
   for (u64 i = 0; i < count && i < RIGHTS_MAX; i++) {
-    if (sent_fd && *sent_fd < 0) *sent_fd = rights.fds[i];
+    if (i < room) fds[i] = rights.fds[i];
     else sys1(SYS_close, rights.fds[i]);
   }
   return got;

@@ -8,8 +8,14 @@
 #define PLAN_BASE 0x40000000ul
 enum { PLAN_MAGIC = 0x4c505354 /* "TSPL" */, PLAN_VERSION = 1, SLOTS_AT = 2048, SLOTS = 256 };
 
-/* The stage is born with these. */
+/* The stage is born with these, and with what it is passed from 6 on. */
 enum { PLAN_FD = 3, STATUS_FD = 4, CONTROL_FD = 5 };
+/*
+ * A spare one, with an empty word after a name of eight letters, has no plan yet, and CONTROL_FD's socket in that place too.
+ * This comes over it, with so many fds that it is passed, and the plan. Its new name takes the place of both words.
+ */
+struct name { char letters[10]; };
+struct spare { u32 plan_size; u16 passed; struct name name; };
 
 enum op {
   OP_SYSCALL = 1, OP_PUT, OP_GET, OP_JUMP, OP_CLONE, OP_PASS, OP_RECEIVE, OP_SYNC, OP_AWAIT, OP_WAIT, OP_REAP, OP_KEEP,
@@ -100,7 +106,7 @@ struct told { u16 op, protocol; i32 value; struct address from, to; };
 /* messages.c */
 i64 send_frame(int fd, struct frame frame, int flags);
 i64 send_fds(int fd, const void *payload, u64 size, const i32 *fds, u32 count, int flags);
-i64 receive(int fd, void *into, u64 size, i32 *sent_fd, int flags);
+i64 receive(int fd, void *into, u64 size, i32 *fds, u32 room, int flags);
 i64 accept_own(i32 listen);
 
 /* reap.c */

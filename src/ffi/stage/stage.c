@@ -7,6 +7,8 @@
  */
 #include "plan.h"
 
+enum { PAGE = 4096 };
+
 static struct plan *plan;
 /* Those of the part of the plan that this process is at. */
 static struct step *steps;
@@ -184,7 +186,7 @@ static u64 clone_step(struct step *step, const u64 *args, u64 index) {
 
 static i64 await_answer(u64 tag) {
   struct frame frame;
-  i64 got = receive(CONTROL_FD, &frame, sizeof frame, 0, 0);
+  i64 got = receive(CONTROL_FD, &frame, sizeof frame, 0, 0, 0);
   if (got < 0) return got;
   if (got != sizeof frame) fail(ECONNRESET);
   if (frame.type != FRAME_ANSWER || frame.a != tag) fail(EPROTO);
@@ -194,7 +196,7 @@ static i64 await_answer(u64 tag) {
 static i64 receive_fd(int socket) {
   u8 byte[64];
   i32 fd = -1;
-  i64 got = receive(socket, byte, sizeof byte, &fd, 0);
+  i64 got = receive(socket, byte, sizeof byte, &fd, 1, 0);
   if (got < 0) return got;
   return fd >= 0 ? fd : -ECONNRESET;
 }
@@ -274,22 +276,34 @@ static void start_clean(void) {
   sys3(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
+/* Gives the size of the plan. What it is passed comes where it belongs: these are the first numbers that are free. */
+static u64 wait_for_plan(struct name *name) {
+  struct spare given;
+  i32 fds[HELD_MAX];
+  i64 got = receive(PLAN_FD, &given, sizeof given, fds, HELD_MAX, 0);
+  if (got < 0) return PAGE; /* it has a plan after all */
+  if (got == 0) end(0);
+  move_fd(fds[given.passed], PLAN_FD);
+  *name = given.name;
+  return given.plan_size;
+}
+
 static void unblock_signals(void) {
   u64 none = 0;
   if (!(plan->flags & PLAN_KEEPS_MASK)) sys4(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, 8);
 }
 
 /* Privately: a slot's new value is this process's own; the file itself is sealed. */
-static void map_plan(void) {
-  u64 size = 4096;
-  for (int pass = 0; pass < 2; pass++) {
+static void map_plan(u64 size) {
+  for (;;) {
     i64 at = sys(SYS_mmap, PLAN_BASE, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED_NOREPLACE, PLAN_FD, 0);
     if (at != (i64)PLAN_BASE) end(124);
     plan = (struct plan *)PLAN_BASE;
     if (plan->magic != PLAN_MAGIC || plan->version != PLAN_VERSION) end(124);
-    if (pass == 1 || plan->size <= size) break;
-    size = plan->size;
-    sys2(SYS_munmap, PLAN_BASE, 4096);
+    u64 whole = plan->size;
+    if (whole <= size) break;
+    sys2(SYS_munmap, PLAN_BASE, size);
+    size = whole;
   }
   sys1(SYS_close, PLAN_FD);
   steps = (struct step *)(PLAN_BASE + plan->steps_at);
@@ -307,9 +321,11 @@ static void map_status(void) {
   me->pid = (i32)sys1(SYS_getpid, 0);
 }
 
-__attribute__((noreturn, used)) void stage(void) {
+/* `words`: how the kernel leaves the arguments, their count first. */
+__attribute__((noreturn, used)) void stage(char **words) {
   start_clean();
-  map_plan();
+  int spare = words[0] == (char *)2 && !*words[2];
+  map_plan(spare ? wait_for_plan((struct name *)words[1]) : PAGE);
   unblock_signals();
   map_status();
   run();
@@ -317,9 +333,9 @@ __attribute__((noreturn, used)) void stage(void) {
 }
 
 #if defined(__x86_64__)
-__asm__(".globl _start\n_start: xor %ebp, %ebp\n and $-16, %rsp\n call stage\n");
+__asm__(".globl _start\n_start: xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call stage\n");
 #else
-__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n bl stage\n");
+__asm__(".globl _start\n_start: mov x29, #0\n mov x30, #0\n mov x0, sp\n bl stage\n");
 #endif
 
 /* The compiler calls these for structs. */

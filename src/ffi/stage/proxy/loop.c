@@ -146,7 +146,7 @@ static void accept_client(void) {
 static void listen_to_client(void) {
   struct told told;
   i32 fd = -1;
-  i64 got = receive(client.fd, &told, sizeof told, &fd, MSG_DONTWAIT);
+  i64 got = receive(client.fd, &told, sizeof told, &fd, 1, MSG_DONTWAIT);
   if (got == -EAGAIN) return;
   if (got != sizeof told) drop_client();
   else if (told.op == PROXY_ADD && fd >= 0) {
