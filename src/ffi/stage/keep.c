@@ -13,19 +13,30 @@ static struct exit_record exit_note;
 static u8 partial[sizeof(struct frame)];
 static u64 partial_size;
 static i32 sent_fd;
+static struct frame told[4 + WATCH_MAX];
+static u32 told_count;
 
 static void drop_client(void) {
   if (client >= 0) sys1(SYS_close, client);
   if (sent_fd >= 0) sys1(SYS_close, sent_fd);
   client = sent_fd = -1;
-  partial_size = 0;
+  partial_size = told_count = 0;
 }
 
-/* Never waits: a client that does not read is dropped, and learns all of it again when it comes back. */
+/*
+ * What is told at one time is sent in one: each message would wake the client, often on this very processor. Never waits: a
+ * client that does not read is dropped, and learns all of it again when it comes back.
+ */
+static void send_told(void) {
+  u64 size = told_count * sizeof *told;
+  told_count = 0;
+  if (size > 0 && send_fds(client, told, size, 0, 0, MSG_DONTWAIT) < 0) drop_client();
+}
+
 static void tell(u16 type, u16 a, i64 value) {
   if (client < 0) return;
-  struct frame frame = { type, a, generation, value };
-  if (send_frame(client, frame, MSG_DONTWAIT) < 0) drop_client();
+  told[told_count++] = (struct frame){ type, a, generation, value };
+  if (told_count == sizeof told / sizeof *told) send_told();
 }
 
 static void greet(i32 fd) {
@@ -44,6 +55,7 @@ static void accept_client(void) {
   i64 fd = accept_own(kept.listen);
   if (fd < 0) return;
   tell(FRAME_DISPLACED, 0, 0);
+  send_told();
   greet((i32)fd);
 }
 
@@ -118,6 +130,7 @@ static void note_exit(i32 wait_status) {
   if (kept.record >= 0) sys4(SYS_pwrite64, kept.record, &exit_note, sizeof exit_note, 0);
   ended = 1;
   tell(FRAME_EXIT, (u16)exit_note.status, exit_note.time);
+  send_told();
   let_go(HELD_MOUNTS);
 }
 
@@ -196,6 +209,7 @@ static int is_forgotten(void) {
 }
 
 static void wait_for_something(void) {
+  send_told();
   struct pollfd polled[3 + WATCH_MAX] = {
     { signals, POLLIN, 0 }, { kept.listen, POLLIN, 0 }, { client, POLLIN, 0 },
   };
@@ -235,6 +249,8 @@ void keep(i32 pid, const struct keep *what, struct plan *plan, struct status *st
   sys2(SYS_munmap, status, 4096);
   if (first >= 0) greet(first);
   reap_all();
+  /* It may have asked for the fds already. */
+  listen_to_client();
   while (!is_forgotten()) wait_for_something();
   end(0);
 }
