@@ -174,6 +174,7 @@ function openLog(path: string): number {
 /** The size after cutting what follows the last newline. */
 function cutTornLine(fd: number): number {
   const size = fstatSync(fd).size;
+  if (size === 0) return 0;
   const block = Buffer.allocUnsafe(64 * 1024);
   for (let end = size; end > 0; ) {
     const start = Math.max(0, end - block.length);
@@ -186,6 +187,6 @@ function cutTornLine(fd: number): number {
     }
     end = start;
   }
-  if (size > 0) ftruncateSync(fd, 0);
+  ftruncateSync(fd, 0);
   return 0;
 }

@@ -49,7 +49,8 @@ export class SupervisedProcess {
   readonly #sessions = new Set<Session>();
   readonly #outputs: Output[] = [];
   #keeper: Keeper | undefined;
-  #log: LogFile | undefined;
+  /** Null: it cannot be opened. */
+  #log: LogFile | null | undefined;
   #input: StdinWriter | undefined;
   #master = -1;
   #pidfd = -1;
@@ -143,30 +144,37 @@ export class SupervisedProcess {
     this.#setExit(status, time, reason);
   }
 
+  /** While the stage is at work: nobody waits for it then. */
+  openLog(): void {
+    const { log } = this.record;
+    if (log.driver !== "json-file" || this.#log !== undefined) return;
+    try {
+      this.#log = new LogFile(log.path, logFileOptions(log.options), this.#warnOfLog);
+    } catch (error) {
+      this.#log = null;
+      this.#warnOfLog(error as Error);
+    }
+  }
+
+  readonly #warnOfLog = (error: NodeJS.ErrnoException): void => {
+    // Its folder is gone: a container that was removed when its start failed has a log no more.
+    if (error.code !== "ENOENT") this.#context.warn(`log of ${this.id}: ${error.message}`);
+  };
+
   /** `fds`: -1 for a stream of which only the past is left. */
   #openOutputs(fds: { stdout?: number; stderr?: number }, recovery: Recovery | undefined): void {
     const { poller, journal, records } = this.#context;
     const { id, io, log } = this.record;
-    const warn = (error: NodeJS.ErrnoException): void => {
-      // Its folder is gone: a container that was removed when its start failed has a log no more.
-      if (error.code !== "ENOENT") this.#context.warn(`log of ${id}: ${error.message}`);
-    };
-    if (log.driver === "json-file") {
-      try {
-        this.#log = new LogFile(log.path, logFileOptions(log.options), warn);
-      } catch (error) {
-        warn(error as Error);
-      }
-    }
+    this.openLog();
     const context: OutputContext = {
       id,
       poller,
       journal,
       sessions: this.#sessions,
-      log: this.#log,
+      log: this.#log ?? undefined,
       attributes: log.driver === "none" ? "" : encodeAttributes(log.attributes),
       raw: io.kind === "pty",
-      warn,
+      warn: this.#warnOfLog,
     };
     for (const name of ["stdout", "stderr"] as const) {
       const fd = fds[name];
@@ -326,6 +334,8 @@ export class SupervisedProcess {
   leaveSessions(): Session[] {
     const sessions = [...this.#sessions];
     this.#sessions.clear();
+    this.#log?.close();
+    this.#log = undefined;
     return sessions;
   }
 

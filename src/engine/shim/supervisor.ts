@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { EngineError } from "../errors.ts";
 import { nowNs } from "../log/time.ts";
-import { connectKeeper, type HeldKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
+import { connectKeeper, holdKeeper, type Keeper, launchKeeper } from "../runtime/keeper.ts";
 import { SpareStage } from "../runtime/spare-stage.ts";
 import type { Spec } from "../runtime/spec.ts";
 import type { Stage } from "../runtime/stage.ts";
@@ -20,6 +20,7 @@ import {
   signalCgroups,
 } from "./cgroup.ts";
 import type { Compiled, Compilers } from "./compile.ts";
+import { HeldLaunch } from "./held-launch.ts";
 import { Journal, type Unfinished } from "./journal.ts";
 import { Networks } from "./networks.ts";
 import { Orphans } from "./orphans.ts";
@@ -315,7 +316,8 @@ export class Supervisor {
       watch.step("plan");
       for (const folder of record.cgroups) this.#parents.add(dirname(folder));
       this.#records.write(record);
-      process = new SupervisedProcess(record, this.#context);
+      const starting = new SupervisedProcess(record, this.#context);
+      process = starting;
       watch.step("records");
       const { plan } = compiled;
       const options = {
@@ -327,16 +329,18 @@ export class Supervisor {
         held?.hold(holdKeeper(plan, process.events, options)) ??
         launchKeeper(plan, process.events, { ...options, takeEarly: true });
       launching.catch(() => {});
+      if (held) held.onRelease = () => starting.openLog();
+      else starting.openLog();
       // While the stage is at work: only an exec needs it, which comes when all of this is done.
       if (what.spec !== undefined) this.#keepSpec(id, what.spec);
       const keeper = await launching;
       if (held) record.startedAt = held.releasedAt;
       watch.step("stage");
       this.#noteStart(record, keeper);
-      this.#processes.set(id, process);
-      for (const session of this.#pending.get(id) ?? []) process.attach(session);
+      this.#processes.set(id, starting);
+      for (const session of this.#pending.get(id) ?? []) starting.attach(session);
       this.#pending.delete(id);
-      await process.adopt(keeper);
+      await starting.adopt(keeper);
       watch.step("streams");
       return { ...launched(record), took: watch.took };
     } catch (error) {
@@ -506,43 +510,6 @@ export class Supervisor {
     } catch (error) {
       this.#events.warning(`cgroups of ${process.id}: ${(error as Error).message}`);
     }
-  }
-}
-
-/** One that waits for its start, until it is released or dropped: one of the two, once. */
-class HeldLaunch {
-  readonly attempt: string;
-  /** Settled when it is launched, or nothing of it is left. */
-  launched: Promise<Launched> | undefined;
-  /** As `LaunchRecord.startedAt`. */
-  releasedAt = "";
-  failed = false;
-  #stage: HeldKeeper | undefined;
-
-  constructor(attempt: string) {
-    this.attempt = attempt;
-  }
-
-  get released(): boolean {
-    return this.releasedAt !== "";
-  }
-
-  hold(stage: HeldKeeper): Promise<Keeper> {
-    this.#stage = stage;
-    return stage.keeper;
-  }
-
-  /** False: it has come to nothing, which will be told. */
-  release(): boolean {
-    // Before it can end, as with any other.
-    const now = nowNs().toString();
-    if (this.failed || !this.#stage?.release()) return false;
-    this.releasedAt = now;
-    return true;
-  }
-
-  drop(): void {
-    this.#stage?.drop();
   }
 }
 
