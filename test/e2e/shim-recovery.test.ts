@@ -133,6 +133,52 @@ describe("a killed shim", () => {
   });
 });
 
+describe("a shim that is killed when it has just told", () => {
+  test("of an end has a successor that tells it again, waits for no client that has gone, and leaves nothing", async () => {
+    const pid = harness.shimPid();
+    const id = harness.id();
+    const stream = await shim.attach(id, { stdin: false, stdout: true, stderr: true }, "pipes");
+    let cut = false;
+    const ended = new Promise((resolve) => stream.once("end", resolve));
+    stream.on("cut", () => {
+      cut = true;
+    });
+    stream.resume();
+    let drained: unknown;
+    shim.onExit(() => {
+      if (harness.shimPid() !== pid) return;
+      process.kill(pid, "SIGKILL");
+      ({ drained } = JSON.parse(readFileSync(harness.file(id, "json"), "utf8")));
+    });
+    await harness.launch(shim, ["sh", "-c", "echo last words; exit 12"], { id });
+    const told = await harness.exit(id);
+    expect(told.status).toBe(12);
+    expect(drained).not.toBe(true);
+    await ended;
+    expect(cut).toBe(false);
+    await until(() => ![0, pid].includes(harness.shimPid()), "another shim");
+    await until(async () => (await shim.list())[0]?.exit !== undefined, "the end, told again", 2000);
+    expect((await shim.list())[0]?.exit).toEqual(told);
+    await shim.release(id);
+    expect(harness.lines(id)).toEqual(["last words\n"]);
+    expect(harness.files()).toEqual([]);
+    for (const parent of harness.cgroups()) expect(existsSync(join(parent, id))).toBe(false);
+  }, 20_000);
+
+  test("of a start has a successor that knows what runs", async () => {
+    const pid = harness.shimPid();
+    const id = await harness.launch(shim, ["sleep", "60"]);
+    process.kill(pid, "SIGKILL");
+    await until(() => ![0, pid].includes(harness.shimPid()), "another shim");
+    const [listed] = await shim.list();
+    expect(listed).toMatchObject({ id, container: id, paused: false });
+    expect(listed?.exit).toBeUndefined();
+    expect(harness.inCgroup(id)).toContain(listed!.pid);
+    await shim.signal(id, 9);
+    expect((await harness.exit(id)).status).toBe(137);
+  }, 20_000);
+});
+
 describe("a shim that is killed while it is connected to", () => {
   test("is succeeded at once", async () => {
     shim.close();

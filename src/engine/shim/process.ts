@@ -84,7 +84,7 @@ export class SupervisedProcess {
     },
     watch: () => {
       this.record.oomKilled = true;
-      this.#note();
+      this.note();
       this.#context.onOom(this.record.container, nowNs());
     },
     close: (reason) => {
@@ -237,7 +237,7 @@ export class SupervisedProcess {
     this.#ending = true;
     const lost = { status: 137, time: nowNs().toString(), reason };
     this.record.lost = lost;
-    this.#note();
+    this.note();
     void this.#kill().then(() => {
       this.#ending = false;
       return this.#finish({ status: lost.status, time: BigInt(lost.time), reason });
@@ -265,20 +265,26 @@ export class SupervisedProcess {
     // It is in the pipes already: whoever waits for the end need not wait for the waker to say so.
     this.#context.poller.catchUp();
     await this.#drain();
+    this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
+    for (const session of this.#sessions) session.finish();
+  }
+
+  /**
+   * After the end was told. A successor that finds it undone hears of the end from the keeper, as we did, and tells it
+   * again; so the keeper ends when it is noted.
+   */
+  tidy(): void {
     this.#log?.close();
     if (this.#master >= 0) closeFd(this.#master);
     if (this.#pidfd >= 0) closeFd(this.#pidfd);
     this.#master = this.#pidfd = -1;
     this.record.drained = true;
-    this.#note();
-    // Only now: a successor tells what is written, and a client that has gone, since it has everything, is one that it would wait for.
-    this.#context.onExit(this, this.#setExit(how.status, how.time.toString(), how.reason));
-    for (const session of this.#sessions) session.finish();
+    this.note();
     this.#keeper?.end();
   }
 
   /** A full tmpfs must not stop what goes on: the record says less than it could. */
-  #note(): void {
+  note(): void {
     try {
       this.#context.records.write(this.record);
     } catch (error) {

@@ -200,7 +200,12 @@ export class ShimServer {
   #adopt(socket: Socket<Connection>, session: Session): void {
     socket.data.session = session;
     const { key } = session;
-    if (key !== undefined) session.onEnd = () => this.tell({ event: "finished", key });
+    if (key === undefined) return;
+    session.onEnd = () => {
+      this.tell({ event: "finished", key });
+      // Before the end itself, which is looked at for nothing otherwise.
+      for (const control of this.#controls) this.#flush(control);
+    };
   }
 
   async #answer(socket: Socket<Connection>, line: string): Promise<void> {
@@ -216,22 +221,20 @@ export class ShimServer {
     }
   }
 
+  /** What is said in one go is sent in one. */
   #send(socket: Socket<Connection>, message: unknown): void {
-    socket.data.unsent.push(Buffer.from(`${JSON.stringify(message)}\n`));
-    this.#flush(socket);
+    const { unsent } = socket.data;
+    unsent.push(Buffer.from(`${JSON.stringify(message)}\n`));
+    if (unsent.length === 1) queueMicrotask(() => this.#flush(socket));
   }
 
   #flush(socket: Socket<Connection>): void {
     const { unsent } = socket.data;
-    while (unsent.length > 0) {
-      const sent = socket.write(unsent[0]!);
-      if (sent <= 0) return;
-      if (sent < unsent[0]!.length) {
-        unsent[0] = unsent[0]!.subarray(sent);
-        return;
-      }
-      unsent.shift();
-    }
+    if (unsent.length === 0) return;
+    const bytes = unsent.length === 1 ? unsent[0]! : Buffer.concat(unsent);
+    const sent = Math.max(socket.write(bytes), 0);
+    unsent.length = 0;
+    if (sent < bytes.length) unsent.push(bytes.subarray(sent));
   }
 }
 

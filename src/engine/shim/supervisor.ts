@@ -19,6 +19,7 @@ import {
   removeParents,
   signalCgroups,
 } from "./cgroup.ts";
+import { Clearing } from "./clearing.ts";
 import type { Compiled, Compilers } from "./compile.ts";
 import { HeldLaunch } from "./held-launch.ts";
 import { Journal, type Unfinished } from "./journal.ts";
@@ -61,8 +62,8 @@ export class Supervisor {
   readonly #held = new Map<string, HeldLaunch>();
   /** A predecessor's launches that it did not see to their end. */
   readonly #halfLaunched = new Map<string, Promise<void>>();
-  /** Of containers that have ended, and of launches that were dropped: their cgroups are being removed, and their mounts. */
-  readonly #clearing = new Map<string, Promise<void>>();
+  /** Of what has ended, and of launches that were dropped: cgroups that are to be removed, and mounts. */
+  readonly #clearing = new Map<string, Clearing>();
   /** Clients that attached before the launch. */
   readonly #pending = new Map<string, Set<Session>>();
   readonly #context: ProcessContext;
@@ -85,7 +86,7 @@ export class Supervisor {
       journal: this.#journal,
       warn: events.warning,
       answerNames: (id, sockets) => this.networks.answer(id, sockets),
-      onExit: (process, exit) => void this.#ended(process, exit),
+      onExit: (process, exit) => this.#ended(process, exit),
       onOom: (id, time) => events.oom({ id, time: time.toString() }),
     };
   }
@@ -168,7 +169,10 @@ export class Supervisor {
         else process.lose("its keeper was killed", { unfinished });
         return;
       }
-      if (record.pid === 0) this.#noteStart(record, keeper);
+      if (record.pid === 0) {
+        this.#noteStart(record, keeper);
+        this.#records.write(record);
+      }
       // A keeper that goes away meanwhile is told of by its connection's end.
       await process.adopt(keeper, { unfinished }).catch((error) => this.#events.warning(error.message));
       return;
@@ -235,10 +239,11 @@ export class Supervisor {
     if (held?.launched !== undefined) {
       this.#held.delete(id);
       held.drop();
+      const { launched } = held;
       const forget = (): void => void this.#clearing.delete(id);
-      this.#clearing.set(id, held.launched.then(forget, forget));
+      this.#clearing.set(id, new Clearing(() => launched.then(forget, forget)));
     }
-    await this.#clearing.get(id);
+    await this.#clearing.get(id)?.now();
   }
 
   async dropAll(): Promise<void> {
@@ -275,7 +280,9 @@ export class Supervisor {
     if (known !== undefined && isOf(known, request)) return Promise.resolve(launched(known.record));
     const half = this.#halfLaunched.get(request.id);
     // The predecessor's launch may succeed yet, and two would be in each other's way.
-    const dropped = this.#held.has(request.id) ? this.drop(request.id) : this.#clearing.get(request.id);
+    const dropped = this.#held.has(request.id)
+      ? this.drop(request.id)
+      : this.#clearing.get(request.id)?.now();
     const before = half ?? dropped;
     if (before !== undefined) return before.then(() => this.#start(request, what));
     const launching = this.#launching.get(request.id) ?? this.#launch(what, request.attempt);
@@ -342,6 +349,7 @@ export class Supervisor {
       this.#pending.delete(id);
       await starting.adopt(keeper);
       watch.step("streams");
+      this.#writeNext(starting);
       return { ...launched(record), took: watch.took };
     } catch (error) {
       if (held) held.failed = true;
@@ -375,7 +383,14 @@ export class Supervisor {
         // It has ended already: its exit is on its way.
       }
     }
-    this.#records.write(record);
+  }
+
+  /** When the start has been answered. A successor that finds it unwritten asks the keeper. */
+  #writeNext(process: SupervisedProcess): void {
+    setImmediate(() => {
+      // What has ended is written down with its end.
+      if (process.running && this.#processes.get(process.id) === process) process.note();
+    });
   }
 
   async #undoLaunch(record: LaunchRecord): Promise<void> {
@@ -448,7 +463,7 @@ export class Supervisor {
   /** The exit is stored by who asked for it. Also right for an id that nobody knows (any more). */
   async release(id: string): Promise<void> {
     // Until its cgroups are gone a successor has to know of it; and what it had mounted is not mounted or removed before.
-    await this.#clearing.get(id);
+    await this.#clearing.get(id)?.now();
     this.#forget(id);
   }
 
@@ -463,7 +478,8 @@ export class Supervisor {
   /** Resolves when no launch is under way any more, nor prepared, and no clearing. */
   async settle(): Promise<void> {
     await this.dropAll();
-    await Promise.allSettled([...this.#launching.values(), ...this.#clearing.values()]);
+    const clearing = [...this.#clearing.values()].map((each) => each.now());
+    await Promise.allSettled([...this.#launching.values(), ...clearing]);
   }
 
   /** Leaves every process to its keeper, and its ports to who forwards them. */
@@ -483,25 +499,25 @@ export class Supervisor {
     return process;
   }
 
-  async #ended(process: SupervisedProcess, exit: Exit): Promise<void> {
+  #ended(process: SupervisedProcess, exit: Exit): void {
     const { id } = process;
     const isContainer = id === process.record.container;
     if (isContainer) this.networks.silence(id);
+    const clearing = new Clearing(async () => {
+      process.tidy();
+      if (isContainer) {
+        await this.#removeCgroups(process);
+        await process.keeperGone;
+      }
+      this.#clearing.delete(id);
+      this.#poller.tidyWhenQuiet();
+    });
+    this.#clearing.set(id, clearing);
     // Whoever waits for the end need not wait for the kernel's tidying as well; what follows the end does.
     const { ownPids, cgroups } = process.record;
     const alone = !isContainer || ownPids === true || !inhabited(cgroups);
     if (alone) this.#events.exit(exit);
-    if (isContainer) {
-      // When the streams have been ended, too.
-      const clearing = Promise.resolve()
-        .then(() => this.#removeCgroups(process))
-        .then(() => process.keeperGone)
-        .finally(() => this.#clearing.delete(id));
-      this.#clearing.set(id, clearing);
-      await clearing;
-    }
-    if (!alone) this.#events.exit(exit);
-    this.#poller.tidyWhenQuiet();
+    else void clearing.now().then(() => this.#events.exit(exit));
   }
 
   async #removeCgroups(process: SupervisedProcess): Promise<void> {

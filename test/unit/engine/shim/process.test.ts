@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("an end is written down before anybody hears of it", async () => {
+test("who waits for an end does not wait until it is written down, and its keeper stays until then", async () => {
   const records = new Records(folder);
   const happened: string[] = [];
   const finished = Promise.withResolvers<void>();
@@ -47,9 +47,14 @@ test("an end is written down before anybody hears of it", async () => {
     finished.resolve();
   };
   supervised.attach(session);
-  const keeper: Partial<Keeper> = { pid: process.pid, take: async () => ({}), end: () => {} };
+  const keeper: Partial<Keeper> = {
+    pid: process.pid,
+    take: async () => ({}),
+    end: () => happened.push(`keeper ended${written()}`),
+  };
   await supervised.adopt(keeper as Keeper);
   supervised.events.exit(3, 5n);
   await finished.promise;
-  expect(happened).toEqual(["exit 3, as is written", "finished, as is written"]);
+  supervised.tidy();
+  expect(happened).toEqual(["exit 3", "finished", "keeper ended, as is written"]);
 });
