@@ -336,12 +336,17 @@ export class Supervisor {
         held?.hold(holdKeeper(plan, process.events, options)) ??
         launchKeeper(plan, process.events, { ...options, takeEarly: true });
       launching.catch(() => {});
-      if (held) held.onRelease = () => starting.openLog();
-      else starting.openLog();
+      if (!held) starting.openLog();
+      else
+        held.onRelease = () => {
+          // For a successor, too: an end before it is an earlier run's.
+          record.startedAt = held.releasedAt;
+          starting.note();
+          starting.openLog();
+        };
       // While the stage is at work: only an exec needs it, which comes when all of this is done.
       if (what.spec !== undefined) this.#keepSpec(id, what.spec);
       const keeper = await launching;
-      if (held) record.startedAt = held.releasedAt;
       watch.step("stage");
       this.#noteStart(record, keeper);
       this.#processes.set(id, starting);
