@@ -3,8 +3,9 @@
  * them. Needs root, busybox-static.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { detectCgroups } from "../../src/engine/runtime/cgroup-layout.ts";
 import type { Spec } from "../../src/engine/runtime/spec.ts";
 import { Bundles, type Result, until } from "../support/bundles.ts";
 
@@ -236,6 +237,29 @@ describe("of a configuration", () => {
           spec.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0" };
         }),
       ).toBe("linux.memoryPolicy is specified in config, but is not supported");
+    },
+    MINUTE,
+  );
+
+  test(
+    "a cgroup that is frozen is not taken: nothing would ever start in it",
+    () => {
+      const { hierarchies } = detectCgroups();
+      const freezer = hierarchies.find(({ controllers }) => controllers.includes("freezer"));
+      const { mountpoint } = freezer ?? hierarchies.find(({ version }) => version === 2)!;
+      const cgroup = join(mountpoint, bundles.cgroups, "one");
+      mkdirSync(cgroup, { recursive: true });
+      try {
+        writeFileSync(join(cgroup, freezer ? "freezer.state" : "cgroup.freeze"), freezer ? "FROZEN" : "1");
+        const { status, stderr } = tsrunc("run", "--bundle", bundles.bundle("one", ["true"]), "one");
+        expect([status, told(stderr)]).toEqual([
+          1,
+          "runc run failed: container's cgroup unexpectedly frozen",
+        ]);
+        expect(folders()).toEqual([]);
+      } finally {
+        rmdirSync(cgroup);
+      }
     },
     MINUTE,
   );

@@ -21,7 +21,7 @@ import type { Flags, FlagTable } from "./flags.ts";
 import { BEFORE_START, runHooks, wantsHooks } from "./hooks.ts";
 import type { Inside } from "./inner-hooks.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
-import { type ContainerState, processStart, StateStore } from "./state-store.ts";
+import { type ContainerState, isFrozen, processStart, StateStore } from "./state-store.ts";
 import { becomeWaiter, ownWords, remainsOf } from "./waiter.ts";
 
 export const LAUNCH_FLAGS: FlagTable = {
@@ -198,6 +198,10 @@ function refuseInhabited(store: StateStore, id: string, cgroup: Cgroup): void {
     const count = text.split("\n").length - 1;
     throw new Error(`container's cgroup is not empty: ${count} process(es) found`);
   }
+  // Nothing would ever start in it.
+  if (!isFrozen(cgroup)) return;
+  store.remove(id);
+  throw new Error("container's cgroup unexpectedly frozen");
 }
 
 function readIfThere(path: string): string {

@@ -186,7 +186,7 @@ function parseStat(text: string): ProcessStat {
   };
 }
 
-function isFrozen(cgroup: Cgroup): boolean {
+export function isFrozen(cgroup: Cgroup): boolean {
   for (const { version, controllers, path } of cgroup) {
     try {
       if (controllers.includes("freezer")) return readText(`${path}/freezer.state`).trim() !== "THAWED";
