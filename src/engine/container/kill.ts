@@ -54,8 +54,12 @@ export async function sendSignal(ctx: ContainerContext, container: Container, si
 }
 
 /** Resolves to true when the container ended in time; negative is for ever. */
-export async function endsWithin(container: Container, ms: number): Promise<boolean> {
-  const ended = container.until(() => !isRunning(container.state));
+export function endsWithin(container: Container, ms: number): Promise<boolean> {
+  return happensWithin(container, ms, () => !isRunning(container.state));
+}
+
+async function happensWithin(container: Container, ms: number, condition: () => boolean): Promise<boolean> {
+  const ended = container.until(condition);
   if (ms < 0) return ended.then(() => true);
   const timeout = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => timeout.resolve(false), ms);
@@ -68,12 +72,22 @@ export async function endsWithin(container: Container, ms: number): Promise<bool
 
 /** SIGKILL, and the end of it. */
 export async function killAndWait(ctx: ContainerContext, container: Container): Promise<void> {
-  try {
-    await sendSignal(ctx, container, SIGKILL);
-  } catch (error) {
+  const deadline = performance.now() + KILL_PATIENCE_MS;
+  const isPaused = (): boolean => container.state.status === "paused";
+  do {
+    try {
+      await sendSignal(ctx, container, SIGKILL);
+    } catch (error) {
+      if (!isRunning(container.state)) return;
+      throw error;
+    }
+    // One that is paused meanwhile, by who waited for this, is frozen and does not die.
+    await happensWithin(
+      container,
+      deadline - performance.now(),
+      () => isPaused() || !isRunning(container.state),
+    );
     if (!isRunning(container.state)) return;
-    throw error;
-  }
-  if (await endsWithin(container, KILL_PATIENCE_MS)) return;
+  } while (isPaused() && performance.now() < deadline);
   throw new EngineError("internal", "tried to kill container, but did not receive an exit event");
 }

@@ -227,6 +227,22 @@ test("kill, pause and unpause refuse in Docker's words", async () => {
   ]);
 });
 
+test("one that is paused while it is killed is thawed, and killed", async () => {
+  using rig = new Rig();
+  const id = await rig.create({}, "c1");
+  await rig.containers.start(id);
+  let signals = 0;
+  // Frozen, it does not die of the first.
+  rig.shim.signal = async () => {
+    if (++signals === 2) rig.shim.end(id, 137);
+  };
+  const killing = rig.containers.kill("c1", "KILL");
+  await rig.containers.pause("c1");
+  await killing;
+  expect(rig.ctx.store.byId(id)!.state).toMatchObject({ status: "exited", exitCode: 137 });
+  expect(signals).toBe(2);
+});
+
 test("rename takes the new name, and gives the old one free", async () => {
   using rig = new Rig();
   await rig.create({}, "c1");
