@@ -84,7 +84,7 @@ export async function killAndWait(ctx: ContainerContext, container: Container): 
     // One that is paused meanwhile, by who waited for this, is frozen and does not die.
     await happensWithin(
       container,
-      deadline - performance.now(),
+      Math.max(0, deadline - performance.now()),
       () => isPaused() || !isRunning(container.state),
     );
     if (!isRunning(container.state)) return;
