@@ -10,6 +10,7 @@ import { ERRNO } from "./errno.ts";
 import { O } from "./file.ts";
 import { check, closeFd, cstring, sys } from "./libc.ts";
 import { MNT, MS } from "./mount.ts";
+import { IFF } from "./netlink/route-flags.ts";
 import { CLONE } from "./process.ts";
 import { SOCK } from "./socket-flags.ts";
 
@@ -18,6 +19,9 @@ const AT_FDCWD = -100;
 const OWN = cstring("/proc/thread-self/ns/net");
 /** struct statfs, f_type. */
 const NSFS_MAGIC = 0x6e736673n;
+/** netdevice(7) */
+export const SIOCSIFFLAGS = 0x8914;
+const LO = new TextEncoder().encode("lo");
 const STDERR = 2;
 const LOST = cstring("tsd: cannot return to its own network namespace: ends\n");
 
@@ -60,6 +64,19 @@ export function newNamespace(): number {
     ),
     "open the new network namespace",
   );
+}
+
+/** `lo` of a new namespace is down. */
+export function bringLoopbackUp(namespace: number): void {
+  const socket = socketIn(namespace, SOCK.AF_INET, SOCK.SOCK_DGRAM, 0);
+  try {
+    const request = new Uint8Array(40);
+    request.set(LO);
+    request[16] = IFF.IFF_UP;
+    check(sys("ioctl", socket, SIOCSIFFLAGS, request), "bring the loopback interface up");
+  } finally {
+    closeFd(socket);
+  }
 }
 
 /** A socket that belongs to the namespace; close-on-exec, the caller's. */

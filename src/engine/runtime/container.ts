@@ -46,12 +46,12 @@ import { type NamesPorts, openNames } from "./names-steps.ts";
 import {
   becomeMappedRoot,
   enterCgroupNamespace,
+  type GivenNamespaces,
   joinNamespaces,
   mapIds,
   type NamespacePlan,
   namespaceFlag,
   openNamespaces,
-  type Pidfds,
 } from "./namespaces.ts";
 import { cloneInside, openProc, shareMemory } from "./pid-namespace.ts";
 import { flags, type Plan, PlanBuilder } from "./plan.ts";
@@ -98,8 +98,8 @@ export interface ContainerOptions {
   hooks?: boolean;
   /** fds above 2 that the process gets: the stage was given them as its fds from 6 on (or 7, see `firstPreserved`). */
   preserve?: { count: number; first: number };
-  /** Of processes whose namespaces are joined; without, those are opened by their paths. */
-  pidfds?: Pidfds;
+  /** Instead of those that the stage would open or make. */
+  given?: GivenNamespaces;
   /** The keeper holds sockets for names, in the network namespace that is joined. */
   names?: NamesPorts;
   /** An engine's containers have /etc/mtab, which programs read that are older than /proc/self/mounts. */
@@ -189,7 +189,7 @@ class ContainerCompiler {
     );
     const watches = keeper ? watchOom(plan, cgroup, { fd: this.#scratch, slot: this.#pid }) : [];
     const streams = prepareStreams(plan, io);
-    const namespaces = openNamespaces(plan, this.#linux, this.#options.pidfds);
+    const namespaces = openNamespaces(plan, this.#linux, this.#options.given);
     const procs = this.#openProcs(namespaces);
     const names = this.#options.names ? openNames(plan, namespaces, this.#options.names) : [];
     const gateFd = gate === undefined ? undefined : this.#openGate(gate);

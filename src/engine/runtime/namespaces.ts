@@ -46,8 +46,20 @@ export function processOfNamespace({ path }: Namespace): number | undefined {
   return pid === undefined ? undefined : Number(pid);
 }
 
+/** What the stage was given for it. */
+export interface GivenNamespaces {
+  /** Of processes whose namespaces are joined; without, those are opened by their paths. */
+  pidfds?: Pidfds;
+  /** Of a network namespace with `lo` up that nobody else has: the new one is this. */
+  bareNetwork?: number;
+}
+
 /** In the first process: opens what is joined, and sets the time namespace, which only children can be in. */
-export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds): NamespacePlan {
+export function openNamespaces(
+  plan: PlanBuilder,
+  linux: Linux,
+  { pidfds, bareNetwork }: GivenNamespaces = {},
+): NamespacePlan {
   const list = linux.namespaces ?? [];
   const seen = new Set<string>();
   for (const { type } of list) {
@@ -57,8 +69,11 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
       throw new EngineError("invalid", `malformed spec file: duplicated ns ${JSON.stringify(type)}`);
     seen.add(type);
   }
-  const isNew = (type: NamespaceType) => list.some((entry) => entry.type === type && !entry.path);
+  const isGiven = (type: NamespaceType) => type === "network" && bareNetwork !== undefined;
+  const isNew = (type: NamespaceType) =>
+    !isGiven(type) && list.some((entry) => entry.type === type && !entry.path);
   const joined: { type: NamespaceType; fd: number; path: string }[] = [];
+  if (bareNetwork !== undefined) joined.push({ type: "network", fd: bareNetwork, path: "made ahead" });
   for (const namespace of list) {
     const { type, path } = namespace;
     if (!path) continue;
@@ -74,7 +89,7 @@ export function openNamespaces(plan: PlanBuilder, linux: Linux, pidfds?: Pidfds)
   if (isNew("time")) unshareTime(plan, linux);
   const cloneFlags: NamespacePlan["cloneFlags"][number][] = [];
   for (const { type, path } of list)
-    if (!path && type !== "cgroup" && type !== "time") cloneFlags.push(FLAGS[type]);
+    if (!path && !isGiven(type) && type !== "cgroup" && type !== "time") cloneFlags.push(FLAGS[type]);
   const joinedPid = fdOf(joined, "pid");
   return { list, cloneFlags, joined, joinedPid, has: (type) => seen.has(type), isNew };
 }

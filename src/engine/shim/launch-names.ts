@@ -12,6 +12,8 @@ export interface Launch {
   paths: KeeperPaths;
   /** The command waits for its start. */
   held: boolean;
+  /** The stage is given its network namespace. */
+  bareNetwork: boolean;
 }
 
 export interface LaunchNames {
@@ -41,17 +43,20 @@ export function namesOf({ request: { id, spec, rootfs, names } }: Launch): Launc
 }
 
 /** Equal for two launches, and only then, when each is the other under other names of the same length. */
-export function kindOf({ request, paths, held }: Launch): string {
+export function kindOf({ request, paths, held, bareNetwork }: Launch): string {
   const { id, attempt, log, spec, rootfs, names, ...rest } = request;
   const layer = layerOf(rootfs);
   const root =
     layer === undefined ? rootfs : { ...rootfs, ...underName(layer, ""), length: layer.name.length };
   // Both are JSON of one line.
-  return withoutId(`${spec.text}\n${JSON.stringify([rest, root, names !== undefined, paths, held])}`, id);
+  return withoutId(
+    `${spec.text}\n${JSON.stringify([rest, root, names !== undefined, paths, held, bareNetwork])}`,
+    id,
+  );
 }
 
 /** As it would have been under these names. */
-export function renamed({ request, paths, held }: Launch, names: LaunchNames): Launch {
+export function renamed({ request, paths, ...launch }: Launch, names: LaunchNames): Launch {
   const { spec, ...rest } = request;
   const other = (text: string): string => withId(withoutId(text, request.id), names.id);
   const made: ReceivedLaunch = {
@@ -61,7 +66,7 @@ export function renamed({ request, paths, held }: Launch, names: LaunchNames): L
   const layer = layerOf(made.rootfs);
   if (layer !== undefined) Object.assign(made.rootfs, underName(layer, names.layer));
   if (made.names !== undefined) made.names = { udp: names.udp, tcp: names.tcp };
-  return { request: made, paths: JSON.parse(other(JSON.stringify(paths))), held };
+  return { request: made, paths: JSON.parse(other(JSON.stringify(paths))), ...launch };
 }
 
 /** Made up, of the same lengths; the two differ in every byte. */

@@ -13,6 +13,7 @@ import type { Compilers } from "./compile.ts";
 import { keptFilters } from "./filters.ts";
 import { type ContainerPlan, KeptPlans } from "./kept-plans.ts";
 import type { Launch } from "./launch-names.ts";
+import { SpareNetwork } from "./spare-network.ts";
 import type { ContainerIo } from "./types.ts";
 
 export function runtimeCompilers(): Compilers {
@@ -20,7 +21,10 @@ export function runtimeCompilers(): Compilers {
   // Hierarchies do not come and go under a running system.
   const layout = detectCgroups();
   const filterOf = keptFilters();
-  const compile = ({ request, paths, held }: Launch, pidfds?: Pidfds): ContainerPlan => {
+  const compile = (
+    { request, paths, held, bareNetwork }: Launch,
+    pidfds: Pidfds = new Map(),
+  ): ContainerPlan => {
     const { id, rootfs, io, init, names, ownMounts } = request;
     const spec = request.spec.value;
     const cgroup = cgroupOf(layout, spec.linux?.cgroupsPath, id);
@@ -31,7 +35,8 @@ export function runtimeCompilers(): Compilers {
       filter: filterOf(spec),
       io: processIo(io),
       cgroup,
-      ...(pidfds && { pidfds }),
+      // In this order the stage gets them.
+      given: { pidfds, ...(bareNetwork && { bareNetwork: STAGE_FD.firstPassed + pidfds.size }) },
       mtab: true,
       init,
       held,
@@ -54,16 +59,25 @@ export function runtimeCompilers(): Compilers {
   const kept = new KeptPlans((launch) =>
     joinedPids(launch.request.spec.value).size > 0 ? undefined : compile(launch),
   );
+  const networks = new SpareNetwork();
   return {
     container: (request, paths, { pidfdOf, held }) => {
       const { rootfs, spec } = request;
       // Also of the same launch, when a predecessor was killed in the middle of it.
       if (rootfs.kind === "overlay" && rootfs.options?.includes("volatile")) forgetVolatile(rootfs);
-      const launch = { request, paths, held };
-      const known = kept.find(launch);
-      if (known !== undefined) return known;
-      const { pidfds, fds } = joinedProcesses(spec.value, pidfdOf);
-      return { ...compile(launch, pidfds), options: { fds } };
+      const network = networks.takeFor(spec.text);
+      const dispose = (): void => network?.[Symbol.dispose]();
+      try {
+        const own = network === undefined ? [] : [network.fd];
+        const launch = { request, paths, held, bareNetwork: network !== undefined };
+        const known = kept.find(launch);
+        if (known !== undefined) return { ...known, options: { fds: own }, dispose };
+        const { pidfds, fds } = joinedProcesses(spec.value, pidfdOf);
+        return { ...compile(launch, pidfds), options: { fds: [...fds, ...own] }, dispose };
+      } catch (error) {
+        dispose();
+        throw error;
+      }
     },
     exec: ({ container: id, process, io }, container, { socket, exitRecord }) => {
       const spec = container.spec();

@@ -20,7 +20,7 @@ import { attachPort } from "./port.ts";
 import { HostPrefixes } from "./prefixes.ts";
 import { RetiredNamespaces } from "./retired.ts";
 import { createSandbox, listSandboxes } from "./sandboxes.ts";
-import { SpareNamespace } from "./spare.ts";
+import { freshNamespace, spareNamespace } from "./spare.ts";
 import { attachSublink } from "./sublink.ts";
 
 /** A link that should have gone with its namespace is looked for after this time: somebody else may hold that. */
@@ -42,7 +42,7 @@ export class NetlinkWiring implements Wiring {
   #prefixes: HostPrefixes | undefined;
   /** Sandboxes that are being wired, from `createSandbox` to the first default routes. */
   readonly #fresh = new Map<string, Inside>();
-  readonly #spare = new SpareNamespace();
+  readonly #spare = spareNamespace();
   readonly #retired = new RetiredNamespaces(() => this.#expectGone());
   /** Ends of links whose other end is in a retired namespace. */
   #leaving = new Set<string>();
@@ -64,7 +64,7 @@ export class NetlinkWiring implements Wiring {
 
   async createSandbox(sandbox: SandboxRecord): Promise<void> {
     this.#retired.postpone();
-    const inside = createSandbox(sandbox, () => this.#spare.take());
+    const inside = createSandbox(sandbox, () => this.#spare.take() ?? freshNamespace());
     if (!inside) return;
     this.#fresh.set(sandbox.path, inside);
     this.#spare.refill();

@@ -76,6 +76,7 @@ function launchOf(
     },
     paths: { socket: `/run/k/${id.slice(0, 24)}.sock`, exitRecord: `/run/k/${id.slice(0, 24)}.exit` },
     held: true,
+    bareNetwork: false,
   };
 }
 
@@ -257,6 +258,7 @@ describe("compiled anew is", () => {
       expect(third(plans, launchOf).found).toBeDefined();
       expect(plans.find(launchOf(change))).toBeUndefined();
       expect(plans.find({ ...launchOf(), held: false })).toBeUndefined();
+      expect(plans.find({ ...launchOf(), bareNetwork: true })).toBeUndefined();
     });
   }
 
