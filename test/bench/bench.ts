@@ -103,7 +103,7 @@ async function daemons(): Promise<void> {
   const once = ["run", "--rm", "--network", "none", "busybox", "true"];
   // What was used is given back at rest, and counts: so these runs are made for that, too.
   if (wants("run", "rest")) {
-    const runs = await rounds(11, {
+    const runs = await rounds(25, {
       peer: () => theirs(...once),
       docker: () => ours(...once),
       tsd: () => tsd(...once),
