@@ -38,8 +38,12 @@ type Print = (text: string) => void;
 
 const LEVELS = new Set(["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"]);
 
+/** A command that is not over by then stays for a while: attached to a container, say. */
+const STAYS_MS = 1000;
+
 /** Runs one command line; gives the exit status. */
 export async function run(program: string, args: string[]): Promise<number> {
+  setTimeout(() => import("../../ffi/memory.ts").then(({ releaseCode }) => releaseCode()), STAYS_MS).unref();
   try {
     const status = await dispatch(program, args);
     await flushed();
