@@ -38,11 +38,11 @@ function change(fd: number, what: string, apply: (settings: Uint8Array, clear: C
   };
 }
 
-/** Makes it raw; gives what puts it back as it was. */
-export const makeRaw = (fd: number): (() => void) =>
+/** Makes it raw; gives what puts it back as it was. `lines`: the end of a line is still its to make of a line feed. */
+export const makeRaw = (fd: number, { lines = false } = {}): (() => void) =>
   change(fd, "make the terminal raw", (settings, clear) => {
     clear(0, IGNBRK_BRKINT_PARMRK_ISTRIP_INLCR_IGNCR_ICRNL_IXON);
-    clear(1, OPOST);
+    if (!lines) clear(1, OPOST);
     clear(2, CSIZE_PARENB);
     const flags = new Uint32Array(settings.buffer, 0, 4);
     flags[2] = (flags[2] as number) | CS8;

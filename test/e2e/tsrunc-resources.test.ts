@@ -291,7 +291,7 @@ describe("a container whose limit of processes is reached", () => {
   test("has detached ones and ones with a terminal", async () => {
     const words = bundles.words("exec", "--detach", "one", "sleep", "1000");
     expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
-    expect(tsrunc("exec", "--tty", "one", "sh", "-c", "[ -t 0 ] && echo tty").stdout).toBe("tty\r\n");
+    expect(tsrunc("exec", "--tty", "one", "sh", "-c", "[ -t 0 ] && echo tty").stdout).toBe("tty\n");
     const list = JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];
     expect(list).toHaveLength(2);
     for (const pid of list) expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^TracerPid:\t0$/m);

@@ -28,7 +28,7 @@ export async function relay(socket: number): Promise<Relay> {
     if (columns && rows) setWindowSize(master, columns, rows);
   };
   const { stdin } = process;
-  const restore = stdin.isTTY ? makeRaw(0) : undefined;
+  const restore = stdin.isTTY ? makeRaw(0, { lines: true }) : undefined;
   const writer = Bun.file(master).writer();
   stdin.on("data", (bytes) => {
     writer.write(bytes);

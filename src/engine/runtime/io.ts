@@ -121,12 +121,30 @@ export function openSlave(plan: PlanBuilder, { master, slave }: Terminal, io: Pr
   plan.call("ioctl", [master, flags(TIO, "TIOCSPTLCK"), zero], { label });
   const how = flags(O, "O_RDWR", "O_NOCTTY", "O_CLOEXEC");
   plan.call("ioctl", [master, flags(TIO, "TIOCGPTPEER"), how], { label, fd: slave });
-  if (io.kind !== "pty" || !io.cols || !io.rows) return;
+  if (io.kind !== "pty") return;
+  if (typeof io.master === "object" && "fd" in io.master) printAsIs(plan, slave);
+  if (!io.cols || !io.rows) return;
   const size = plan.struct(8, `${io.cols}x${io.rows}`, [
     [0, "u16", io.rows],
     [2, "u16", io.cols],
   ]);
   plan.call("ioctl", [master, flags(TIO, "TIOCSWINSZ"), size], { label: "set the size of the terminal" });
+}
+
+/** struct termios: c_oflag. */
+const OUTPUT_AT = 4;
+const OPOST = 1;
+
+/**
+ * Without ONLCR, as runc's: what is relayed comes to a terminal, which makes "\r\n" of "\n" itself, or to something that wants
+ * none.
+ */
+function printAsIs(plan: PlanBuilder, terminal: number): void {
+  const label = "set up the terminal";
+  const settings = plan.space(36, "settings of the terminal");
+  plan.call("ioctl", [terminal, flags(TIO, "TCGETS"), settings], { label });
+  plan.put(OPOST, plan.part(settings, OUTPUT_AT, 4), "u32");
+  plan.call("ioctl", [terminal, flags(TIO, "TCSETS"), settings], { label });
 }
 
 /** Makes it the three streams, and hands the master over. */
