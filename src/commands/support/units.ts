@@ -51,10 +51,19 @@ export function humanDuration(milliseconds: number): string {
 
 /** A size with a binary suffix (`64m`, `1.5g`, `10KiB`), in bytes. */
 export function parseByteSize(word: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtpKMGTP]?)(?:[iI]?[bB]?)$/.exec(word);
-  if (!match) throw new Error(`invalid size: '${word}'`);
-  const power = "kmgtp".indexOf((match[2] as string).toLowerCase()) + 1;
-  return Math.trunc(Number(match[1]) * (match[2] ? 1024 ** power : 1));
+  const [, number, suffix] = /^(.*[\d. ])([^\d. ]*)$/s.exec(word) ?? [];
+  if (number === undefined || suffix === undefined) throw new Error(`invalid size: '${word}'`);
+  const digits = number.replace(/ $/, "");
+  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(digits)) {
+    throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(digits)}: invalid syntax`);
+  }
+  if (Number(digits) < 0) throw new Error(`invalid size: '${word}'`);
+  const [, unit] = /^(?:b|([kmgtp])(?:i?b)?)?$/i.exec(suffix) ?? [undefined, null];
+  if (unit === null) {
+    throw new Error(`invalid suffix: '${suffix.length > 3 ? suffix : suffix.toLowerCase()}'`);
+  }
+  const power = unit === undefined ? 0 : "kmgtp".indexOf(unit.toLowerCase()) + 1;
+  return Math.trunc(Number(digits) * 1024 ** power);
 }
 
 /** Cuts to so many columns with an ellipsis. */

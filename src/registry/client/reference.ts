@@ -64,8 +64,13 @@ export function parseReference(value: string): Reference {
     throw new InvalidReference(`repository name must not be more than ${NAME_MAX} characters`);
   }
   if (digest !== undefined && !isDigest(digest)) {
-    const known = ALGORITHMS[digest.slice(0, digest.indexOf(":"))] !== undefined;
-    throw new InvalidReference(known ? "invalid checksum digest length" : "unsupported digest algorithm");
+    const colon = digest.indexOf(":");
+    const length = ALGORITHMS[digest.slice(0, colon)];
+    throw new InvalidReference(
+      length === undefined
+        ? "unsupported digest algorithm"
+        : `invalid checksum digest ${length === digest.length - colon - 1 ? "format" : "length"}`,
+    );
   }
   return { domain, path: path!, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
 }

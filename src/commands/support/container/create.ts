@@ -4,19 +4,12 @@ import { fs } from "../builtin.ts";
 import type { GlobalOptions } from "../command.ts";
 import { Failure, reasonOf } from "../failure.ts";
 import type { ParsedFlags } from "../flags.ts";
-import { parseReference } from "../image/reference.ts";
 import { err } from "../output.ts";
 import type { CreateBody } from "./config.ts";
 
 export interface Created {
   readonly Id: string;
   readonly Warnings?: readonly string[] | null;
-}
-
-/** The name with its default tag, as it is shown when an image has to be pulled. */
-export function withTag(image: string): string {
-  if (image.includes("@")) return image;
-  return image.lastIndexOf(":") > image.lastIndexOf("/") ? image : `${image}:latest`;
 }
 
 export async function createContainer(
@@ -36,7 +29,7 @@ export async function createContainer(
   const file = cidfile === "" ? undefined : openIdFile(cidfile);
   const pullImage = async (): Promise<void> => {
     const { pullInto } = await import("../image/pull.ts");
-    await pullInto(client, withTag(body.Image), { platform, fd: 2, quiet: flags.bool("quiet"), global });
+    await pullInto(client, body.Image, { platform, fd: 2, quiet: flags.bool("quiet"), global });
   };
   const create = (): Promise<Created> =>
     client.json<Created>("POST", "/containers/create", {
@@ -46,17 +39,17 @@ export async function createContainer(
   let created: Created;
   try {
     if (pull === "always") {
-      checkImage(body.Image);
+      await shownName(body.Image);
       await pullImage();
     }
     try {
       created = await create();
     } catch (error) {
       // Also for what the daemon refused: its words for a name that cannot be one are not those of Docker's client.
-      checkImage(body.Image);
+      const name = await shownName(body.Image);
       const missing = error instanceof ApiError && error.status === 404;
-      if (!missing || pull !== "missing") throw error;
-      if (!flags.bool("quiet")) err(`Unable to find image '${withTag(body.Image)}' locally\n`);
+      if (!missing || pull !== "missing" || name === undefined) throw error;
+      if (!flags.bool("quiet")) err(`Unable to find image '${name}' locally\n`);
       await pullImage();
       created = await create();
     }
@@ -85,11 +78,18 @@ function openIdFile(path: string): number {
 }
 
 /**
- * An id is taken as it is. The daemon judges names as well, so that only what failed is looked at: a first regular expression
- * costs 0.1 ms, as much of a start as its whole request.
+ * The name as it is shown when an image has to be pulled; undefined for an id, which nobody can pull. The daemon judges names
+ * as well, so that only what failed is looked at: a first regular expression costs 0.1 ms, as much of a start as its whole
+ * request.
  */
-function checkImage(image: string): void {
-  if (!/^(?:sha256:)?[0-9a-f]{64}$/.test(image)) parseReference(image);
+async function shownName(image: string): Promise<string | undefined> {
+  const { familiar, parseAny, tagged } = await import("../../../registry/client/reference.ts");
+  try {
+    const any = parseAny(image);
+    return "digest" in any ? undefined : familiar(tagged(any.reference));
+  } catch (error) {
+    throw new Failure((error as Error).message);
+  }
 }
 
 export function checkPull(flags: ParsedFlags): void {

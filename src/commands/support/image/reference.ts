@@ -1,4 +1,5 @@
-/** Image names as users write them: `[host/]path[:tag][@digest]`. The daemon judges them; this only takes them apart. */
+/** Image names as users write them: `[host/]path[:tag][@digest]`. */
+import { parseReference as judge } from "../../../registry/client/reference.ts";
 import { Failure } from "../failure.ts";
 
 export interface ImageName {
@@ -8,13 +9,13 @@ export interface ImageName {
   readonly digest?: string;
 }
 
-const NAME =
-  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?\/|\[[0-9a-fA-F:]+\](?::\d+)?\/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*$/;
-
 export function parseReference(text: string, prefix?: string): ImageName {
-  const fail = (reason: string): never => {
+  try {
+    judge(text);
+  } catch (error) {
+    const reason = (error as Error).message;
     throw new Failure(prefix === undefined ? reason : `${prefix}: ${reason}`);
-  };
+  }
   const at = text.indexOf("@");
   const digest = at < 0 ? undefined : text.slice(at + 1);
   const named = at < 0 ? text : text.slice(0, at);
@@ -22,18 +23,6 @@ export function parseReference(text: string, prefix?: string): ImageName {
   const tagged = colon > named.lastIndexOf("/");
   const repository = tagged ? named.slice(0, colon) : named;
   const tag = tagged ? named.slice(colon + 1) : undefined;
-  const bad =
-    (digest !== undefined && !/^[a-z0-9+._-]+:[0-9a-fA-F]{32,}$/.test(digest)) ||
-    (tag !== undefined && !/^\w[\w.-]{0,127}$/.test(tag));
-  if (bad) return fail("invalid reference format");
-  if (!NAME.test(repository)) {
-    const path = repository.slice(repository.indexOf("/") + 1);
-    return fail(
-      /[A-Z]/.test(path.split(":")[0] as string)
-        ? `invalid reference format: repository name (${/[.:]/.test(repository) ? path : `library/${path}`}) must be lowercase`
-        : "invalid reference format",
-    );
-  }
   return { repository, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
 }
 

@@ -40,7 +40,27 @@ test("durations are shown as go-units shows them", () => {
 test("sizes and durations are read", () => {
   expect(parseByteSize("64m")).toBe(67108864);
   expect(parseByteSize("1.5g")).toBe(1610612736);
-  expect(() => parseByteSize("x")).toThrow("invalid size: 'x'");
+  for (const [word, size] of Object.entries({
+    5: 5,
+    "5 ": 5,
+    "5 b": 5,
+    ".5k": 512,
+    "1e3": 1000,
+    "2GiB": 2 ** 31,
+  })) {
+    expect(parseByteSize(word)).toBe(size);
+  }
+  const refused: [word: string, message: string][] = [
+    ["x", "invalid size: 'x'"],
+    ["-1m", "invalid size: '-1m'"],
+    ["5X", "invalid suffix: 'x'"],
+    ["5mi", "invalid suffix: 'mi'"],
+    ["5bb", "invalid suffix: 'bb'"],
+    ["5BYTES", "invalid suffix: 'BYTES'"],
+    ["x5", 'strconv.ParseFloat: parsing "x5": invalid syntax'],
+    ["5  m", 'strconv.ParseFloat: parsing "5 ": invalid syntax'],
+  ];
+  for (const [word, message] of refused) expect(() => parseByteSize(word)).toThrow(message);
   expect(parseDuration("1h2m3.5s")).toBe(3723.5e9);
   expect(() => parseDuration("5x")).toThrow('time: unknown unit "x" in duration "5x"');
 });

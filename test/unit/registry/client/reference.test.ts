@@ -63,6 +63,7 @@ test.each([
   [X, `invalid repository name (${X}), cannot specify 64-byte hexadecimal strings`],
   ["x".repeat(256), "repository name must not be more than 255 characters"],
   [`a@sha256:${"a".repeat(63)}`, "invalid checksum digest length"],
+  [`a@sha256:${"A".repeat(64)}`, "invalid checksum digest format"],
   [`a@md5:${"a".repeat(32)}`, "unsupported digest algorithm"],
 ])("%s is refused", (typed, message) => {
   expect(() => parseReference(typed)).toThrow(message);
