@@ -135,6 +135,17 @@ describe("a spare stage", () => {
     await until(() => spares(process.pid).length === 1, "the next one");
   });
 
+  test("that was stopped holds up no start, and is replaced", async () => {
+    const spare = await spareStage();
+    const [pid] = spares(process.pid);
+    process.kill(pid!, "SIGSTOP");
+    await until(() => readFileSync(`/proc/${pid}/stat`, "latin1").includes(") T "), "its stop");
+    const stage = start(waiting(), { spare });
+    expect(stage.pid).not.toBe(pid!);
+    await asleep(stage.pid);
+    await until(() => spares(process.pid).length === 1 && spares(process.pid)[0] !== pid, "the next one");
+  });
+
   test("ends with the process that has it, however that ends", async () => {
     const owner = Bun.spawn(
       [process.execPath, new URL("../support/spare-owner.ts", import.meta.url).pathname],

@@ -4,7 +4,7 @@
  */
 import { closeFd } from "../../ffi/libc.ts";
 import { sendFds } from "../../ffi/socket.ts";
-import { type PlanFile, type Spare, type StageProcess, spawnStage } from "./stage.ts";
+import { isHalted, type PlanFile, type Spare, type StageProcess, spawnStage } from "./stage.ts";
 
 /** When the start that took the last one needs the processor no more. */
 const REPLACE_MS = 10;
@@ -30,6 +30,12 @@ export class SpareStage implements Spare {
     this.#waiting = undefined;
     this.makeSoon();
     if (spare === undefined) return undefined;
+    // It was there for anybody to stop: its start would never come to an end.
+    if (isHalted(spare.child.pid)) {
+      spare.child.kill(9);
+      release(spare);
+      return undefined;
+    }
     const message = new Uint8Array(MESSAGE_SIZE);
     const view = new DataView(message.buffer);
     view.setUint32(0, plan.size, true);

@@ -173,11 +173,15 @@ function watch({ child, status, control }: StageProcess, plan: Labels): Stage {
 }
 
 /** Of a child of ours, which stays to be waited for. */
-function hasEnded(pid: number): boolean {
+const hasEnded = (pid: number): boolean => isAs(pid, WAIT.WEXITED);
+
+/** Has ended, or stands still: somebody has stopped it. */
+export const isHalted = (pid: number): boolean => isAs(pid, WAIT.WEXITED | WAIT.WSTOPPED);
+
+function isAs(pid: number, states: number): boolean {
   const info = new Int32Array(32);
-  const { P_PID, WEXITED, WNOHANG, WNOWAIT } = WAIT;
-  const got = sys("waitid", P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT);
-  // Without one that has ended si_signo is 0; ECHILD: it has been waited for.
+  const got = sys("waitid", WAIT.P_PID, pid, info, states | WAIT.WNOHANG | WAIT.WNOWAIT);
+  // Without one that is so si_signo is 0; ECHILD: it has been waited for.
   return got < 0 || info[0] !== 0;
 }
 
