@@ -17,6 +17,10 @@ import { endpointSysctls } from "./sysctls.ts";
 /** The metric of a default route that nobody gave another. */
 const METRIC = { 4: undefined, 6: 1024 } as const;
 
+/** With their prefix lengths. */
+export const addressesOf = ({ ipv4, ipv6, linkLocal }: EndpointRecord): string[] =>
+  [ipv4, ipv6, ...linkLocal].filter((address) => address !== undefined);
+
 export class Inside implements Disposable {
   readonly namespace: number;
   readonly socket: NetlinkSocket;
@@ -49,9 +53,7 @@ export class Inside implements Disposable {
     const link = findLink(this.socket, endpoint.link);
     if (!link) throw new EngineError("internal", `link ${endpoint.link} is not in the sandbox`);
     this.#indexes.set(endpoint.link, link.index);
-    const addresses = [endpoint.ipv4, endpoint.ipv6, ...endpoint.linkLocal].filter(
-      (address) => address !== undefined,
-    );
+    const addresses = addressesOf(endpoint);
     if (!this.#empty) this.#refuseConflicts(addresses, link);
     this.#empty = false;
     this.#enableIPv6(endpoint, sysctls);

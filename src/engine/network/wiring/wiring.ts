@@ -5,7 +5,7 @@
  */
 import { ERRNO } from "../../../ffi/errno.ts";
 import { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
-import { listAddresses } from "../../../ffi/netlink/addresses.ts";
+import { deleteAddress, listAddresses } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { LinkRemover } from "../../../ffi/netlink/link-remover.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
@@ -14,7 +14,7 @@ import { isPinned, openNamespace, unpinNamespace } from "../../../ffi/netns.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
 import { Announcer } from "./announcer.ts";
 import { createBridge } from "./bridge.ts";
-import { Inside } from "./inside.ts";
+import { addressesOf, Inside } from "./inside.ts";
 import { createParent } from "./parent.ts";
 import { attachPort } from "./port.ts";
 import { HostPrefixes } from "./prefixes.ts";
@@ -91,10 +91,15 @@ export class NetlinkWiring implements Wiring {
     const { errors } = this.#socket.tryBatch(endpoints.map(({ hostLink }) => down(hostLink)));
     const absent = new Set(errors.map(({ at }) => endpoints[at]!));
     for (const endpoint of endpoints) if (!absent.has(endpoint)) this.#leaving.add(endpoint.hostLink);
-    // What has no end on the host is on a parent.
+    // What has no end on the host is on a parent, where ipvlan gives no address twice, not even one of a link that is down.
     if (absent.size === 0) return;
     using inside = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
-    inside.tryBatch([...absent].map(({ link }) => down(link)));
+    for (const endpoint of absent) {
+      const link = findLink(inside, endpoint.link);
+      if (!link) continue;
+      const addresses = addressesOf(endpoint).map((address) => deleteAddress(link.index, address));
+      inside.tryBatch([...addresses, down(endpoint.link)]);
+    }
   }
 
   sandboxes(): string[] {
