@@ -107,6 +107,8 @@ async function runVerb(name: string, verb: Verb, args: string[], context: Contex
   const { flags, rest } = parseFlags({ ...verb.flags, help: { kind: "switch", short: "h" } }, args);
   if (flags.on("help")) return say(`Usage: tsrunc ${name} ${verb.usage}`);
   const [least, most] = verb.words;
+  if (least === most && rest.length !== least)
+    throw new UsageError(`tsrunc: "${name}" requires exactly ${least} argument(s)`);
   if (rest.length < least)
     throw new UsageError(`tsrunc: "${name}" requires a minimum of ${least} argument(s)`);
   if (most !== undefined && rest.length > most)

@@ -140,12 +140,16 @@ describe("of a configuration", () => {
   test(
     "the root, and a namespace, are named",
     () => {
-      for (const path of ["/nothing/here", "/etc/passwd"])
+      const wrong = {
+        "/nothing/here": "stat /nothing/here: no such file or directory",
+        "/etc/passwd": "/etc/passwd is no folder",
+      };
+      for (const [path, reason] of Object.entries(wrong))
         expect(
           failure((spec) => {
             spec.root!.path = path;
           }),
-        ).toBe(`invalid rootfs: ${path} is not there, or no folder`);
+        ).toBe(`invalid rootfs: ${reason}`);
       const network = (path: string): string =>
         failure((spec) => {
           spec.linux!.namespaces!.find(({ type }) => type === "network")!.path = path;
@@ -416,3 +420,18 @@ test(
   },
   MINUTE,
 );
+
+test("a wrong number of words is told with the right one", () => {
+  const cases: [words: string[], reason: string][] = [
+    [["run"], '"run" requires exactly 1'],
+    [["state", "a", "b"], '"state" requires exactly 1'],
+    [["list", "a"], '"list" requires exactly 0'],
+    [["kill"], '"kill" requires a minimum of 1'],
+    [["kill", "a", "9", "b"], '"kill" requires a maximum of 2'],
+  ];
+  for (const [words, reason] of cases) {
+    const { status, stderr } = tsrunc(...words);
+    expect(status).not.toBe(0);
+    expect(stderr.replaceAll("\\", "")).toContain(`${reason} argument(s)`);
+  }
+});

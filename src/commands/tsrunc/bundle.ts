@@ -66,7 +66,8 @@ function parseBundle(folder: string, text: string): Bundle {
   if (typeof spec!.ociVersion === "number") throw new TypeError("ociVersion is a number");
   if (!spec!.root?.path) throw new Error("root must be specified");
   const rootfs = absolute(spec!.root.path, folder);
-  if (!exists(`${rootfs}/.`)) throw new Error(`invalid rootfs: ${rootfs} is not there, or no folder`);
+  if (!exists(rootfs)) throw new Error(`invalid rootfs: stat ${rootfs}: no such file or directory`);
+  if (!exists(`${rootfs}/.`)) throw new Error(`invalid rootfs: ${rootfs} is no folder`);
   return { folder, text, spec: spec!, rootfs };
 }
 
