@@ -13,15 +13,21 @@ const HUGE = 2 << 20;
  * What a program's start uses is tens of megabytes, nearly all of it once.
  *
  * Only what is never written to: relocations would come back as they are in the file. The constants are the segment that
- * the file begins with.
+ * the file begins with; from the second time on it is in pieces.
  */
 export function releaseCode(): void {
   const program = readlinkSync("/proc/self/exe");
+  let constants = 0;
   for (const line of readFileSync("/proc/self/maps", "utf8").split("\n")) {
-    const mapping = /^([0-9a-f]+)-([0-9a-f]+) (?:r-xp \S+|r--p 0+) \S+ \d+ +(.*)$/.exec(line);
-    if (!mapping || mapping[3] !== program) continue;
+    const mapping = /^([0-9a-f]+)-([0-9a-f]+) (r-x|r--)p ([0-9a-f]+) \S+ \d+ +(.*)$/.exec(line);
+    if (!mapping || mapping[5] !== program) continue;
     const start = Number.parseInt(mapping[1]!, 16);
     const end = Number.parseInt(mapping[2]!, 16);
+    if (mapping[3] === "r--") {
+      const offset = Number.parseInt(mapping[4]!, 16);
+      if (offset !== constants) continue;
+      constants = offset + end - start;
+    }
     // Only advice: a kernel that does not take it changes nothing.
     sys("madvise", start, end - start, MADV_DONTNEED);
     cutHugePages(start, end);
