@@ -28,7 +28,7 @@ describe("what an update is asked for", () => {
   });
 
   test.each([
-    [["--memory", "64q"], "invalid value for memory: invalid size: '64q'"],
+    [["--memory", "64q"], "invalid value for memory: invalid suffix: 'q'"],
     [["--cpu-share", "-1"], 'invalid value for cpu-share: strconv.ParseUint: parsing "-1": invalid syntax'],
     [["--cpu-quota", "x"], 'invalid value for cpu-quota: strconv.ParseInt: parsing "x": invalid syntax'],
     [["--l3-cache-schema", "L3:0=f"], "Intel RDT/CAT: l3 cache schema is not enabled"],
