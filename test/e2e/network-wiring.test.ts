@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { formatPrefix } from "../../src/engine/network/ipam/address.ts";
 import { until } from "../support/daemon.ts";
 import { endpointRecord, networkRecord, sandboxRecord } from "../support/wiring.ts";
 import {
@@ -51,10 +52,11 @@ describe("a bridge network", () => {
       expect(Number.parseInt(bridge.address.slice(0, 2), 16) & 3).toBe(2);
       expect(wiring.ownerOf(network.link)).toBe("ours");
       expect(wiring.addressesOf(network.link)).toContain("10.88.1.1/24");
-      expect(wiring.hostPrefixes()).toEqual(
+      const prefixes = [...wiring.hostPrefixes()].map(formatPrefix);
+      expect(prefixes).toEqual(
         expect.arrayContaining(["10.88.1.0/24", "fd00:88:1::/64", "192.0.2.0/24", "2001:db8::/64"]),
       );
-      expect(wiring.hostPrefixes().filter((prefix) => /^fe80|\/0$/.test(prefix))).toEqual([]);
+      expect(prefixes.filter((prefix) => /^fe80|\/0$/.test(prefix))).toEqual([]);
     }
     expect(Object.keys(await links())).toEqual(before);
   });

@@ -276,8 +276,8 @@ function planParent(ctx: NetworkContext, record: NetworkRecord): void {
   record.link = options.parent || `${driver === "macvlan" ? "dm" : "di"}-${id.slice(0, 12)}`;
   record.ownsLink = ctx.wiring.ownerOf(record.link) === undefined;
   const passthru = options.macvlan_mode === "passthru";
-  for (const other of ctx.store.networks()) {
-    if (other.driver !== driver || other.link !== record.link) continue;
+  for (const other of ctx.store.onLink(record.link)) {
+    if (other.driver !== driver) continue;
     if (driver === "ipvlan") {
       throw new EngineError(
         "internal",
@@ -309,8 +309,8 @@ function checkBridge(ctx: NetworkContext, record: NetworkRecord, options: Bridge
   }
   if (options.mtu < 0) throw new EngineError("invalid", `invalid MTU number: ${options.mtu}`);
   for (const pool of pools) checkBridgePool(pool);
-  for (const other of ctx.store.networks()) {
-    if (other.driver !== "bridge" || other.configOnly || other.link !== record.link) continue;
+  for (const other of ctx.store.onLink(record.link)) {
+    if (other.driver !== "bridge" || other.configOnly) continue;
     throw new EngineError(
       "forbidden",
       `cannot create network ${record.id} (${record.link}): conflicts with network ${other.id} (${other.link}): networks have same bridge name`,

@@ -9,7 +9,7 @@ import { nowNs } from "../log/time.ts";
 import type { DefaultBridgeConfig } from "./config.ts";
 import type { NetworkContext } from "./context.ts";
 import { GATEWAY4_AUX, GATEWAY6_AUX, MTU } from "./driver-options.ts";
-import { formatAddress, formatPrefix, masked, overlaps, parseAddress, parsePrefix } from "./ipam/address.ts";
+import { formatAddress, formatPrefix, masked, parseAddress, parsePrefix } from "./ipam/address.ts";
 import type { PoolAsked } from "./ipam/ipam.ts";
 import { rangeProblems } from "./ipam/validate.ts";
 import type { IpamPool, NetworkDriver, NetworkRecord } from "./types.ts";
@@ -204,9 +204,6 @@ function freeLink(ctx: NetworkContext, wanted: string): string {
 function isTaken(ctx: NetworkContext, network: NetworkRecord): boolean {
   const { bip, bip6, fixedCidr, fixedCidr6 } = ctx.config.defaultBridge;
   if (bip || bip6 || fixedCidr || fixedCidr6) return false;
-  const own = network.ipam.pools.map(({ subnet }) => parsePrefix(subnet)!);
-  return ctx.wiring
-    .hostPrefixes()
-    .flatMap((text) => parsePrefix(text) ?? [])
-    .some((other) => own.some((pool) => overlaps(pool, other)));
+  const hosts = ctx.wiring.hostPrefixes();
+  return network.ipam.pools.some(({ subnet }) => hosts.overlapping(parsePrefix(subnet)!));
 }

@@ -37,8 +37,8 @@ export async function unmake(ctx: NetworkContext, network: NetworkRecord): Promi
 /** A parent of ours that another network uses too stays for that one. */
 function keepShared(ctx: NetworkContext, network: NetworkRecord): NetworkRecord {
   if (!network.ownsLink) return network;
-  for (const other of ctx.store.networks()) {
-    if (other.id !== network.id && other.driver === network.driver && other.link === network.link) {
+  for (const other of ctx.store.onLink(network.link)) {
+    if (other.id !== network.id && other.driver === network.driver) {
       return { ...network, ownsLink: false };
     }
   }

@@ -10,6 +10,9 @@ export class NetworkStore {
   readonly #db: Database;
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #byName = new Map<string, NetworkRecord>();
+  /** Ids of the networks of each link, and the other way. */
+  readonly #byLink = new Map<string, Set<string>>();
+  readonly #linkOf = new Map<string, string>();
   readonly #endpoints = new Map<string, EndpointRecord>();
   readonly #ofNetwork = new Map<string, Set<EndpointRecord>>();
   readonly #ofContainer = new Map<string, Set<EndpointRecord>>();
@@ -65,6 +68,11 @@ export class NetworkStore {
     return this.#byName.get(name);
   }
 
+  /** Those whose bridge or parent it is. */
+  onLink(link: string): NetworkRecord[] {
+    return [...(this.#byLink.get(link) ?? [])].map((id) => this.#networks.get(id)!);
+  }
+
   /**
    * By id, by name, or by the start of an id that only one has.
    * @throws EngineError notFound `network NAME not found`, or invalid when several ids start like this
@@ -115,6 +123,7 @@ export class NetworkStore {
     this.#networks.delete(id);
     this.#byName.delete(name);
     this.#ofNetwork.delete(id);
+    this.#forgetLink(id);
   }
 
   /** All of them, or none; the sandbox too. */
@@ -143,6 +152,20 @@ export class NetworkStore {
   #rememberNetwork(record: NetworkRecord): void {
     this.#networks.set(record.id, record);
     this.#byName.set(record.name, record);
+    this.#forgetLink(record.id);
+    this.#linkOf.set(record.id, record.link);
+    const known = this.#byLink.get(record.link);
+    if (known) known.add(record.id);
+    else this.#byLink.set(record.link, new Set([record.id]));
+  }
+
+  #forgetLink(id: string): void {
+    const link = this.#linkOf.get(id);
+    if (link === undefined) return;
+    this.#linkOf.delete(id);
+    const known = this.#byLink.get(link)!;
+    known.delete(id);
+    if (known.size === 0) this.#byLink.delete(link);
   }
 
   #rememberEndpoint(record: EndpointRecord): void {

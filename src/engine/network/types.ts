@@ -9,6 +9,7 @@
  *
  * Addresses are text (`172.18.0.2`, `fd00::2`), prefixes CIDR (`172.18.0.0/16`), MACs lower case with colons.
  */
+import type { PrefixIndex } from "./ipam/prefix-index.ts";
 
 export type NetworkDriver = "bridge" | "host" | "null" | "macvlan" | "ipvlan";
 
@@ -127,8 +128,8 @@ export interface Wiring {
     sandbox: SandboxRecord,
     of: { four?: EndpointRecord; six?: EndpointRecord },
   ): Promise<void>;
-  /** What pools must not overlap: every prefix that the host routes or has, but the default. */
-  hostPrefixes(): string[];
+  /** What pools must not overlap: every prefix that the host routes or has, but the default; as it is now. */
+  hostPrefixes(): PrefixIndex;
   /** Whose a link of the host is, by its alias (`tsd <engine id>`); undefined when there is none of this name. */
   ownerOf(link: string): "ours" | "other" | undefined;
   /** The addresses of a link of the host, with their prefix lengths; for a bridge that the user made. */

@@ -19,6 +19,7 @@ import {
 } from "./address.ts";
 import { AddressSet } from "./address-set.ts";
 import { type AddressPool, Pools } from "./pools.ts";
+import type { PrefixIndex } from "./prefix-index.ts";
 
 /** What was asked for of one subnet. */
 export interface PoolAsked {
@@ -41,11 +42,11 @@ const MAX_COUNT = (1n << 64n) - 1n;
 export class Ipam {
   readonly #pools: Pools;
   /** What the host routes; asked only when a subnet is to be chosen. */
-  readonly #hostPrefixes: () => string[];
+  readonly #hostPrefixes: () => PrefixIndex;
   /** By network. */
   readonly #subnets = new Map<string, Subnet[]>();
 
-  constructor(pools: readonly AddressPool[], hostPrefixes: () => string[]) {
+  constructor(pools: readonly AddressPool[], hostPrefixes: () => PrefixIndex) {
     this.#pools = new Pools(pools);
     this.#hostPrefixes = hostPrefixes;
   }

@@ -17,6 +17,7 @@ import {
   sizeOf,
   WIDTH,
 } from "./address.ts";
+import { compare, PrefixIndex } from "./prefix-index.ts";
 
 /** A prefix to cut networks of `size` bits from. */
 export interface AddressPool {
@@ -47,9 +48,8 @@ const overlap = (): EngineError =>
 
 export class Pools {
   readonly #pools: AddressPool[];
-  /** Ascending and apart from each other, by family. */
-  readonly #taken: Record<Family, Prefix[]> = { 4: [], 6: [] };
-  readonly #texts = new Set<string>();
+  /** Apart from each other. */
+  readonly #taken = new PrefixIndex();
   /** By pool and size: below this everything is taken. */
   readonly #floors = new Map<string, { base: Prefix; step: bigint; floor: bigint }>();
 
@@ -63,24 +63,15 @@ export class Pools {
 
   /** @throws EngineError forbidden when a network of ours has addresses of it */
   take(subnet: Prefix): void {
-    const own = masked(subnet);
-    const taken = this.#taken[own.address.family];
-    const at = position(taken, own);
-    if ([taken[at - 1], taken[at]].some((other) => other && overlaps(other, own))) throw overlap();
-    taken.splice(at, 0, own);
-    this.#texts.add(formatPrefix(own));
+    if (this.#taken.overlapping(subnet)) throw overlap();
+    this.#taken.add(subnet);
   }
 
   /**
-   * The first that is free, of `bits` if that is asked for. `hosts` are prefixes that the host uses, ours among them.
+   * The first that is free, of `bits` if that is asked for. `hosts` are prefixes that the host uses, whether ours are among them or not.
    * @throws EngineError invalid when no pool has one left
    */
-  takeAny(family: Family, hosts: readonly string[], bits?: number): Prefix {
-    const own = this.#texts;
-    const blocked = hosts
-      .filter((text) => !own.has(text))
-      .flatMap((text) => parsePrefix(text) ?? [])
-      .filter(({ address }) => address.family === family);
+  takeAny(family: Family, hosts: PrefixIndex, bits?: number): Prefix {
     const candidates = this.#pools
       .filter(({ base }) => base.address.family === family)
       .filter(({ base }) => bits === undefined || (base.bits <= bits && bits <= WIDTH[family]));
@@ -88,7 +79,7 @@ export class Pools {
       throw new EngineError("invalid", bits === undefined ? FULLY_SUBNETTED : "invalid address pool");
     }
     for (const { base, size } of candidates) {
-      const found = this.#firstFree(base, bits ?? size, blocked);
+      const found = this.#firstFree(base, bits ?? size, hosts);
       if (found === undefined) continue;
       this.take(found);
       return found;
@@ -98,9 +89,7 @@ export class Pools {
 
   release(subnet: Prefix): void {
     const own = masked(subnet);
-    if (!this.#texts.delete(formatPrefix(own))) return;
-    const taken = this.#taken[own.address.family];
-    taken.splice(position(taken, own), 1);
+    if (!this.#taken.delete(own)) return;
     for (const range of this.#floors.values()) {
       if (!overlaps(range.base, own)) continue;
       const steps = (firstOf(own) - firstOf(range.base)) / range.step;
@@ -109,18 +98,16 @@ export class Pools {
     }
   }
 
-  #firstFree(base: Prefix, bits: number, blocked: readonly Prefix[]): Prefix | undefined {
+  #firstFree(base: Prefix, bits: number, hosts: PrefixIndex): Prefix | undefined {
     const { family } = base.address;
     const range = this.#rangeOf(base, bits);
-    const taken = this.#taken[family];
     const end = lastOf(base);
     // What the host uses may be free tomorrow: the floor does not rise over that.
     let skippedHosts = false;
     for (let value = range.floor; value <= end; ) {
       const candidate: Prefix = { address: { family, value }, bits };
-      const at = position(taken, candidate);
-      const ours = [taken[at - 1], taken[at]].find((other) => other && overlaps(other, candidate));
-      const inTheWay = ours ?? blocked.find((other) => overlaps(other, candidate));
+      const ours = this.#taken.overlapping(candidate);
+      const inTheWay = ours ?? hosts.overlapping(candidate);
       if (inTheWay === undefined) return candidate;
       // To the next multiple after what is in the way.
       const after = firstOf(inTheWay) + sizeOf(inTheWay) - firstOf(base);
@@ -142,19 +129,3 @@ export class Pools {
 }
 
 const FULLY_SUBNETTED = "all predefined address pools have been fully subnetted";
-
-function compare(a: Prefix, b: Prefix): number {
-  const [one, other] = [a.address.value, b.address.value];
-  return one === other ? a.bits - b.bits : one < other ? -1 : 1;
-}
-
-/** Where `prefix` belongs in a sorted list. */
-function position(sorted: readonly Prefix[], prefix: Prefix): number {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compare(sorted[middle]!, prefix) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}

@@ -9,6 +9,8 @@ import type { Reply } from "../../../ffi/netlink/message.ts";
 import { RTM, RTNLGRP } from "../../../ffi/netlink/route-flags.ts";
 import { listRoutes, type Route, readRoute } from "../../../ffi/netlink/routes.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
+import { parsePrefix } from "../ipam/address.ts";
+import { PrefixIndex } from "../ipam/prefix-index.ts";
 
 /** Link-local and multicast are on every link. */
 const EVERYWHERE = /^(fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/;
@@ -28,16 +30,17 @@ export class HostPrefixes {
   readonly #known = new Map<number, Map<string, string>>();
   /** How many of those have each network. */
   readonly #count = new Map<string, number>();
+  readonly #index = new PrefixIndex();
   #readAt = Number.NEGATIVE_INFINITY;
 
   constructor() {
     for (const group of Object.values(RTNLGRP)) this.#events.join(group);
   }
 
-  /** Networks of addresses and destinations of routes, each once. */
-  list(): string[] {
+  /** Networks of addresses and destinations of routes, as they are now. */
+  all(): PrefixIndex {
     if (!this.#follow()) this.#readAll();
-    return [...this.#count.keys()];
+    return this.#index;
   }
 
   /** False when not everything is known: too much has happened, or too long ago. */
@@ -57,6 +60,7 @@ export class HostPrefixes {
   #readAll(): void {
     this.#known.clear();
     this.#count.clear();
+    this.#index.clear();
     for (const { index, address } of listAddresses(this.#socket))
       this.#put(index, addressKey(address), address);
     for (const route of listRoutes(this.#socket)) {
@@ -99,7 +103,9 @@ export class HostPrefixes {
     this.#forget(index, key);
     const ofLink = this.#known.get(index) ?? new Map<string, string>();
     this.#known.set(index, ofLink.set(key, network));
-    this.#count.set(network, (this.#count.get(network) ?? 0) + 1);
+    const count = this.#count.get(network) ?? 0;
+    this.#count.set(network, count + 1);
+    if (count === 0) this.#index.add(parsePrefix(network)!);
   }
 
   #forget(index: number, key: string): void {
@@ -110,6 +116,9 @@ export class HostPrefixes {
     if (ofLink.size === 0) this.#known.delete(index);
     const left = this.#count.get(network)! - 1;
     if (left > 0) this.#count.set(network, left);
-    else this.#count.delete(network);
+    else {
+      this.#count.delete(network);
+      this.#index.delete(parsePrefix(network)!);
+    }
   }
 }

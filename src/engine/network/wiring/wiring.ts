@@ -11,6 +11,7 @@ import { LinkRemover } from "../../../ffi/netlink/link-remover.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
 import { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { isPinned, openNamespace, unpinNamespace } from "../../../ffi/netns.ts";
+import type { PrefixIndex } from "../ipam/prefix-index.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
 import { Announcer } from "./announcer.ts";
 import { createBridge } from "./bridge.ts";
@@ -136,9 +137,9 @@ export class NetlinkWiring implements Wiring {
     this.#wired(path);
   }
 
-  hostPrefixes(): string[] {
+  hostPrefixes(): PrefixIndex {
     this.#prefixes ??= new HostPrefixes();
-    return this.#prefixes.list();
+    return this.#prefixes.all();
   }
 
   ownerOf(name: string): "ours" | "other" | undefined {

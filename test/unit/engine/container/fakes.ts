@@ -21,6 +21,7 @@ import type { ContainerImages, ImageRunConfig, ResolvedImage } from "../../../..
 import type { Members } from "../../../../src/engine/network/context.ts";
 import { Ipam } from "../../../../src/engine/network/ipam/ipam.ts";
 import { defaultPools } from "../../../../src/engine/network/ipam/pools.ts";
+import { PrefixIndex } from "../../../../src/engine/network/ipam/prefix-index.ts";
 import { NETWORK_SCHEMA } from "../../../../src/engine/network/schema.ts";
 import { Networks } from "../../../../src/engine/network/service.ts";
 import { NetworkStore } from "../../../../src/engine/network/store.ts";
@@ -155,7 +156,7 @@ export function fakeNetworks(parts: {
   const { db, events, shim, containers, folder } = parts;
   return new Networks({
     store: new NetworkStore(db),
-    ipam: new Ipam(defaultPools("engine"), () => []),
+    ipam: new Ipam(defaultPools("engine"), () => new PrefixIndex()),
     wiring: {
       createNetwork: nothing,
       removeNetwork: nothing,
@@ -165,7 +166,7 @@ export function fakeNetworks(parts: {
       attach: nothing,
       detach: nothing,
       setDefaultRoutes: nothing,
-      hostPrefixes: () => [],
+      hostPrefixes: () => new PrefixIndex(),
       ownerOf: () => undefined,
       addressesOf: () => [],
       links: () => [],

@@ -4,6 +4,7 @@ import type { NetworkContext } from "../../../../src/engine/network/context.ts";
 import { ensurePredefined } from "../../../../src/engine/network/default-bridge.ts";
 import { Ipam } from "../../../../src/engine/network/ipam/ipam.ts";
 import { defaultPools } from "../../../../src/engine/network/ipam/pools.ts";
+import { PrefixIndex } from "../../../../src/engine/network/ipam/prefix-index.ts";
 import type { IpamPool, NetworkRecord } from "../../../../src/engine/network/types.ts";
 
 /** Those of the bridge that the options make. */
@@ -16,7 +17,7 @@ function poolsOf(options: object, addresses: string[] = []): IpamPool[] {
       countOf: () => 0,
     },
     config: networkConfig({ ...networkDefaults(), ...options }),
-    ipam: new Ipam(defaultPools("engine"), () => []),
+    ipam: new Ipam(defaultPools("engine"), () => new PrefixIndex()),
     wiring: { ownerOf: () => undefined, addressesOf: () => addresses },
   } as unknown as NetworkContext;
   ensurePredefined(ctx, "engine");

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { parsePrefix } from "../../../../../src/engine/network/ipam/address.ts";
 import { Ipam } from "../../../../../src/engine/network/ipam/ipam.ts";
+import { PrefixIndex } from "../../../../../src/engine/network/ipam/prefix-index.ts";
 import type { NetworkRecord } from "../../../../../src/engine/network/types.ts";
 
-const ipam = () => new Ipam([{ base: parsePrefix("10.0.0.0/8")!, size: 24 }], () => []);
+const ipam = () => new Ipam([{ base: parsePrefix("10.0.0.0/8")!, size: 24 }], () => new PrefixIndex());
 const net = (id: string) => ({ id, name: id }) as NetworkRecord;
 const four = (pool: object, wantsGateway = true) => [{ family: 4 as const, pools: [pool], wantsGateway }];
 
