@@ -54,6 +54,7 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
     made: new Map(),
     removing: new Set(),
     leaving: new Map(),
+    linkers: new Set(),
     prepared: new Map(),
     containers,
     files: (id) => filesOf({ folder }, id),

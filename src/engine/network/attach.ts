@@ -14,7 +14,7 @@ import {
 import { type EtcFiles, resolvConfOf, writeFiles } from "./files.ts";
 import { firewallView, updateChildren, updateParents } from "./links.ts";
 import { make } from "./make.ts";
-import { answersNames, endpointNames, linksTo, sandboxNames } from "./names-view.ts";
+import { answersNames, endpointNames, linkersOf, sandboxNames } from "./names-view.ts";
 import { publish, requestsOf } from "./publish.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from "./types.ts";
 
@@ -130,10 +130,8 @@ function newSandbox(ctx: NetworkContext, id: string): SandboxRecord {
 
 /** Who has a link to this container was told nothing of it while it was not there. */
 export async function updateLinkers(ctx: NetworkContext, container: Container): Promise<void> {
-  for (const other of ctx.containers().all()) {
-    if (other === container || !linksTo(ctx, other, container)) continue;
-    const sandbox = ctx.store.sandbox(other.id);
-    if (!sandbox) continue;
+  for (const other of linkersOf(ctx, container)) {
+    const sandbox = ctx.store.sandbox(other.id)!;
     const endpoints = ctx.store.of(other.id);
     const conf = resolvConfOf(ctx, other, endpoints);
     await ctx.names.putNames({ sandboxes: [sandboxNames(ctx, other, sandbox.path, endpoints, conf)] });

@@ -24,6 +24,8 @@ export interface NetworkContext {
   removing: Set<string>;
   /** Ends of endpoints that are still being cleaned up, by container. */
   leaving: Map<string, Promise<void>>;
+  /** Containers that run and have links to others in networks of users': they are told of those when they come. */
+  linkers: Set<string>;
   /** Of containers that are not started yet: no row claims them, so that they are swept after a crash. */
   prepared: Map<string, SandboxRecord>;
   containers: () => Members;

@@ -34,6 +34,7 @@ export const settingsIn = (container: Container, network: NetworkRecord) =>
   networksOf(container)[network.name] ??
   Object.values(networksOf(container)).find(({ NetworkID }) => NetworkID === network.id);
 
+/** What a container's own resolver is told, now that it runs; whether it has links is remembered for {@link linkersOf}. */
 export function sandboxNames(
   ctx: NetworkContext,
   container: Container,
@@ -55,6 +56,8 @@ export function sandboxNames(
       (givesRoute(network, endpoint, 4) || givesRoute(network, endpoint, 6))
     );
   });
+  if (hasLinks(container)) ctx.linkers.add(container.id);
+  else ctx.linkers.delete(container.id);
   return {
     id: container.id,
     netns,
@@ -66,11 +69,18 @@ export function sandboxNames(
   };
 }
 
-/** Whether one has a link, in a network of users', to the other. */
-export function linksTo(ctx: NetworkContext, container: Container, other: Container): boolean {
-  const any = Object.values(networksOf(container)).some(({ Links }) => Links?.length);
-  return any && Object.values(linksOf(ctx, container)).includes(other.id);
+/** Containers that run and have a link, in a network of users', to this one. */
+export function linkersOf(ctx: NetworkContext, container: Container): Container[] {
+  return [...ctx.linkers].flatMap((id) => {
+    const other = ctx.containers().byId(id);
+    if (other === undefined || ctx.store.sandbox(id) === undefined) ctx.linkers.delete(id);
+    else if (other !== container && Object.values(linksOf(ctx, other)).includes(container.id)) return [other];
+    return [];
+  });
 }
+
+const hasLinks = (container: Container): boolean =>
+  Object.values(networksOf(container)).some(({ Links }) => Links?.length);
 
 /** Of `--link` in networks of users': what is not there (yet) is left out. */
 function linksOf(ctx: NetworkContext, container: Container): Record<string, string> {

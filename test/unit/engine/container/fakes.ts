@@ -200,6 +200,7 @@ export function fakeNetworks(parts: {
     made: new Map(),
     removing: new Set(),
     leaving: new Map(),
+    linkers: new Set(),
     prepared: new Map(),
     containers,
     files: (id) => filesOf({ folder: join(folder, "containers") }, id),
