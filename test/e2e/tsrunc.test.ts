@@ -257,17 +257,24 @@ describe("a failure names the reason in runc's words", () => {
     }
   });
   test("a sysctl that is not on a procfs is not written (CVE-2025-52881)", () => {
-    const folder = bundle("sysctl", ["true"], (spec) => {
-      spec.linux!.sysctl = { "net.ipv4.ip_unprivileged_port_start": "80" };
-    });
-    const cover = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/ipv4";
     const file = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-    const start = bundles.words("run", "--bundle", folder, "sysctl").join(" ");
-    const within = ["unshare", "-m", "sh", "-c", `${cover} && echo old >${file}; ${start}; cat ${file}`];
-    const { stdout, stderr } = command(within);
+    const cover = "mount -t tmpfs tmpfs /proc/sys/net && mkdir /proc/sys/net/ipv4";
+    const covered = (procfs: string[]) => {
+      const folder = bundle("sysctl", ["cat", file], (spec) => {
+        spec.linux!.sysctl = { "net.ipv4.ip_unprivileged_port_start": "80" };
+        spec.mounts!.find(({ type }) => type === "proc")!.options = procfs;
+      });
+      const start = bundles.words("run", "--bundle", folder, "sysctl").join(" ");
+      const within = ["unshare", "-m", "sh", "-c", `${cover} && echo old >${file}; ${start}; cat ${file}`];
+      return { ...command(within), open: () => tsrunc("run", "--bundle", folder, "sysctl") };
+    };
+    // The container's own procfs is over nothing and under nothing: what lies over the host's does not matter.
+    expect(covered([])).toMatchObject({ stdout: "80\nold\n" });
+    // One that cannot be written leaves the host's.
+    const { stdout, stderr, open } = covered(["ro"]);
     expect(stderr).toContain(`open ${file}: not on a procfs`);
     expect(stdout).toBe("old\n");
-    expect(tsrunc("run", "--bundle", folder, "sysctl").status).toBe(0);
+    expect(open()).toMatchObject({ status: 0, stdout: "80\n" });
   });
   test("containers that are not there", () => {
     for (const verb of ["state", "start", "kill", "delete"])

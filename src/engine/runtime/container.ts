@@ -395,7 +395,8 @@ class ContainerCompiler {
       addDevices(at, linux.devices ?? [], newUser);
       addDeviceLinks(at);
     }
-    setSysctls(plan, this.#scratch, linux.sysctl ?? {}, namespaces.list);
+    const where = { namespaces: namespaces.list, procfs: mounter.procfs };
+    setSysctls(plan, this.#scratch, linux.sysctl ?? {}, where);
     addReadonlyPaths(at, linux.readonlyPaths ?? []);
     addMaskedPaths(at, linux.maskedPaths ?? []);
     if (io.kind === "pty") this.#terminal(at, streams, io, ownDev);

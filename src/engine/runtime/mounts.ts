@@ -170,6 +170,12 @@ const OVER_PROC = new Set(
 const MASKED = new Set(["proc", "sysfs"]);
 const ORDINARY = "it must be mounted on an ordinary directory";
 
+/** Whether it is a procfs with sysctls that can be written. */
+const hasSysctls = ({ type }: Mount, { mount, tree, data }: MountOptions): boolean =>
+  type === "proc" &&
+  ((mount.set | tree.set) & MOUNT_ATTR.MOUNT_ATTR_RDONLY) === 0 &&
+  !data.some(({ key }) => key === "subset");
+
 const quoted = (text: string) => JSON.stringify(text);
 
 export class Mounter {
@@ -177,6 +183,7 @@ export class Mounter {
   readonly #mount: number;
   readonly #procs: number[];
   readonly #copies: Copies;
+  #procfs: number | undefined;
 
   /** `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
   constructor(at: Inside, procs: readonly number[], copies: Copies = new Map()) {
@@ -184,6 +191,11 @@ export class Mounter {
     this.#copies = copies;
     this.#mount = at.plan.fd();
     this.#procs = [...procs];
+  }
+
+  /** The root of a procfs that was mounted, through which sysctls can be written: nothing lies over it there. */
+  get procfs(): number | undefined {
+    return this.#procfs;
   }
 
   /** One mount of the specification that is not of cgroups. */
@@ -290,16 +302,17 @@ export class Mounter {
       ...(mount.source && { source: mount.source }),
       ...(opened !== undefined && { opened }),
     };
-    newMount(plan, file, this.#mount, label);
-    this.#attach(options, label);
+    let fd = this.#mount;
+    if (this.#procfs === undefined && hasSysctls(mount, options)) fd = this.#procfs = plan.fd();
+    newMount(plan, file, fd, label);
+    this.#attach(options, label, fd);
   }
 
-  #attach(options: MountOptions, label: string): void {
+  #attach(options: MountOptions, label: string, fd = this.#mount): void {
     const { plan } = this.#at;
-    if (options.tree.set || options.tree.clear)
-      setAttributes(plan, this.#mount, options.tree, { tree: true, label });
-    attach(plan, this.#mount, this.#at.target, label);
-    applyPropagation(plan, this.#mount, options, label);
+    if (options.tree.set || options.tree.clear) setAttributes(plan, fd, options.tree, { tree: true, label });
+    attach(plan, fd, this.#at.target, label);
+    applyPropagation(plan, fd, options, label);
   }
 
   /** A file system with these options at a folder: what cgroup mounts are made of. */

@@ -24,11 +24,22 @@ export function refuseForeign(plan: PlanBuilder, fd: number, label: string): voi
   plan.place(own);
 }
 
-/** A sysctl, by its path. No link is on the way to one. */
-export function writeSysctl(plan: PlanBuilder, fd: number, path: string, value: string): void {
-  const label = `open ${path}`;
-  const how = openHow(plan, ["O_WRONLY", "O_CLOEXEC"], 0, flags(RESOLVE, "RESOLVE_NO_SYMLINKS"));
-  plan.call("openat2", [flags(AT, "AT_FDCWD"), plan.string(path), how, OPEN_HOW_SIZE], { label, fd });
-  refuseForeign(plan, fd, label);
+/**
+ * A sysctl, by its path below /proc/sys. No link is on the way to one. `procfs`: the root of one that this plan has
+ * mounted. In the host's, the kernel keeps a name for every network namespace that asked for it, all in one chain.
+ * @source fs/proc/proc_sysctl.c, proc_sys_compare
+ */
+export function writeSysctl(
+  plan: PlanBuilder,
+  fd: number,
+  { path, value, procfs }: { path: string; value: string; procfs: number | undefined },
+): void {
+  const label = `open /proc/sys/${path}`;
+  const below = procfs === undefined ? [] : (["RESOLVE_BENEATH", "RESOLVE_NO_XDEV"] as const);
+  const how = openHow(plan, ["O_WRONLY", "O_CLOEXEC"], 0, flags(RESOLVE, "RESOLVE_NO_SYMLINKS", ...below));
+  const [folder, from] =
+    procfs === undefined ? [flags(AT, "AT_FDCWD"), `/proc/sys/${path}`] : [procfs, `sys/${path}`];
+  plan.call("openat2", [folder, plan.string(from), how, OPEN_HOW_SIZE], { label, fd });
+  if (procfs === undefined) refuseForeign(plan, fd, label);
   writeText(plan, fd, value, label);
 }

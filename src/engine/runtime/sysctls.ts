@@ -36,7 +36,7 @@ export function setSysctls(
   plan: PlanBuilder,
   fd: number,
   sysctls: Record<string, string>,
-  namespaces: readonly Namespace[],
+  { namespaces, procfs }: { namespaces: readonly Namespace[]; procfs: number | undefined },
 ): void {
   for (const [given, value] of Object.entries(sysctls)) {
     const name = dotted(given);
@@ -55,8 +55,8 @@ export function setSysctls(
           : `sysctl ${JSON.stringify(given)} is not allowed in the hosts ${needed} namespace`,
       );
     }
-    const path = `/proc/sys/${name.replace(/[./]/g, (c) => (c === "." ? "/" : "."))}`;
-    if (cleanSysctl(path)) writeSysctl(plan, fd, path, value);
+    const path = name.replace(/[./]/g, (c) => (c === "." ? "/" : "."));
+    if (cleanSysctl(path)) writeSysctl(plan, fd, { path, value, procfs });
     else throw new EngineError("invalid", `sysctl ${JSON.stringify(given)} is not valid`);
   }
 }

@@ -85,9 +85,28 @@ describe("the order of a start", () => {
     for (const { args } of mounts) expect([args[0], args[2]]).toEqual([0, 0]);
   });
 
-  test("sysctls and labels are written by the host's /proc, before the root is another, and only on a procfs", () => {
+  test("sysctls are written through the container's own procfs, by its descriptor, and nothing over it", () => {
     const plan = compile(
       spec((s) => {
+        s.linux!.sysctl = { "net.ipv4.ip_forward": "1" };
+      }),
+    );
+    const calls = plan.steps.filter((step): step is SyscallStep => step.op === "syscall");
+    const mounted = calls.find(({ name, label }) => name === "fsmount" && label.includes('"/proc"'))!;
+    const opened = calls.find(({ label }) => label === "open /proc/sys/net/ipv4/ip_forward")!;
+    expect(mounted.fd).toBeDefined();
+    expect(opened.args[0]).toEqual(mounted.fd!);
+    expect(opened.args[2]).toMatchObject({
+      show: expect.stringContaining("RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH|RESOLVE_NO_XDEV"),
+    });
+    const others = calls.filter(({ name, fd }) => name === "fsmount" && fd === mounted.fd);
+    expect(others).toHaveLength(1);
+  });
+
+  test("sysctls without a procfs to write to, and labels, are written by the host's /proc, before the root is another, and only on a procfs", () => {
+    const plan = compile(
+      spec((s) => {
+        s.mounts!.find(({ type }) => type === "proc")!.options = ["ro"];
         s.linux!.sysctl = { "net.ipv4.ip_forward": "1" };
         s.process!.apparmorProfile = "guarded";
       }),
