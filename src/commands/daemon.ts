@@ -1,7 +1,9 @@
 /** `tsd daemon`, also called `dockerd`: reads the command line, then leaves the rest to the engine. */
+
 import { mergeConfigFile } from "../engine/daemon/config-file.ts";
 import { parseFlags, UsageError, usage } from "../engine/daemon/flags.ts";
 import { VERSION } from "../engine/version.ts";
+import { complain } from "../ffi/host.ts";
 
 const NAME = "tsd daemon";
 
@@ -18,7 +20,7 @@ export async function main(args: string[]): Promise<void> {
     }
     const config = mergeConfigFile(line);
     if (line.action === "validate") {
-      console.error("configuration OK");
+      complain("configuration OK");
       process.exit(0);
     }
     const { runDaemon } = await import("../engine/daemon/run.ts");
@@ -26,7 +28,7 @@ export async function main(args: string[]): Promise<void> {
     process.exit(0);
   } catch (error) {
     const { message } = error as Error;
-    console.error(error instanceof UsageError ? `${message}\nSee '${NAME} --help'.` : message);
+    complain(error instanceof UsageError ? `${message}\nSee '${NAME} --help'.` : message);
     process.exit(1);
   }
 }

@@ -3,10 +3,12 @@
  * itself by the stage in its REAP step: same pid, a few KB.
  * @source https://github.com/krallin/tini, README
  */
+
 import { readFileSync } from "node:fs";
 import { encodePlan } from "../engine/runtime/encode.ts";
 import { type Plan, STAGE_FD } from "../engine/runtime/plan.ts";
 import { VERSION } from "../engine/version.ts";
+import { complain } from "../ffi/host.ts";
 import { check, closeFd, sys } from "../ffi/libc.ts";
 import { sealedData } from "../ffi/memfd.ts";
 import { executeStage } from "../ffi/stage/execute.ts";
@@ -28,7 +30,7 @@ export function main(args: string[]): void {
       );
       return;
     case "error":
-      console.error(`ts-init: ${parsed.message}\n${USAGE}`);
+      complain(`ts-init: ${parsed.message}\n${USAGE}`);
       process.exitCode = 1;
       return;
     case "run":
@@ -39,7 +41,7 @@ export function main(args: string[]): void {
 
 function warn({ verbosity, subreaper }: InitFlags): void {
   if (verbosity === 0 || subreaper || process.pid === 1) return;
-  console.error(
+  complain(
     "[WARN  ts-init] Not pid 1 and not a child subreaper (-s, or TINI_SUBREAPER): orphans go elsewhere.",
   );
 }

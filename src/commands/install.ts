@@ -1,4 +1,5 @@
 /** `tsd install`: puts this file, its names, completions and units below a prefix, and notes all it did. */
+
 import {
   chmodSync,
   closeSync,
@@ -15,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { complain } from "../ffi/host.ts";
 import { completions } from "./install/completions.ts";
 import {
   beside,
@@ -64,20 +66,20 @@ export function parseInstall(
       ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]
       : [word];
     if (!known.includes(flag!)) {
-      console.error(`${flag!.startsWith("-") ? "unknown flag" : "unexpected word"}: ${flag}\n\n${usage}`);
+      complain(`${flag!.startsWith("-") ? "unknown flag" : "unexpected word"}: ${flag}\n\n${usage}`);
       process.exitCode = 125;
       return undefined;
     }
     if (flag === "--prefix") {
       const value = inline ?? args[++at];
       if (!value) {
-        console.error("flag needs an argument: --prefix");
+        complain("flag needs an argument: --prefix");
         process.exitCode = 125;
         return undefined;
       }
       // Paths are written into units and a list of lines.
       if (/[\x00-\x1f\x7f]/.test(value)) {
-        console.error(`invalid argument ${JSON.stringify(value)} for "--prefix" flag: control characters`);
+        complain(`invalid argument ${JSON.stringify(value)} for "--prefix" flag: control characters`);
         process.exitCode = 125;
         return undefined;
       }
@@ -92,7 +94,7 @@ export async function main(args: string[]): Promise<void> {
   const options = parseInstall(args, USAGE, ["--prefix", "--systemd", "--drop-in"]);
   if (!options) return;
   if (!Bun.main.startsWith("/$bunfs/")) {
-    console.error(
+    complain(
       "install: only the built program can install itself: run `npm run build`, then dist/tsd install",
     );
     process.exitCode = 1;
@@ -103,7 +105,7 @@ export async function main(args: string[]): Promise<void> {
   try {
     await install(options);
   } catch (error) {
-    console.error(`install: ${reason(error as NodeJS.ErrnoException)}`);
+    complain(`install: ${reason(error as NodeJS.ErrnoException)}`);
     process.exitCode = 1;
   }
 }

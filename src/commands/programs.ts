@@ -4,14 +4,16 @@ import { PERSONALITIES, type PersonalityName } from "./personality.ts";
 /** A personality's entry: gets the words after its name; sets `process.exitCode` or ends the process itself. */
 export type Entry = (args: string[]) => Promise<void> | void;
 
-const missing = (name: PersonalityName) => async (): Promise<Entry> => () => {
-  console.error(`${name}: this personality is not part of this build yet`);
+const missing = (name: PersonalityName) => async (): Promise<Entry> => async () => {
+  (await import("../ffi/host.ts")).complain(`${name}: this personality is not part of this build yet`);
   process.exit(1);
 };
 
-const unknown: Entry = () => {
+const unknown: Entry = async () => {
   const names = Object.entries(PERSONALITIES).flatMap(([name, { ready }]) => (ready ? [name] : []));
-  console.error(`${process.argv0}: not a name of tsd's; those are ${names.join(", ")}`);
+  (await import("../ffi/host.ts")).complain(
+    `${process.argv0}: not a name of tsd's; those are ${names.join(", ")}`,
+  );
   process.exit(1);
 };
 

@@ -4,6 +4,7 @@
  * the shim starts (engine/network/proxy/client.ts).
  * @source moby's cmd/docker-proxy/main_linux.go
  */
+
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { singleProxyPlan } from "../engine/network/proxy/plan.ts";
 import type { HeldPort } from "../engine/network/types.ts";
@@ -11,6 +12,7 @@ import { encodePlan } from "../engine/runtime/encode.ts";
 import { STAGE_FD } from "../engine/runtime/plan.ts";
 import { VERSION } from "../engine/version.ts";
 import { errnoMessage } from "../ffi/errno.ts";
+import { complain } from "../ffi/host.ts";
 import { bindPort } from "../ffi/inet.ts";
 import { aboveInherited, check, closeFd, SystemError, sys } from "../ffi/libc.ts";
 import { sealedData } from "../ffi/memfd.ts";
@@ -78,7 +80,7 @@ function tell(text: string): void {
     writeSync(PARENT_FD, text);
     closeSync(PARENT_FD);
   } catch {
-    if (text.startsWith("1")) console.error(text.slice(2));
+    if (text.startsWith("1")) complain(text.slice(2));
   }
 }
 
@@ -137,6 +139,6 @@ function parse(args: readonly string[]): Options | undefined {
 
 /** Go's status for flags that it does not understand. */
 function wrong(what: string): undefined {
-  console.error(`${what}\n${USAGE}`);
+  complain(`${what}\n${USAGE}`);
   process.exit(2);
 }

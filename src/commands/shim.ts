@@ -1,6 +1,8 @@
 /** `ts-shim`: the supervisor of all containers of one exec root. */
+
 import { AnotherShim, runShim } from "../engine/shim/run.ts";
 import { VERSION } from "../engine/version.ts";
+import { complain } from "../ffi/host.ts";
 
 const USAGE = `Usage: ts-shim [--exec-root DIR] [--stay]
 
@@ -39,6 +41,6 @@ function split(word: string): [flag: string, value: string | undefined] {
 }
 
 function fail(message: string, status = 125): void {
-  console.error(`ts-shim: ${message}`);
+  complain(`ts-shim: ${message}`);
   process.exit(status);
 }

@@ -1,6 +1,8 @@
 /** `tsd uninstall`: removes what `tsd install` noted, as far as it is still what was installed. */
+
 import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join, sep } from "node:path";
+import { complain } from "../ffi/host.ts";
 import { type Manifest, manifestPath, markOf, readManifest, writeManifest } from "./install/manifest.ts";
 import { parseInstall, reason } from "./install.ts";
 
@@ -20,7 +22,7 @@ export function main(args: string[]): void {
     if (!manifest) throw new Error(`nothing is installed below ${prefix}`);
     uninstall(prefix, manifest);
   } catch (error) {
-    console.error(`uninstall: ${reason(error as NodeJS.ErrnoException)}`);
+    complain(`uninstall: ${reason(error as NodeJS.ErrnoException)}`);
     process.exitCode = 1;
   }
 }
@@ -48,10 +50,10 @@ function uninstall(prefix: string, { entries, folders }: Manifest): void {
       else changed.push(entry.path);
     } catch (error) {
       stuck.push(entry);
-      console.error(`uninstall: ${reason(error as NodeJS.ErrnoException)}`);
+      complain(`uninstall: ${reason(error as NodeJS.ErrnoException)}`);
     }
   }
-  for (const path of changed) console.error(`left ${path}: it was changed after it was installed`);
+  for (const path of changed) complain(`left ${path}: it was changed after it was installed`);
   if (stuck.length > 0) {
     writeManifest(prefix, { version: 1, entries: stuck, folders });
     throw new Error(`${stuck.length} of ${entries.length} files could not be removed from ${prefix}`);

@@ -57,6 +57,7 @@ export function readOwn(path: string): Uint8Array | undefined {
 export const readText = (path: string): string => new TextDecoder().decode(readBytes(path));
 
 /** More than any real passwd or group file has. */
+const STDERR = 2;
 const MAX_FILE_IN_ROOT = 16 * 1024 * 1024;
 
 /** A regular file of a container's root: links lead where they lead inside it. What is anything else is not opened. */
@@ -87,6 +88,18 @@ export const writeFile = (path: string, content: string | Uint8Array, mode = 0o6
   write(path, content, O.O_TRUNC, mode);
 
 export const appendText = (path: string, text: string): void => write(path, text, O.O_APPEND, 0o644);
+
+/** A line for standard error, as it is: `console.error` writes in red where that is a terminal. Never throws. */
+export function complain(line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  for (let at = 0; at < bytes.length; ) {
+    const written = sys("write", STDERR, bytes.subarray(at), bytes.length - at);
+    // A pipe that somebody else made non-blocking.
+    if (written === -ERRNO.EAGAIN) Bun.sleepSync(1);
+    else if (written > 0) at += written;
+    else if (written !== -ERRNO.EINTR) return;
+  }
+}
 
 function write(path: string, content: string | Uint8Array, how: number, mode: number): void {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;

@@ -1,5 +1,5 @@
 /** Errors and warnings as runc logs them: containerd reads the JSON lines of `--log` for the reason of a failure. */
-import { absolute, appendText } from "../../ffi/host.ts";
+import { absolute, appendText, complain } from "../../ffi/host.ts";
 
 export class Log {
   readonly #file: string | undefined;
@@ -23,7 +23,7 @@ export class Log {
 
   error(message: string): void {
     this.#write("error", message);
-    if (this.#file) console.error(message);
+    if (this.#file) complain(message);
   }
 
   warning(message: string): void {
@@ -36,13 +36,13 @@ export class Log {
       ? JSON.stringify({ level, msg, time })
       : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(msg)}`;
     if (!this.#file) {
-      console.error(line);
+      complain(line);
       return;
     }
     try {
       appendText(this.#file, `${line}\n`);
     } catch (error) {
-      console.error(`cannot write the log file: ${(error as Error).message}`);
+      complain(`cannot write the log file: ${(error as Error).message}`);
     }
   }
 }
