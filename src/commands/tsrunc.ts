@@ -84,7 +84,7 @@ export async function main(args: string[]): Promise<void> {
 async function run(args: string[]): Promise<number> {
   let log = new Log(undefined, "text");
   try {
-    const { flags, rest } = parseFlags(GLOBAL, args);
+    const { flags, rest } = told(() => parseFlags(GLOBAL, args), { before: ".", usage });
     log = new Log(flags.value("log"), flags.value("log-format") ?? "text");
     if (flags.on("version")) return await printVersion();
     const name = rest[0];
@@ -104,21 +104,35 @@ async function run(args: string[]): Promise<number> {
 }
 
 async function runVerb(name: string, verb: Verb, args: string[], context: Context): Promise<number> {
-  const { flags, rest } = parseFlags({ ...verb.flags, help: { kind: "switch", short: "h" } }, args);
-  if (flags.on("help")) return say(`Usage: tsrunc ${name} ${verb.usage}`);
-  const [least, most] = verb.words;
-  if (least === most && rest.length !== least)
-    throw new UsageError(`tsrunc: "${name}" requires exactly ${least} argument(s)`);
-  if (rest.length < least)
-    throw new UsageError(`tsrunc: "${name}" requires a minimum of ${least} argument(s)`);
-  if (most !== undefined && rest.length > most)
-    throw new UsageError(`tsrunc: "${name}" requires a maximum of ${most} argument(s)`);
+  const usage = (): string => `Usage: tsrunc ${name} ${verb.usage}`;
+  const table: FlagTable = { ...verb.flags, help: { kind: "switch", short: "h" } };
+  const { flags, rest } = told(() => parseFlags(table, args), { before: ":", usage });
+  if (flags.on("help")) return say(usage());
+  told(() => checkCount(name, verb.words, rest.length), { usage });
   try {
     return await verb.run(rest, flags, context);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     context.log.error((error as Error).message);
     return verb.failureStatus ?? 1;
+  }
+}
+
+function checkCount(name: string, [least, most]: Verb["words"], count: number): void {
+  const requires = (what: string): UsageError =>
+    new UsageError(`tsrunc: "${name}" requires ${what} argument(s)`);
+  if (least === most && count !== least) throw requires(`exactly ${least}`);
+  if (count < least) throw requires(`a minimum of ${least}`);
+  if (most !== undefined && count > most) throw requires(`a maximum of ${most}`);
+}
+
+/** What is wrong with a call comes with how to call: the reason too, after what stands `before` it, where runc says it twice. */
+function told<T>(work: () => T, { before, usage }: { before?: string; usage: () => string }): T {
+  try {
+    return work();
+  } catch (error) {
+    say(`Incorrect Usage${before ? `${before} ${(error as Error).message}` : "."}\n\n${usage()}\n`);
+    throw error;
   }
 }
 

@@ -430,8 +430,20 @@ test("a wrong number of words is told with the right one", () => {
     [["kill", "a", "9", "b"], '"kill" requires a maximum of 2'],
   ];
   for (const [words, reason] of cases) {
-    const { status, stderr } = tsrunc(...words);
+    const { status, stdout, stderr } = tsrunc(...words);
     expect(status).not.toBe(0);
     expect(stderr.replaceAll("\\", "")).toContain(`${reason} argument(s)`);
+    expect(stdout).toStartWith(`Incorrect Usage.\n\nUsage: tsrunc ${words[0]}`);
   }
+});
+
+test("a flag that is not there is told with those that are", () => {
+  const message = "flag provided but not defined: -nosuch";
+  const ofVerb = tsrunc("run", "--nosuch", "one");
+  expect([ofVerb.status, told(ofVerb.stderr)]).toEqual([1, message]);
+  expect(ofVerb.stdout).toStartWith(`Incorrect Usage: ${message}\n\nUsage: tsrunc run [`);
+  const global = tsrunc("--nosuch", "list");
+  expect([global.status, told(global.stderr)]).toEqual([1, message]);
+  expect(global.stdout).toStartWith(`Incorrect Usage. ${message}\n\n`);
+  expect(global.stdout).toContain("Global options:");
 });
