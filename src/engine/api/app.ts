@@ -64,6 +64,10 @@ export function createApi(engine: Engine, log: FailureLog): Api {
   return {
     handle: async (request) => app.handle(request),
     upgrade: (request, socket) => upgrade(engine, orders, request, socket, log),
+    failed: (error, request) => {
+      const { method = "a", url } = request ?? {};
+      log({ method, path: url ? new URL(url).pathname : "request", status: 500, error });
+    },
   };
 }
 

@@ -92,6 +92,7 @@ function waitingApi(api: Promise<Api>): Api {
   );
   return {
     handle: async (request) => (ready ?? (await api)).handle(request),
+    failed: (error, request) => ready?.failed?.(error, request),
     upgrade(request, socket) {
       if (ready) return ready.upgrade(request, socket);
       api.then(

@@ -15,6 +15,8 @@ export interface Api {
   handle(request: Request): Promise<Response>;
   /** Takes the connection over when the request is for a raw stream; false leaves it to `handle`. */
   upgrade(request: Request, socket: RawStream): boolean;
+  /** Told of what went wrong in the midst of an answer, where there is no place for it. */
+  failed?(error: unknown, request?: Request): void;
 }
 
 type RequestBody = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
@@ -191,8 +193,10 @@ export class HttpConnection {
     const gone = new AbortController();
     this.#gone = gone;
     let ends = !head.keepAlive;
+    let request: Request | undefined;
     try {
-      const answer = await this.#api.handle(toRequest(head, gone.signal, body));
+      request = toRequest(head, gone.signal, body);
+      const answer = await this.#api.handle(request);
       const content = streamOf(answer);
       // A client that waits to be asked for its body has not sent it, and may or may not.
       ends ||= this.#over || (head.expectsContinue && this.#incoming?.unread === true);
@@ -202,7 +206,7 @@ export class HttpConnection {
         await this.#stream(head, answer, content, { ends, signal: gone.signal });
       }
     } catch (error) {
-      if (!gone.signal.aborted) console.error(error);
+      if (!gone.signal.aborted) this.#api.failed?.(error, request);
       // The status is out already: only a cut connection tells the client that the answer is not whole.
       this.#wire.socket.terminate();
       return;
@@ -261,7 +265,7 @@ export class HttpConnection {
   #refuse(error: unknown): void {
     this.#over = true;
     this.#incoming?.cut();
-    if (!(error instanceof BadRequest)) console.error(error);
+    if (!(error instanceof BadRequest)) this.#api.failed?.(error);
     const status = error instanceof BadRequest ? error.status : 500;
     const told = error instanceof BadRequest && error.told !== "" ? `: ${error.told}` : "";
     const line = `${statusLine(status).slice(0, -2)}${told}\r\n`;

@@ -34,6 +34,13 @@ async function handle(request: Request): Promise<Response> {
     for await (const chunk of request.body!) size += chunk.length;
     return new Response(String(size));
   }
+  if (pathname.endsWith("/torn")) {
+    const content = (async function* () {
+      yield Buffer.from("one");
+      throw new Error("there is no more");
+    })();
+    return new Response(content as never);
+  }
   if (pathname.endsWith("/told")) {
     const text = request.text().catch((error: Error) => error.message);
     return new Response(await text, { status: 400 });
@@ -41,8 +48,12 @@ async function handle(request: Request): Promise<Response> {
   return new Response(`${request.method} ${pathname} ${await request.text()}`);
 }
 
+const failures: string[] = [];
+
 const server = new ApiServer({
   handle,
+  failed: (error, request) =>
+    failures.push(`${request?.method} ${request?.url}: ${(error as Error).message}`),
   upgrade: (request, socket) => {
     if (!request.url.endsWith("/attach")) return false;
     socket.write("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
@@ -268,4 +279,12 @@ test("an upgrade that is not made is an ordinary request", async () => {
   const request =
     "POST /other HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi";
   expect(await exchange(request, LAST)).toBe(`HTTP/1.1 200 OK||POST /v1.55/other hi${LAST_ANSWER}`.trim());
+});
+
+test("an answer that fails in its midst is cut, and the failure told to who logs", async () => {
+  const text = await exchange("GET /v1.50/torn HTTP/1.1\r\nHost: x\r\n\r\n").catch(
+    (error: Error) => error.message,
+  );
+  expect(text).not.toContain("0\r\n\r\n");
+  expect(failures).toEqual(["GET http://localhost/v1.50/torn: there is no more"]);
 });
