@@ -4,6 +4,7 @@
  * type ends it in Go's words.
  */
 import { EngineError } from "../errors.ts";
+import { Lapse } from "../lapse.ts";
 import type { Schema } from "./schema.ts";
 import { scanValue } from "./syntax.ts";
 
@@ -28,13 +29,21 @@ export function decodeJson<T>(body: string, schema: Schema): T {
 export class DecodedJson {
   readonly #schema: Schema;
   readonly #known = new Map<string, string>();
+  readonly #lapse: Lapse;
 
-  constructor(schema: Schema) {
+  /** `unusedMs`: how long they are kept without use. */
+  constructor(schema: Schema, unusedMs?: number) {
     this.#schema = schema;
+    this.#lapse = new Lapse(() => this.#known.clear(), unusedMs);
+  }
+
+  get size(): number {
+    return this.#known.size;
   }
 
   /** As {@link decodeJson}; the result is the caller's own. */
   decode<T>(body: string): T {
+    this.#lapse.used();
     const known = this.#known.get(body);
     if (known !== undefined) return JSON.parse(known) as T;
     const decoded = decodeJson<T>(body, this.#schema);

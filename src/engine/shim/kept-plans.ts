@@ -6,6 +6,7 @@
  * differ is where they are. A plan that differs in anything but whole names is not kept. So whatever else a plan is made
  * from must be the same for as long as this process lives.
  */
+import { Lapse } from "../lapse.ts";
 import { encodePlan } from "../runtime/encode.ts";
 import type { Plan } from "../runtime/plan.ts";
 import type { EncodedPlan, Labels } from "../runtime/stage.ts";
@@ -52,11 +53,21 @@ export class KeptPlans {
   readonly #later: (work: () => void) => void;
   /** What was used last is the last to go. */
   readonly #kept = new Map<string, Kept>();
+  readonly #lapse: Lapse;
   #size = 0;
 
-  constructor(compile: Compile, later: (work: () => void) => void = (work) => setTimeout(work, LATER_MS)) {
+  /** `unusedMs`: how long they are kept without use. */
+  constructor(
+    compile: Compile,
+    later: (work: () => void) => void = (work) => setTimeout(work, LATER_MS),
+    unusedMs?: number,
+  ) {
     this.#compile = compile;
     this.#later = later;
+    this.#lapse = new Lapse(() => {
+      this.#kept.clear();
+      this.#size = 0;
+    }, unusedMs);
   }
 
   /** When one of its kind is kept. The plan's bytes are lent: they are to be read at once. */
@@ -64,6 +75,7 @@ export class KeptPlans {
     const names = namesOf(launch);
     if (names === undefined) return undefined;
     const kind = kindOf(launch);
+    this.#lapse.used();
     const known = this.#kept.get(kind);
     const kept = known ?? { again: false, size: kind.length };
     this.#keep(kind, kept);

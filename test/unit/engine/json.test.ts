@@ -111,6 +111,15 @@ describe("a document that comes again", () => {
     expect(JSON.stringify(known.decode(body))).toBe(expected);
   });
 
+  test("is forgotten when nobody has sent it for long: there may be secrets in it", async () => {
+    const known = new DecodedJson(createRequest, 50);
+    known.decode(body);
+    expect(known.size).toBe(1);
+    await Bun.sleep(200);
+    expect(known.size).toBe(0);
+    expect(JSON.stringify(known.decode(body))).toBe(JSON.stringify(create(body)));
+  });
+
   test("is refused again", () => {
     const known = new DecodedJson(createRequest);
     for (let n = 0; n < 2; n++) expect(() => known.decode('{"Image":5}')).toThrow("cannot unmarshal");

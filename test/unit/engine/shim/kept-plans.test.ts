@@ -310,6 +310,13 @@ describe("the room that kept plans take has a bound", () => {
       spec.process!.args = ["echo", argument];
     });
 
+  test("none is there any more when nobody has used one for long: there may be secrets in them", async () => {
+    const plans = new KeptPlans(compiler(UNIFIED), (work) => work(), 50);
+    expect(third(plans, launchOf).found).toBeDefined();
+    await Bun.sleep(200);
+    expect(third(plans, launchOf).found).toBeDefined();
+  });
+
   test("of many kinds those that were used last are there", () => {
     const { plans } = keep();
     expect(third(plans, withArgument("often")).found).toBeDefined();
