@@ -29,11 +29,13 @@ async function settled(first: ReturnType<typeof fds>): Promise<string[]> {
   return more;
 }
 
+const TIMES = 12;
+
 /**
- * Does it twice to warm up, then 20 times: daemon and shim have as many open files as before, and the rest is gone. What is
+ * Does it twice to warm up, then so often: daemon and shim have as many open files as before, and the rest is gone. What is
  * opened once, when two things happen to meet (another netlink socket), does not grow the second time.
  */
-async function twenty(work: () => Promise<void>): Promise<void> {
+async function repeatedly(work: () => Promise<void>): Promise<void> {
   await work();
   await work();
   await until(async () => (await stack.ok("ps", "-aq")) === "", "all to be removed");
@@ -42,7 +44,7 @@ async function twenty(work: () => Promise<void>): Promise<void> {
   let more: string[] = [];
   for (let round = 0; round < 2; round++) {
     const first = fds();
-    for (let n = 0; n < 20; n++) await work();
+    for (let n = 0; n < TIMES; n++) await work();
     await until(async () => (await stack.ok("ps", "-aq")) === "", "all to be removed");
     more = await settled(first);
     if (more.length === 0) break;
@@ -66,7 +68,7 @@ async function cut(args: string[], begun: (heard: string) => boolean): Promise<v
 }
 
 test("runs, attached, detached, with a terminal, with input, with a volume", async () => {
-  await twenty(async () => {
+  await repeatedly(async () => {
     expect((await stack.docker("run", "--rm", "-i", "-v", "/data", "busybox", "cat")).status).toBe(0);
     await stack.run(["--rm", "-t", "--init"], "echo hi");
     expect((await stack.docker("run", "--rm", "busybox", "sh", "-c", "echo x >&2; exit 3")).status).toBe(3);
@@ -74,7 +76,7 @@ test("runs, attached, detached, with a terminal, with input, with a volume", asy
 }, 180_000);
 
 test("starts that fail", async () => {
-  await twenty(async () => {
+  await repeatedly(async () => {
     expect((await stack.docker("run", "--rm", "busybox", "/nope")).status).toBe(127);
     expect((await stack.docker("run", "--rm", "busybox", "/etc")).status).toBe(126);
     expect((await stack.docker("run", "--rm", "-u", "nobody-there", "busybox", "true")).status).toBe(125);
@@ -88,7 +90,7 @@ test("starts that fail", async () => {
 }, 180_000);
 
 test("execs, of which some fail, and cp, top, diff and logs", async () => {
-  await twenty(async () => {
+  await repeatedly(async () => {
     await stack.run(["--name", "box"], "sleep 1000");
     expect((await stack.docker("exec", "box", "echo", "hi")).stdout).toBe("hi\n");
     expect((await stack.docker("exec", "-i", "box", "cat")).status).toBe(0);
@@ -105,7 +107,7 @@ test("execs, of which some fail, and cp, top, diff and logs", async () => {
 }, 110_000);
 
 test("clients that are killed: attached, waiting, following, executing, with input half sent", async () => {
-  await twenty(async () => {
+  await repeatedly(async () => {
     await stack.run(["--name", "box", "-i"], "echo up; while read line; do echo got $line; done; sleep 1000");
     await cut(["attach", "box"], () => true);
     await cut(["logs", "-f", "box"], (heard) => heard === "up\n");

@@ -288,6 +288,9 @@ describe("signals", () => {
       "-d",
       "--network",
       "none",
+      // It does not hear the signal that asks it to end.
+      "--stop-timeout",
+      "2",
       "--name",
       "stays",
       "busybox:latest",
