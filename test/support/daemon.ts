@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { shimOf } from "./footprint.ts";
 import { sweepStack } from "./sweep.ts";
 import { unswept } from "./unswept.ts";
 
@@ -127,9 +128,11 @@ export class Daemon implements AsyncDisposable {
       const ids = stdout.split("\n").filter(Boolean);
       if (ids.length > 0) await this.docker("rm", "-f", ...ids);
       await this.stop();
-      // The shim ends by itself when it has neither containers nor a daemon.
-      const shim = join(this.folder, "exec/shim.sock");
-      await until(async () => !existsSync(shim) || !(await answers(shim)), "the shim to end");
+      // It would by itself, having neither containers nor a daemon, but only after a while.
+      const shim = shimOf(join(this.folder, "exec"));
+      if (shim !== 0) process.kill(shim, "SIGTERM");
+      const socket = join(this.folder, "exec/shim.sock");
+      await until(async () => !existsSync(socket) || !(await answers(socket)), "the shim to end");
     } finally {
       this.sweep();
     }

@@ -84,6 +84,15 @@ export function processesOf(folder: string, ids: Iterable<string> = []): { pid: 
     .map((pid) => ({ pid, words: commandLine(pid).trim() || text(`/proc/${pid}/comm`).trim() }));
 }
 
+/** The shim of an exec root; 0: there is none. */
+export function shimOf(execRoot: string): number {
+  const words = `ts-shim --exec-root ${execRoot} `;
+  const found = pids().filter((pid) => commandLine(pid).includes(words));
+  const parentOf = (pid: number): number => Number(/^PPid:\t(\d+)/m.exec(text(`/proc/${pid}/status`))?.[1]);
+  // A stage has the shim's words until it is executed.
+  return found.find((pid) => !found.includes(parentOf(pid))) ?? 0;
+}
+
 /** Cgroups of all hierarchies that bear one of the ids. */
 export function cgroupsOf(ids: readonly string[]): string[] {
   const found: string[] = [];

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { loadBusybox } from "./busybox.ts";
 import { answers, Daemon, type DaemonOptions, until } from "./daemon.ts";
-import { commandLine, type Footprint, footprint, pids } from "./footprint.ts";
+import { type Footprint, footprint, shimOf } from "./footprint.ts";
 import { sweepStack } from "./sweep.ts";
 
 const BUILT = process.env.TSD ?? join(import.meta.dir, "../../dist/tsd");
@@ -85,10 +85,7 @@ export class Stack implements AsyncDisposable {
 
   /** 0: there is none. */
   shimPid(): number {
-    const words = `ts-shim --exec-root ${join(this.folder, "exec")} `;
-    const found = pids().filter((pid) => commandLine(pid).includes(words));
-    // A stage has the shim's words until it is executed.
-    return found.find((pid) => !found.includes(parentOf(pid))) ?? 0;
+    return shimOf(join(this.folder, "exec"));
   }
 
   async killDaemon(): Promise<void> {
@@ -146,14 +143,6 @@ export class Stack implements AsyncDisposable {
   async powerOff(): Promise<void> {
     if (this.daemon.running) await this.daemon.stop("SIGKILL");
     sweepStack({ folder: this.folder, ids: this.ids });
-  }
-}
-
-function parentOf(pid: number): number {
-  try {
-    return Number(/^PPid:\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-  } catch {
-    return 0;
   }
 }
 
