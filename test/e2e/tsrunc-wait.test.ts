@@ -86,7 +86,10 @@ describe("while it waits", () => {
     const { process } = await start("small", "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done");
     await waits(process.pid, "small");
     expect(proportionalMemory(process.pid)).toBeLessThan(200);
-    const words = readFileSync(`/proc/${process.pid}/cmdline`, "utf8").split("\0");
+    const wordsNow = () => readFileSync(`/proc/${process.pid}/cmdline`, "utf8").split("\0");
+    // It gives itself the words when it is executed already.
+    await until(() => wordsNow().includes("run"));
+    const words = wordsNow();
     expect(words.slice(words.indexOf("run"), -1)).toEqual([
       "run",
       "--bundle",

