@@ -20,6 +20,8 @@ function start(args: string[], change?: (spec: Spec) => void): void {
   expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);
 }
 
+const cpuFolder = (): string => cgroup("one").find(({ controllers }) => controllers.includes("cpu"))!.path;
+
 /** A file of the container's cgroup: `memory.limit_in_bytes`, or what it is in version 2. */
 function limit(v1: string, v2: string): string {
   const controller = v1.split(".")[0]!;
@@ -59,6 +61,28 @@ describe("update", () => {
     expect(tsrunc("update", "--pids-limit", "-1", "one").status).toBe(0);
     expect(limit("pids.max", "pids.max")).toBe("max");
   }, 30_000);
+
+  test("takes a burst away again, and gives less of a shorter real-time period than there was of the longer", () => {
+    start(["sleep", "1000"], limited);
+    if (!UNIFIED && !existsSync(join(cpuFolder(), "cpu.cfs_burst_us"))) return;
+    for (const burst of ["10000", "0"]) {
+      expect(tsrunc("update", "--cpu-burst", burst, "one").status).toBe(0);
+      expect(limit("cpu.cfs_burst_us", "cpu.max.burst")).toBe(burst);
+    }
+    if (UNIFIED || !existsSync(join(cpuFolder(), "cpu.rt_period_us"))) return;
+    writeFileSync(join(dirname(cpuFolder()), "cpu.rt_runtime_us"), "500000");
+    for (const [period, runtime] of [
+      ["900001", "400001"],
+      ["10000", "3000"],
+    ] as const) {
+      const to = ["--cpu-rt-period", period, "--cpu-rt-runtime", runtime];
+      expect(tsrunc("update", ...to, "one")).toMatchObject({ status: 0, stderr: "" });
+      expect(["cpu.rt_period_us", "cpu.rt_runtime_us"].map((file) => limit(file, ""))).toEqual([
+        period,
+        runtime,
+      ]);
+    }
+  });
 
   test("by a document, from a file or the standard input", () => {
     start(["sleep", "1000"], limited);

@@ -130,8 +130,9 @@ export function changeOf(has: Resources, asked: Resources): Change {
   const memory: Resources["memory"] = { ...has.memory, ...changes(asked.memory) };
   // Memory without a limit leaves none on memory and swap either.
   if (asked.memory?.limit === UNLIMITED && !asked.memory.swap) delete memory.swap;
-  const idle = asked.cpu?.idle;
-  const cpu = { ...has.cpu, ...changes(asked.cpu), ...(idle !== undefined && { idle }) };
+  const { idle, burst } = asked.cpu ?? {};
+  const zeros = { ...(idle !== undefined && { idle }), ...(burst !== undefined && { burst }) };
+  const cpu = { ...has.cpu, ...changes(asked.cpu), ...zeros };
   const { limit, swap } = memory;
   const { quota, period } = cpu;
   const { checkBeforeUpdate: _, ...memoryAsked } = changes(asked.memory);

@@ -42,7 +42,7 @@ export function limitsV1(resources: Resources): Limit[] {
     add("memory", "swappiness", String(memory.swappiness));
   add("cpu", "shares", cpu?.shares);
   add("cpu", "cfs_period_us", cpu?.period);
-  add("cpu", "cfs_burst_us", cpu?.burst);
+  if (cpu?.burst !== undefined) add("cpu", "cfs_burst_us", String(cpu.burst));
   add("cpu", "cfs_quota_us", cpu?.quota);
   add("cpu", "rt_period_us", cpu?.realtimePeriod);
   add("cpu", "rt_runtime_us", cpu?.realtimeRuntime);
@@ -84,7 +84,7 @@ export function limitsV2(resources: Resources): Limit[] {
   if (cpu?.shares) add("cpu.weight", cpuWeight(cpu.shares));
   if (cpu?.quota || cpu?.period)
     add("cpu.max", `${cpu.quota && cpu.quota > 0 ? cpu.quota : "max"} ${cpu.period || 100_000}`);
-  add("cpu.max.burst", cpu?.burst || undefined);
+  add("cpu.max.burst", cpu?.burst);
   add("cpu.idle", cpu?.idle);
   add("cpuset.cpus", cpu?.cpus);
   add("cpuset.mems", cpu?.mems);

@@ -12,8 +12,11 @@ import type { Resources } from "./spec.ts";
 
 const MEMORY = "memory.limit_in_bytes";
 const MEMORY_AND_SWAP = "memory.memsw.limit_in_bytes";
-const PERIOD = "cpu.cfs_period_us";
-const QUOTA = "cpu.cfs_quota_us";
+/** By the period: what may be too much of the new one, where it was not of the old one. */
+const SHARE_OF: Record<string, string> = {
+  "cpu.cfs_period_us": "cpu.cfs_quota_us",
+  "cpu.rt_period_us": "cpu.rt_runtime_us",
+};
 
 /** The kernel refuses a limit on memory above the one on memory and swap: what grows goes first. */
 function inOrder(limits: readonly Limit[], current: (limit: Limit) => string): Limit[] {
@@ -59,11 +62,10 @@ export function updateCgroup(cgroup: Cgroup, resources: Resources): void {
       try {
         write(limit);
       } catch (error) {
-        const quota = all.find(({ file }) => file === QUOTA);
-        // A period that the old quota is too much for: the new quota first.
-        if (limit.file !== PERIOD || quota === undefined || codeOf(error) !== "EINVAL")
-          throw refused(limit, pathOf(limit), error);
-        write(quota);
+        const share = all.find(({ file }) => file === SHARE_OF[limit.file]);
+        // A period that the old share is too much for: the new share first.
+        if (share === undefined || codeOf(error) !== "EINVAL") throw refused(limit, pathOf(limit), error);
+        write(share);
         write(limit);
       }
     }

@@ -106,6 +106,14 @@ test("limits of version 1, memory before memory and swap", () => {
   );
 });
 
+test("a burst of 0 is written: it is none", () => {
+  const files = [limitsV1({ cpu: { burst: 0 } }), limitsV2({ cpu: { burst: 0 } })];
+  expect(files.flat().map(({ file, value }) => `${file}=${value}`)).toEqual([
+    "cpu.cfs_burst_us=0",
+    "cpu.max.burst=0",
+  ]);
+});
+
 test("limits of version 2 are written in its own words", () => {
   expect(limitsV2(RESOURCES).map(({ file, value }) => `${file}=${value}`)).toEqual([
     "memory.max=67108864",
