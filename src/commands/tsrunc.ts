@@ -25,6 +25,8 @@ export interface Verb {
   failureStatus?: number;
 }
 
+  /** What follows the first word is another command's, or may be: no flag of this one. */
+  flagsFirst?: boolean;
 const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
   create: () => import("./tsrunc/create.ts"),
   delete: () => import("./tsrunc/delete.ts"),
@@ -106,7 +108,8 @@ async function run(args: string[]): Promise<number> {
 async function runVerb(name: string, verb: Verb, args: string[], context: Context): Promise<number> {
   const usage = (): string => `Usage: tsrunc ${name} ${verb.usage}`;
   const table: FlagTable = { ...verb.flags, help: { kind: "switch", short: "h" } };
-  const { flags, rest } = told(() => parseFlags(table, args), { before: ":", usage });
+  const first = verb.flagsFirst ?? false;
+  const { flags, rest } = told(() => parseFlags(table, args, { first }), { before: ":", usage });
   if (flags.on("help")) return say(usage());
   told(() => checkCount(name, verb.words, rest.length), { usage });
   try {

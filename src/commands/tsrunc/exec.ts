@@ -34,6 +34,7 @@ export const verb: Verb = {
     cap: { kind: "list", short: "c" },
     "preserve-fds": { kind: "value" },
     "ignore-paused": { kind: "switch" },
+    cgroup: { kind: "list" },
   },
   usage:
     "[--tty] [--user UID[:GID]] [--env NAME=VALUE] [--cwd DIR] [--cap NAME] [--process FILE] [--detach] ID COMMAND [ARG…]",

@@ -1,6 +1,6 @@
 /**
- * Flags as Go's urfave/cli reads them: one or two dashes, `--flag value` or `--flag=value`, until the first word that
- * is no flag. A library for it would cost more than a container's start.
+ * Flags as Go's urfave/cli reads them: one or two dashes, `--flag value` or `--flag=value`, before the words or between
+ * them. A library for it would cost more than a container's start.
  */
 export interface FlagDefinition {
   kind: "switch" | "value" | "list";
@@ -54,22 +54,36 @@ export class Flags {
   }
 }
 
-export function parseFlags(table: FlagTable, args: readonly string[]): { flags: Flags; rest: string[] } {
+/** With `first`, the first word ends the flags; without, a flag that is known is one behind it, too, and all else a word. */
+export function parseFlags(
+  table: FlagTable,
+  args: readonly string[],
+  { first = true } = {},
+): { flags: Flags; rest: string[] } {
   const values = new Map<string, string[]>();
+  const words: string[] = [];
   let at = 0;
   for (; at < args.length; at++) {
     const word = args[at] as string;
     if (word === "--") {
-      at++;
+      if (words.length === 0) at++;
       break;
     }
-    if (!word.startsWith("-") || word === "-") break;
+    if (!word.startsWith("-") || word === "-") {
+      if (first) break;
+      words.push(word);
+      continue;
+    }
     const bare = word.slice(word.startsWith("--") ? 2 : 1);
     const equals = bare.indexOf("=");
     const given = equals < 0 ? bare : bare.slice(0, equals);
     const name = Object.hasOwn(table, given)
       ? given
       : Object.keys(table).find((key) => table[key]?.short === given);
+    if (name === undefined && words.length > 0) {
+      words.push(word);
+      continue;
+    }
     if (name === undefined) throw new UsageError(`flag provided but not defined: -${given}`);
     let value = equals < 0 ? undefined : bare.slice(equals + 1);
     if (value === undefined) {
@@ -79,5 +93,6 @@ export function parseFlags(table: FlagTable, args: readonly string[]): { flags: 
     }
     values.set(name, [...(values.get(name) ?? []), value]);
   }
-  return { flags: new Flags(values), rest: args.slice(at) };
+  words.push(...args.slice(at));
+  return { flags: new Flags(values), rest: words };
 }

@@ -7,6 +7,7 @@ export const verb: Verb = {
   flags: { format: { kind: "value", short: "f" } },
   usage: "[--format table|json] ID [ps options]",
   words: [1],
+  flagsFirst: true,
   run([id = "", ...options], flags, context) {
     const { cgroup } = new StateStore(context.root).load(id);
     const pids = processesOf(cgroup.map(({ path }) => path));

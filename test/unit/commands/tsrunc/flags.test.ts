@@ -25,6 +25,13 @@ test("flags come with one dash or two, with a space or an equals sign, and end a
   expect(rest).toEqual(["id", "--force"]);
 });
 
+test("between the words, too, where they are nobody else's: those that are known, and until two dashes", () => {
+  const args = ["id", "--force", "-9", "-b", "/a", "word", "--", "--env", "A=1"];
+  const { flags, rest } = parseFlags(TABLE, args, { first: false });
+  expect([flags.on("force"), flags.value("bundle"), flags.list("env")]).toEqual([true, "/a", []]);
+  expect(rest).toEqual(["id", "-9", "word", "--", "--env", "A=1"]);
+});
+
 test("an unknown flag, and one without its value, are errors in Go's words", () => {
   expect(() => parseFlags(TABLE, ["--nosuch"])).toThrow("flag provided but not defined: -nosuch");
   expect(() => parseFlags(TABLE, ["--bundle"])).toThrow("flag needs an argument: -bundle");
