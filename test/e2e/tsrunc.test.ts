@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -170,6 +171,27 @@ describe("run", () => {
     expect([0, 1]).toContain(status);
     rmSync(join(rootfs, "link"));
     rmSync(join(rootfs, "tmp", base.split("/")[2] ?? ""), { recursive: true, force: true });
+  });
+
+  test("a program that its user may execute by a capability alone is executed", () => {
+    mkdirSync(join(rootfs, "owned"));
+    copyFileSync("/bin/busybox", join(rootfs, "owned/true"));
+    chmodSync(join(rootfs, "owned/true"), 0o700);
+    const as = (...more: string[]): Result =>
+      run(["/owned/true"], (spec) => {
+        spec.process!.user = { uid: 7, gid: 8 };
+        const caps = [...CAPS, ...more];
+        spec.process!.capabilities = {
+          bounding: caps,
+          effective: caps,
+          permitted: caps,
+          inheritable: caps,
+          ambient: caps,
+        };
+      });
+    expect(as().status).toBe(1);
+    expect(as("CAP_DAC_OVERRIDE")).toEqual({ status: 0, stdout: "", stderr: "" });
+    rmSync(join(rootfs, "owned"), { recursive: true });
   });
 
   test("leaves nothing behind", () => {

@@ -11,6 +11,7 @@ import type { Data, Label, Slot } from "./steps.ts";
 
 const CWD = flags(AT, "AT_FDCWD");
 const X_OK = named("X_OK", 1);
+const EFFECTIVE = flags(AT, "AT_EACCESS");
 
 /** Where `name` may be: itself when it has a slash, else in every folder of the process's own PATH. */
 export function candidates(name: string, env: readonly string[]): string[] {
@@ -46,7 +47,8 @@ export function lookUpCommand(plan: PlanBuilder, process: Process, file?: string
   const found = plan.label("the command is found");
   const paths = candidates(name, env);
   const allowed = plan.slot("may be executed");
-  for (const candidate of paths) tryCandidate(plan, candidate, { path, length, allowed, found });
+  const capable = mayAll(process);
+  for (const candidate of paths) tryCandidate(plan, candidate, { path, length, allowed, found, capable });
   if (name.includes("/")) failForPath(plan, name);
   else {
     const label = `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
@@ -56,17 +58,25 @@ export function lookUpCommand(plan: PlanBuilder, process: Process, file?: string
   return { path, length, argv: plan.strings(args), envp: plan.strings(env), name };
 }
 
+/** What faccessat(2) leaves out: the capability of who is not root. */
+const mayAll = ({ user, capabilities }: Process): boolean =>
+  (user?.uid ?? 0) !== 0 && (capabilities?.effective?.includes("CAP_DAC_OVERRIDE") ?? false);
+
 /** Executable by this user and no folder. */
 function tryCandidate(
   plan: PlanBuilder,
   candidate: string,
-  to: { path: Slot; length: Slot; allowed: Slot; found: Label },
+  to: { path: Slot; length: Slot; allowed: Slot; found: Label; capable: boolean },
 ): void {
-  const { path, length, allowed, found } = to;
+  const { path, length, allowed, found, capable } = to;
   const text = plan.string(candidate);
   const label = `look for ${candidate}`;
   const next = plan.label(`not ${candidate}`);
   plan.call("faccessat", [CWD, text, X_OK], { label, slot: allowed, tolerate: "all" });
+  if (capable)
+    plan.unless(allowed, "zero", () =>
+      plan.call("faccessat2", [CWD, text, X_OK, EFFECTIVE], { label, slot: allowed, tolerate: "all" }),
+    );
   plan.jumpWhen(allowed, "negative", next);
   // Folders are executable too: only they can be followed by a dot.
   plan.call("faccessat", [CWD, plan.string(`${candidate}/.`), 0], { label, slot: allowed, tolerate: "all" });
