@@ -168,7 +168,7 @@ const OVER_PROC = new Set(
  * container changes (CVE-2019-16884, CVE-2023-27561).
  */
 const MASKED = new Set(["proc", "sysfs"]);
-const ORDINARY = "it must be mounted on an ordinary directory";
+const ORDINARY = "must be mounted on ordinary directory";
 
 /** Whether it is a procfs with sysctls that can be written. */
 const hasSysctls = ({ type }: Mount, { mount, tree, data }: MountOptions): boolean =>
@@ -292,7 +292,12 @@ export class Mounter {
 
   #fileSystem(mount: Mount, target: string, options: MountOptions, label: string): void {
     const { plan } = this.#at;
-    if (MASKED.has(mount.type ?? "")) openOrMakeOrdinaryFolder(this.#at, target, `${label}: ${ORDINARY}`);
+    if (MASKED.has(mount.type ?? ""))
+      openOrMakeOrdinaryFolder(
+        this.#at,
+        target,
+        `${label}: filesystem ${quoted(mount.type ?? "")} ${ORDINARY}`,
+      );
     else openOrMakeFolder(this.#at, target, label);
     const opened = mount.type === "proc" ? this.#procs.shift() : undefined;
     const file: FileSystem = {
