@@ -173,6 +173,26 @@ describe("run", () => {
     rmSync(join(rootfs, "tmp", base.split("/")[2] ?? ""), { recursive: true, force: true });
   });
 
+  test("makes what lies in a read-only tmpfs before it is read-only, and devices in a read-only /dev", () => {
+    const { status, stdout } = run(
+      [
+        "sh",
+        "-c",
+        "touch /dev/x; touch /ro/x; cat /ro/in/file; ls /dev/pts/ptmx; echo x >/dev/null && echo ok",
+      ],
+      (spec) => {
+        spec.root!.readonly = false;
+        spec.mounts!.find(({ destination }) => destination === "/dev")!.options!.push("ro");
+        spec.mounts!.push(
+          { destination: "/ro", type: "tmpfs", source: "tmpfs", options: ["ro"] },
+          { destination: "/ro/in/file", type: "bind", source: join(rootfs, "noformat"), options: ["bind"] },
+        );
+      },
+    );
+    rmSync(join(rootfs, "ro"), { recursive: true });
+    expect([status, stdout]).toEqual([0, "no program\n/dev/pts/ptmx\nok\n"]);
+  });
+
   test("a program that its user may execute by a capability alone is executed", () => {
     mkdirSync(join(rootfs, "owned"));
     copyFileSync("/bin/busybox", join(rootfs, "owned/true"));

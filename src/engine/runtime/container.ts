@@ -407,6 +407,7 @@ class ContainerCompiler {
       plan.add({ op: "await", tag: SYNC.hooks, label: "wait for hooks" });
     }
     makeFolders(at, this.#process.cwd, `mkdir ${this.#process.cwd}`);
+    mounter.finish();
     if (spec.root?.readonly) makeRootReadonly(plan, root);
     pivotRoot(plan, root, { noPivot: noPivot ?? false, propagation });
     if (ownDev)

@@ -184,6 +184,8 @@ export class Mounter {
   readonly #procs: number[];
   readonly #copies: Copies;
   #procfs: number | undefined;
+  /** Mounts that are yet to become read-only. */
+  readonly #late: { fd: number; label: string }[] = [];
 
   /** `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
   constructor(at: Inside, procs: readonly number[], copies: Copies = new Map()) {
@@ -196,6 +198,22 @@ export class Mounter {
   /** The root of a procfs that was mounted, through which sysctls can be written: nothing lies over it there. */
   get procfs(): number | undefined {
     return this.#procfs;
+  }
+
+  /** When nothing more is to be made in them. */
+  finish(): void {
+    for (const { fd, label } of this.#late)
+      setAttributes(this.#at.plan, fd, { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, clear: 0 }, { label });
+  }
+
+  /** Without "ro", which a new mount gets in the end: other mounts and devices may have their places in it. */
+  #writable(options: MountOptions, label: string): { fd: number; attributes: number } {
+    const { set } = options.mount;
+    const { MOUNT_ATTR_RDONLY: readonly } = MOUNT_ATTR;
+    if ((set & readonly) === 0) return { fd: this.#mount, attributes: set };
+    const fd = this.#at.plan.fd();
+    this.#late.push({ fd, label });
+    return { fd, attributes: set & ~readonly };
   }
 
   /** One mount of the specification that is not of cgroups. */
@@ -273,21 +291,16 @@ export class Mounter {
   ): void {
     const { plan } = this.#at;
     openOrMakeFolder(this.#at, target, label);
-    const file: FileSystem = { type: "tmpfs", source, data: options.data, attributes: options.mount.set };
-    newMount(plan, file, this.#mount, label);
+    const { fd: mount, attributes } = this.#writable(options, label);
+    newMount(plan, { type: "tmpfs", source, data: options.data, attributes }, mount, label);
     if (!options.data.some(({ key }) => key === "mode"))
-      plan.unless(
-        this.#at.found,
-        "negative",
-        () => copyMode(this.#at, this.#mount, label),
-        "the folder is new",
-      );
+      plan.unless(this.#at.found, "negative", () => copyMode(this.#at, mount, label), "the folder is new");
     if (entries.length > 0) {
       const files = [plan.fd(), plan.fd()] as const;
-      copyUp(plan, entries, { from: this.#at.target, to: this.#mount, files, label });
+      copyUp(plan, entries, { from: this.#at.target, to: mount, files, label });
       for (const fd of files) plan.call("close", [fd], { label, tolerate: "all" });
     }
-    this.#attach(options, label);
+    this.#attach(options, label, mount);
   }
 
   #fileSystem(mount: Mount, target: string, options: MountOptions, label: string): void {
