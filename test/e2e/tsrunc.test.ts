@@ -193,6 +193,21 @@ describe("run", () => {
     expect([status, stdout]).toEqual([0, "no program\n/dev/pts/ptmx\nok\n"]);
   });
 
+  test("without a pivot_root it has no procfs of the host's below its root, by which another can be mounted", () => {
+    const folder = bundle("one", ["unshare", "-mrpf", "mount", "-t", "proc", "none", "/proc"], (spec) => {
+      const all = [...CAPS, "CAP_SETFCAP"];
+      spec.process!.capabilities = { bounding: all, effective: all, permitted: all };
+      delete spec.linux!.seccomp;
+    });
+    const before = readFileSync("/proc/self/mountinfo", "utf8");
+    expect(tsrunc("run", "--no-pivot", "--bundle", folder, "one")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("ermission denied"),
+    });
+    // They are the host's as before.
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(before);
+  });
+
   test("a program that its user may execute by a capability alone is executed", () => {
     mkdirSync(join(rootfs, "owned"));
     copyFileSync("/bin/busybox", join(rootfs, "owned/true"));

@@ -92,7 +92,7 @@ function isKnown(known: readonly Hierarchy[], version: number, keys: readonly st
   return false;
 }
 
-const unescapeOctal = (text: string): string =>
+export const unescapeOctal = (text: string): string =>
   text.includes("\\")
     ? text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
     : text;

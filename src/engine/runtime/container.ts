@@ -65,7 +65,7 @@ import {
   setOomScore,
   setUmask,
 } from "./process-setup.ts";
-import { makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
+import { hideKernelFiles, makeRootReadonly, mountRoot, pivotRoot } from "./rootfs.ts";
 import type { Linux, Process, Spec } from "./spec.ts";
 import { noteStart, type StartNote } from "./start-note.ts";
 import type { Data, Named, Slot } from "./steps.ts";
@@ -409,6 +409,7 @@ class ContainerCompiler {
     makeFolders(at, this.#process.cwd, `mkdir ${this.#process.cwd}`);
     mounter.finish();
     if (spec.root?.readonly) makeRootReadonly(plan, root);
+    if (noPivot) hideKernelFiles(plan);
     pivotRoot(plan, root, { noPivot: noPivot ?? false, propagation });
     if (ownDev)
       reopenNull(

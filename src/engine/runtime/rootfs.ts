@@ -3,10 +3,13 @@
  * root by pivot_root.
  * @source pivot_root(2); overlayfs.rst
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import { AT } from "../../ffi/file.ts";
+import { readText } from "../../ffi/host.ts";
 import { MNT, MOUNT_ATTR, MS } from "../../ffi/mount.ts";
 import { EngineError } from "../errors.ts";
 import type { Rootfs } from "../shim/types.ts";
+import { unescapeOctal } from "./cgroup-layout.ts";
 import { openHost } from "./inside.ts";
 import { propagationOf } from "./mount-options.ts";
 import { attach, cloneTree, setAttributes } from "./mounts.ts";
@@ -79,6 +82,39 @@ export function pivotRoot(
     plan.call("mount", [0, plan.string("/"), 0, own, 0], { label: "unable to apply root propagation flags" });
   }
 }
+
+/**
+ * Takes the host's procfs and sysfs out of the container's mount namespace, where they stay below the new root without
+ * a pivot_root: as long as there is one without anything over it, the kernel lets whoever makes a user namespace mount
+ * another, in which nothing is masked.
+ */
+export function hideKernelFiles(plan: PlanBuilder, mountinfo = readText("/proc/self/mountinfo")): void {
+  const gone = plan.slot("unmounted");
+  const tmpfs = plan.string("tmpfs");
+  for (const { type, path } of parseMounts(mountinfo).reverse()) {
+    if (type !== "proc" && type !== "sysfs") continue;
+    const label = `error jailing process inside rootfs: unmount ${path}`;
+    const place = plan.string(path);
+    // Or the host would lose it, too, where the container shares its mounts.
+    plan.call("mount", [0, place, 0, MS.MS_SLAVE | MS.MS_REC, 0], { label, tolerate: [ERRNO.EINVAL] });
+    plan.call("umount2", [place, flags(MNT, "MNT_DETACH")], {
+      label,
+      slot: gone,
+      tolerate: [ERRNO.EINVAL, ERRNO.EPERM],
+    });
+    // In a user namespace they are locked.
+    plan.unless(gone, "not negative", () => plan.call("mount", [tmpfs, place, tmpfs, 0, 0], { label }));
+  }
+}
+
+const parseMounts = (mountinfo: string): { type: string; path: string }[] =>
+  mountinfo
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const fields = line.split(" ");
+      return { path: unescapeOctal(fields[4] ?? ""), type: fields[fields.indexOf("-") + 1] ?? "" };
+    });
 
 export function makeRootReadonly(plan: PlanBuilder, fd: number): void {
   setAttributes(
