@@ -600,6 +600,15 @@ test("explain prints the calls of a start, features what there is", () => {
   expect(features.mountOptions).toContain("rbind");
 });
 
+test("spec has a cgroup namespace where cgroups are of version 2 alone, as runc's", () => {
+  const folder = join(base, "spec");
+  mkdirSync(folder);
+  expect(tsrunc("spec", "--bundle", folder).status).toBe(0);
+  const { linux } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Spec;
+  const types = linux!.namespaces!.map(({ type }) => type);
+  expect(types.includes("cgroup")).toBe(existsSync("/sys/fs/cgroup/cgroup.controllers"));
+});
+
 test("spec --rootless makes a container of one user's own", () => {
   const { status, stdout } = run(["sh", "-c", "cat /proc/self/uid_map; ls /sys"], (spec) => {
     const folder = join(base, "rootless");

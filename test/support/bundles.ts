@@ -80,6 +80,8 @@ export class Bundles {
     spec.root!.path = this.rootfs;
     spec.linux!.cgroupsPath = `/${this.cgroups}/${name}`;
     spec.linux!.seccomp = defaultSeccomp(CAPS);
+    const namespaces = spec.linux!.namespaces!;
+    if (!namespaces.some(({ type }) => type === "cgroup")) namespaces.push({ type: "cgroup" });
     change(spec);
     writeFileSync(join(folder, "config.json"), JSON.stringify(spec));
     return folder;

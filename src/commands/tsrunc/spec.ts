@@ -1,4 +1,5 @@
 /** `tsrunc spec`: a `config.json` to begin with. */
+import { detectCgroups, isUnified } from "../../engine/runtime/cgroup-layout.ts";
 import type { Mount, Spec } from "../../engine/runtime/spec.ts";
 import { exists, writeFile } from "../../ffi/host.ts";
 import type { Verb } from "../tsrunc.ts";
@@ -37,14 +38,7 @@ const EXAMPLE: Spec = {
   ],
   linux: {
     resources: { devices: [{ allow: false, access: "rwm" }] },
-    namespaces: [
-      { type: "pid" },
-      { type: "network" },
-      { type: "ipc" },
-      { type: "uts" },
-      { type: "mount" },
-      { type: "cgroup" },
-    ],
+    namespaces: [{ type: "pid" }, { type: "network" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }],
     maskedPaths: [
       "/proc/acpi",
       "/proc/asound",
@@ -60,6 +54,13 @@ const EXAMPLE: Spec = {
     readonlyPaths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
   },
 };
+
+/** Version 1 has none in runc's: callers add one. */
+function withCgroupNamespace(spec: Spec): Spec {
+  if (!isUnified(detectCgroups())) return spec;
+  const namespaces = [...(spec.linux?.namespaces ?? []), { type: "cgroup" as const }];
+  return { ...spec, linux: { ...spec.linux, namespaces } };
+}
 
 /** Others than himself are not there to own it. */
 const withoutOwners = (each: Mount): Mount => ({
@@ -96,7 +97,8 @@ export const verb: Verb = {
   run(_words, flags) {
     const path = `${flags.value("bundle") ?? "."}/config.json`;
     if (exists(path)) throw new Error(`File ${path.replace(/^\.\//, "")} exists. Remove it first`);
-    const spec = flags.on("rootless") ? rootless(EXAMPLE) : EXAMPLE;
+    const example = withCgroupNamespace(EXAMPLE);
+    const spec = flags.on("rootless") ? rootless(example) : example;
     writeFile(path, `${JSON.stringify(spec, null, "\t")}\n`);
     return 0;
   },
