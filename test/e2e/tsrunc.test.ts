@@ -609,6 +609,25 @@ test("spec has a cgroup namespace where cgroups are of version 2 alone, as runc'
   expect(types.includes("cgroup")).toBe(existsSync("/sys/fs/cgroup/cgroup.controllers"));
 });
 
+test("all of a container in the host's pid namespace is killed, after its first process's end, too", async () => {
+  const folder = bundle("one", ["sleep", "1000"], (spec) => {
+    spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "pid");
+  });
+  const quiet = (...args: string[]) =>
+    Bun.spawnSync(bundles.words(...args), { stdio: ["ignore", "ignore", "ignore"] }).exitCode;
+  expect(quiet("run", "--detach", "--bundle", folder, "one")).toBe(0);
+  expect(quiet("exec", "--detach", "one", "sleep", "1000")).toBe(0);
+  process.kill(JSON.parse(tsrunc("state", "one").stdout).pid, 9);
+  await until(() => JSON.parse(tsrunc("state", "one").stdout).status === "stopped");
+  const left = () => JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[] | null;
+  expect(left()).toHaveLength(1);
+  expect(tsrunc("kill", "one", "TERM").stderr).toContain("container not running");
+  expect(tsrunc("kill", "one", "KILL").status).toBe(0);
+  await until(() => left() === null);
+  expect(tsrunc("kill", "one", "KILL").stderr).toContain("container not running");
+  expect(tsrunc("delete", "one").status).toBe(0);
+});
+
 test("spec --rootless makes a container of one user's own", () => {
   const { status, stdout } = run(["sh", "-c", "cat /proc/self/uid_map; ls /sys"], (spec) => {
     const folder = join(base, "rootless");

@@ -19,8 +19,8 @@ export const verb: Verb = {
     const stopped = status === "stopped";
     if (signal > 64) throw new Error("unable to signal init: invalid argument");
     const every = flags.on("all") || (signal === SIG.SIGKILL && !hasOwnPids(store.spec(id)));
-    if (stopped && !flags.on("all")) throw new Error("container not running");
     const pids = every ? await all(state.cgroup) : stopped ? [] : [state.pid];
+    if (stopped && pids.length === 0 && !flags.on("all")) throw new Error("container not running");
     for (const pid of pids) {
       try {
         process.kill(pid, signal);
