@@ -10,6 +10,8 @@ import { holdSignals } from "./tsrunc/signals.ts";
 export interface Context {
   /** Where the containers' states are. */
   root: string;
+  /** That was said, not the default. */
+  ownRoot: boolean;
   /** New containers are scopes of systemd's. */
   systemd: boolean;
   log: Log;
@@ -23,10 +25,10 @@ export interface Verb {
   /** The exit status; throwing is 1, unless the verb says another. */
   run(words: string[], flags: Flags, context: Context): Promise<number> | number;
   failureStatus?: number;
-}
-
   /** What follows the first word is another command's, or may be: no flag of this one. */
   flagsFirst?: boolean;
+}
+
 const VERBS: Record<string, () => Promise<{ verb: Verb }>> = {
   create: () => import("./tsrunc/create.ts"),
   delete: () => import("./tsrunc/delete.ts"),
@@ -97,7 +99,7 @@ async function run(args: string[]): Promise<number> {
     if (name === "run" || name === "exec") holdSignals();
     const { verb } = await load();
     const root = absolute(flags.value("root") ?? "/run/tsrunc");
-    const context: Context = { root, systemd: flags.on("systemd-cgroup"), log };
+    const context: Context = { root, ownRoot: flags.has("root"), systemd: flags.on("systemd-cgroup"), log };
     return await runVerb(name, verb, rest.slice(1), context);
   } catch (error) {
     log.error((error as Error).message);

@@ -628,6 +628,12 @@ test("all of a container in the host's pid namespace is killed, after its first 
   expect(tsrunc("delete", "one").status).toBe(0);
 });
 
+test("list tells of a root that is not there, if it was named", () => {
+  const { status, stderr } = bundles.command([program(), "--root", join(base, "nowhere"), "list"]);
+  expect([status, existsSync(join(base, "nowhere"))]).toEqual([1, false]);
+  expect(stderr).toContain("nowhere: no such file or directory");
+});
+
 test("spec --rootless makes a container of one user's own", () => {
   const { status, stdout } = run(["sh", "-c", "cat /proc/self/uid_map; ls /sys"], (spec) => {
     const folder = join(base, "rootless");

@@ -1,5 +1,5 @@
 /** `tsrunc list`: the containers of a root. */
-import type { Verb } from "../tsrunc.ts";
+import type { Context, Verb } from "../tsrunc.ts";
 import { described } from "./state.ts";
 import { StateStore } from "./state-store.ts";
 
@@ -15,11 +15,14 @@ function table(rows: string[][]): string {
     .join("\n");
 }
 
-async function namesIn(root: string): Promise<string[]> {
+/** Of the default root, which is not there before the first container; another that is not is a mistake. */
+async function namesIn({ root, ownRoot }: Context): Promise<string[]> {
   const { readdirSync } = await import("node:fs");
   try {
     return readdirSync(root).sort();
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (ownRoot) throw new Error(`open ${root}: no such file or directory`, { cause: error });
     return [];
   }
 }
@@ -30,9 +33,7 @@ export const verb: Verb = {
   words: [0, 0],
   async run(_words, flags, context) {
     const store = new StateStore(context.root);
-    const all = store
-      .among(await namesIn(context.root))
-      .map((state) => described(state, store.status(state)));
+    const all = store.among(await namesIn(context)).map((state) => described(state, store.status(state)));
     if (flags.on("quiet")) for (const { id } of all) console.log(id);
     else if (flags.value("format") === "json") console.log(JSON.stringify(all.length > 0 ? all : null));
     else if (["table", undefined].includes(flags.value("format"))) {
