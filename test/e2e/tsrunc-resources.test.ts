@@ -312,6 +312,19 @@ describe("a container whose limit of processes is reached", () => {
     expect(limit("pids.max", "pids.max")).toBe("1");
   }, 30_000);
 
+  test("is one that a limit of no process makes, too", () => {
+    tsrunc("delete", "one", "--force");
+    const pids = (to: number) => (spec: Spec) => {
+      spec.linux!.resources!.pids = { limit: to };
+    };
+    start(["sleep", "1000"], pids(0));
+    expect(limit("pids.max", "pids.max")).toBe("1");
+    expect(tsrunc("update", "one", "--pids-limit", "7").status).toBe(0);
+    expect(limit("pids.max", "pids.max")).toBe("7");
+    expect(tsrunc("update", "--pids-limit", "0", "one").status).toBe(0);
+    expect(limit("pids.max", "pids.max")).toBe("1");
+  });
+
   test("has detached ones and ones with a terminal", async () => {
     const words = bundles.words("exec", "--detach", "one", "sleep", "1000");
     expect(Bun.spawnSync(words, { stdio: ["ignore", "ignore", "ignore"] }).exitCode).toBe(0);

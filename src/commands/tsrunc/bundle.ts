@@ -59,8 +59,17 @@ function withSources(spec: Spec | null, folder: string): Spec | null {
   return spec;
 }
 
+/** None at all would be one, too: as systemd knows no limit of 0, runc takes it for 1 since 1.4. */
+export const requirePids = (limit: number): number => (limit === 0 ? 1 : limit);
+
+function withPids(spec: Spec | null): Spec | null {
+  const pids = spec?.linux?.resources?.pids;
+  if (pids) pids.limit = requirePids(pids.limit);
+  return spec;
+}
+
 function parseBundle(folder: string, text: string): Bundle {
-  const spec = withSources(parseConfig(text), folder);
+  const spec = withPids(withSources(parseConfig(text), folder));
   checkProcess(spec?.process);
   // Of what nothing else stumbles over.
   if (typeof spec!.ociVersion === "number") throw new TypeError("ociVersion is a number");

@@ -4,6 +4,7 @@ import { updateCgroup } from "../../engine/runtime/cgroup-update.ts";
 import type { Resources } from "../../engine/runtime/spec.ts";
 import { readText } from "../../ffi/host.ts";
 import type { Verb } from "../tsrunc.ts";
+import { requirePids } from "./bundle.ts";
 import { changeOf, RESOURCE_FLAGS, resourcesOfDocument, resourcesOfFlags } from "./resources.ts";
 import { StateStore } from "./state-store.ts";
 
@@ -27,6 +28,7 @@ FILE (or - for the standard input) has "resources" of the runtime specification;
       delete asked.memory.kernel;
       delete asked.memory.kernelTCP;
     }
+    if (asked.pids) asked.pids.limit = requirePids(asked.pids.limit);
     if (asked.unified && !isUnified(state.cgroup))
       throw new Error("invalid configuration: cannot use unified on cgroup v1");
     if (store.status(state) === "stopped") throw new Error("container not running");

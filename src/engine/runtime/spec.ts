@@ -174,7 +174,7 @@ export interface Resources {
     mems?: string;
     idle?: number;
   };
-  pids?: { /** 0 or negative is unlimited. */ limit: number };
+  pids?: { /** Negative is unlimited; so is 0 here. */ limit: number };
   blockIO?: {
     weight?: number;
     leafWeight?: number;
