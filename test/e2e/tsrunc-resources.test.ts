@@ -355,6 +355,24 @@ describe("a container whose limit of processes is reached", () => {
   }, 30_000);
 });
 
+test("an exec joins cgroups that the container has made below its own, where it is told to", () => {
+  start(["sleep", "1000"], (spec) => {
+    spec.linux!.namespaces = spec.linux!.namespaces!.filter(({ type }) => type !== "cgroup");
+  });
+  const { mountpoint, path } = cgroup("one").find(
+    ({ controllers }) => UNIFIED || controllers.includes("pids"),
+  )!;
+  mkdirSync(join(path, "inner"));
+  const to = (name: string) => (UNIFIED ? name : `pids:${name}`);
+  const exec = (where: string): Result =>
+    tsrunc("exec", "--cgroup", where, "one", "cat", "/proc/self/cgroup");
+  expect(exec(to("inner")).stdout).toContain(`:${path.slice(mountpoint.length)}/inner\n`);
+  expect(exec("/").stdout).toContain(`:${path.slice(mountpoint.length)}\n`);
+  expect(exec(to(".."))).toMatchObject({ status: 255, stdout: "" });
+  expect(exec(to("other")).stderr).toContain("other/cgroup.procs: no such file or directory");
+  rmdirSync(join(path, "inner"));
+});
+
 test("ps tells of the processes in cgroups that the container has made, too", async () => {
   start(["sh", "-c", "sleep 1000 & wait"]);
   const list = () => JSON.parse(tsrunc("ps", "--format", "json", "one").stdout) as number[];

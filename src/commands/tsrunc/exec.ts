@@ -37,9 +37,10 @@ export const verb: Verb = {
     cgroup: { kind: "list" },
   },
   usage:
-    "[--tty] [--user UID[:GID]] [--env NAME=VALUE] [--cwd DIR] [--cap NAME] [--process FILE] [--detach] ID COMMAND [ARG…]",
+    "[--tty] [--user UID[:GID]] [--env NAME=VALUE] [--cwd DIR] [--cap NAME] [--process FILE] [--detach] [--cgroup [CONTROLLERS:]PATH] ID COMMAND [ARG…]",
   words: [1],
   failureStatus: 255,
+  flagsFirst: true,
   async run([id = "", ...words], flags, context) {
     try {
       return await exec(id, words, flags, context);
@@ -67,6 +68,9 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
   const choice = await chooseIo(process, flags, detach);
   /** Without a terminal to relay, this process will end as the one that waits. */
   const attached = !detach && choice.masterSocket === undefined;
+  const below = flags.list("cgroup");
+  const cgroup =
+    below.length > 0 ? (await import("./sub-cgroup.ts")).subCgroup(state.cgroup, below) : state.cgroup;
   const pidfd = openProcess(state, store);
   const plan = compileExec({
     id,
@@ -76,7 +80,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
     process,
     filter: await filterOf(spec.linux?.seccomp, root),
     io: choice.io,
-    cgroup: state.cgroup,
+    cgroup,
     detach: detach || attached,
     control: true,
     noNewKeyring: flags.on("no-new-keyring"),
