@@ -193,6 +193,23 @@ describe("run", () => {
     expect([status, stdout]).toEqual([0, "no program\n/dev/pts/ptmx\nok\n"]);
   });
 
+  test("has the scheduler that was asked for, with its flags", () => {
+    const scheduled = (flags: string[]) =>
+      bundle("one", ["sleep", "1000"], (spec) => {
+        spec.process!.scheduler = { policy: "SCHED_BATCH", nice: 19, flags };
+      });
+    const words = (flags: string[]) => bundles.words("run", "--detach", "--bundle", scheduled(flags), "one");
+    const { exitCode } = Bun.spawnSync(words(["SCHED_FLAG_RESET_ON_FORK"]), {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    expect(exitCode).toBe(0);
+    const { pid } = JSON.parse(tsrunc("state", "one").stdout);
+    const { stdout } = command(["chrt", "-p", String(pid)]);
+    expect(tsrunc("delete", "--force", "one").status).toBe(0);
+    expect(stdout).toContain("SCHED_BATCH|SCHED_RESET_ON_FORK");
+    expect(command(words(["NOSUCH"])).stderr).toContain("invalid scheduler flag: NOSUCH");
+  });
+
   test("without a pivot_root it has no procfs of the host's below its root, by which another can be mounted", () => {
     const folder = bundle("one", ["unshare", "-mrpf", "mount", "-t", "proc", "none", "/proc"], (spec) => {
       const all = [...CAPS, "CAP_SETFCAP"];

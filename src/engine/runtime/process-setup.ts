@@ -95,6 +95,16 @@ const SCHEDULERS: Record<string, number> = {
   SCHED_IDLE: 5,
   SCHED_DEADLINE: 6,
 };
+/** sched_setattr(2) */
+const SCHEDULER_FLAGS: Record<string, number> = {
+  SCHED_FLAG_RESET_ON_FORK: 0x01,
+  SCHED_FLAG_RECLAIM: 0x02,
+  SCHED_FLAG_DL_OVERRUN: 0x04,
+  SCHED_FLAG_KEEP_POLICY: 0x08,
+  SCHED_FLAG_KEEP_PARAMS: 0x10,
+  SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
+  SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
+};
 const IO_CLASSES: Record<string, number> = { IOPRIO_CLASS_RT: 1, IOPRIO_CLASS_BE: 2, IOPRIO_CLASS_IDLE: 3 };
 
 export function setPriorities(plan: PlanBuilder, process: Process): void {
@@ -103,9 +113,16 @@ export function setPriorities(plan: PlanBuilder, process: Process): void {
     const policy = SCHEDULERS[scheduler.policy];
     if (policy === undefined)
       throw new EngineError("invalid", `invalid scheduler policy: ${scheduler.policy}`);
+    let schedulerFlags = 0;
+    for (const name of scheduler.flags ?? []) {
+      const flag = SCHEDULER_FLAGS[name];
+      if (flag === undefined) throw new EngineError("invalid", `invalid scheduler flag: ${name}`);
+      schedulerFlags |= flag;
+    }
     const attr = plan.struct(48, scheduler.policy, [
       [0, "u32", 48],
       [4, "u32", policy],
+      [8, "u64", schedulerFlags],
       [16, "i32", scheduler.nice ?? 0],
       [20, "u32", scheduler.priority ?? 0],
       [24, "u64", scheduler.runtime ?? 0],
