@@ -193,6 +193,35 @@ describe("run", () => {
     expect([status, stdout]).toEqual([0, "no program\n/dev/pts/ptmx\nok\n"]);
   });
 
+  test("binds what is mounted in its root already, by the host's name of it, and never what a link in it names", () => {
+    const outside = join(base, "elsewhere");
+    mkdirSync(outside);
+    writeFileSync(join(outside, "file"), "of the host\n");
+    symlinkSync(outside, join(rootfs, "away"));
+    const bind = (source: string, destination: string) => ({
+      source,
+      destination,
+      type: "bind",
+      options: ["rbind"],
+    });
+    const { status, stdout } = run(["cat", "/second/file", "/third/file"], (spec) => {
+      spec.root!.readonly = false;
+      spec.mounts!.push(
+        bind(outside, "/first"),
+        bind(join(rootfs, "first"), "/second"),
+        bind(join(rootfs, "second"), join(rootfs, "third")),
+      );
+    });
+    expect([status, stdout]).toEqual([0, "of the host\nof the host\n"]);
+    const { stderr } = run(["true"], (spec) => {
+      spec.mounts!.push(bind(join(rootfs, "away/file"), "/tmp"));
+    });
+    expect(stderr).toContain("no such file or directory");
+    for (const name of ["first", "second", "third", "away"])
+      rmSync(join(rootfs, name), { recursive: true, force: true });
+    rmSync(outside, { recursive: true });
+  });
+
   test("has the scheduler that was asked for, with its flags", () => {
     const scheduled = (flags: string[]) =>
       bundle("one", ["sleep", "1000"], (spec) => {

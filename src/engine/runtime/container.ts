@@ -377,8 +377,9 @@ class ContainerCompiler {
     mountRoot(plan, root, { rootfs, propagation });
     const at = inside(plan, root);
     if (this.#options.mtab) addMtab(at);
-    const mounter = new Mounter(at, procs, namespaces.isNew("user") ? undefined : this.#options.copies);
     const newUser = namespaces.isNew("user");
+    const copies = newUser ? undefined : this.#options.copies;
+    const mounter = new Mounter(at, procs, copies, rootfs.kind === "path" ? rootfs.path : undefined);
     for (const mount of spec.mounts ?? []) {
       if (mount.type !== "cgroup" && mount.type !== "cgroup2") mounter.add(mount);
       else

@@ -183,13 +183,15 @@ export class Mounter {
   readonly #mount: number;
   readonly #procs: number[];
   readonly #copies: Copies;
+  readonly #rootfs: string | undefined;
   #procfs: number | undefined;
   /** Mounts that are yet to become read-only. */
   readonly #late: { fd: number; label: string }[] = [];
 
-  /** `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
-  constructor(at: Inside, procs: readonly number[], copies: Copies = new Map()) {
+  /** `rootfs` is where the host has the root. `procs`: one for each mount of type proc, where the process that mounts is not in the pid namespace to be shown. */
+  constructor(at: Inside, procs: readonly number[], copies: Copies = new Map(), rootfs?: string) {
     this.#at = at;
+    this.#rootfs = rootfs;
     this.#copies = copies;
     this.#mount = at.plan.fd();
     this.#procs = [...procs];
@@ -224,7 +226,8 @@ export class Mounter {
         "invalid",
         `the mount of ${quoted(mount.source ?? mount.type ?? "")} has no destination`,
       );
-    const target = cleanPath(mount.destination);
+    const destination = cleanPath(mount.destination);
+    const target = this.#inside(destination) ?? destination;
     const label = `error mounting ${quoted(mount.source ?? mount.type ?? "")} to rootfs at ${quoted(mount.destination)}`;
     if (target === "/") throw new EngineError("invalid", `${label}: mountpoint is on the top of rootfs`);
     if (options.idmap || mount.uidMappings?.length)
@@ -250,9 +253,22 @@ export class Mounter {
     else this.#fileSystem(mount, target, options, label);
   }
 
+  /**
+   * What a path of the host's is inside the root, if it is there by its name: with what is mounted in it by now, as runc
+   * has it, whose mounts are made where the host has the root.
+   */
+  #inside(path: string): string | undefined {
+    const rootfs = this.#rootfs;
+    return rootfs !== undefined && path.startsWith(`${rootfs}/`) ? path.slice(rootfs.length) : undefined;
+  }
+
   #bind(source: string, target: string, options: MountOptions, label: string): void {
     const { plan } = this.#at;
-    cloneTree(plan, AT.AT_FDCWD, source, { fd: this.#mount, recursive: options.recursive, label });
+    const { recursive } = options;
+    const own = this.#inside(source);
+    if (own !== undefined) openInside(this.#at, own, { label, fd: this.#at.folder });
+    const [from, path] = own === undefined ? [AT.AT_FDCWD, source] : [this.#at.folder, ""];
+    cloneTree(plan, from, path, { fd: this.#mount, recursive, label });
     applyOptions(plan, this.#mount, options, label);
     const found = openInside(this.#at, target, { label, tolerate: [ERRNO.ENOENT] });
     plan.unless(found, "not negative", () => this.#makeLikeSource(target, label), "the mount point is there");
