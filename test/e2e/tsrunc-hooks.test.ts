@@ -85,6 +85,22 @@ test("run in the specification's order", () => {
   ]);
 });
 
+test("that mount in the root, by the host's name of it, mount in the container's", () => {
+  const { rootfs } = bundles;
+  for (const name of ["by-runtime", "by-container"]) mkdirSync(join(rootfs, name), { recursive: true });
+  const pid = "$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/')";
+  const folder = bundleWith(
+    {
+      createRuntime: [sh(`nsenter -m -t ${pid} /bin/mount --bind ${notes} ${rootfs}/by-runtime`)],
+      createContainer: [sh(`echo x >/dev/null && mount --bind ${notes} by-container`)],
+    },
+    ["sh", "-c", "echo from the host >/notes/file; cat /by-runtime/file /by-container/file"],
+  );
+  const [ours, theirs] = both((runtime) => run(runtime, folder));
+  expect(ours).toEqual(theirs);
+  expect(ours).toEqual({ status: 0, stdout: "from the host\nfrom the host\n", stderr: "" });
+});
+
 /** Of a process: what tells where it is and what it may. */
 const SELF =
   "for n in mnt pid uts ipc net user; do readlink /proc/self/ns/$n; done; echo $0 $A $(pwd); " +

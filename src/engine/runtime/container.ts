@@ -374,7 +374,8 @@ class ContainerCompiler {
     const linux = this.#linux;
     const root = plan.fd();
     const propagation = linux.rootfsPropagation;
-    mountRoot(plan, root, { rootfs, propagation });
+    // Another propagation than the usual leaves the mount that it lies in shared, which pivot_root refuses.
+    mountRoot(plan, root, { rootfs, propagation, inPlace: !!hooks && !noPivot && !propagation });
     const at = inside(plan, root);
     if (this.#options.mtab) addMtab(at);
     const newUser = namespaces.isNew("user");
@@ -399,7 +400,7 @@ class ContainerCompiler {
     const where = { namespaces: namespaces.list, procfs: mounter.procfs };
     setSysctls(plan, this.#scratch, linux.sysctl ?? {}, where);
     addReadonlyPaths(at, linux.readonlyPaths ?? []);
-    addMaskedPaths(at, linux.maskedPaths ?? []);
+    addMaskedPaths(at, linux.maskedPaths ?? [], hooks);
     if (io.kind === "pty") this.#terminal(at, streams, io, ownDev);
     if (hooks) {
       const self = plan.slot("own pid");

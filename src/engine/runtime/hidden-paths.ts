@@ -4,9 +4,10 @@
  * @source config-linux.md "Masked Paths", "Readonly Paths"; CVE-2025-31133
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { MOUNT_ATTR } from "../../ffi/mount.ts";
+import { MNT, MOUNT_ATTR } from "../../ffi/mount.ts";
 import { cleanPath, type Inside, openHost, openInside } from "./inside.ts";
 import { attach, cloneTree, newMount, setAttributes } from "./mounts.ts";
+import { flags } from "./plan.ts";
 
 const RDONLY = MOUNT_ATTR.MOUNT_ATTR_RDONLY;
 
@@ -34,8 +35,11 @@ const EMPTY = [
 /** A file over a folder. */
 const OTHER_KIND = [ERRNO.EINVAL, ERRNO.ENOTDIR] as const;
 
-/** Files get /dev/null over them, folders an empty read-only tmpfs, which they share. */
-export function addMaskedPaths(at: Inside, paths: readonly string[]): void {
+/**
+ * Files get /dev/null over them, folders an empty read-only tmpfs, which they share. `hooks` will look at the host's
+ * /dev in this mount namespace.
+ */
+export function addMaskedPaths(at: Inside, paths: readonly string[], hooks = false): void {
   if (paths.length === 0) return;
   const { plan, target, folder: mount, result: attached } = at;
   const nothing = plan.fd();
@@ -54,6 +58,8 @@ export function addMaskedPaths(at: Inside, paths: readonly string[]): void {
     attach(plan, mount, target, label);
     plan.place(next);
   }
+  if (hooks)
+    plan.call("umount2", [plan.string("/dev"), flags(MNT, "MNT_DETACH")], { label: "show the host's /dev" });
 }
 
 /**

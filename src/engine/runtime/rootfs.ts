@@ -20,6 +20,8 @@ export interface RootOptions {
   rootfs: Rootfs;
   /** The specification's `rootfsPropagation`. */
   propagation?: string | undefined;
+  /** Not over "/", but where the host has it: for hooks, which enter the namespace and look there. */
+  inPlace?: boolean;
 }
 
 const quoted = (text: string) => JSON.stringify(text);
@@ -39,7 +41,8 @@ export function mountRoot(plan: PlanBuilder, fd: number, options: RootOptions): 
   plan.call("mount", [0, plan.string("/"), 0, parent, 0], { label: `${label}: change propagation` });
   makeRoot(plan, fd, options.rootfs);
   const root = plan.fd();
-  openHost(plan, "/", ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: root });
+  const place = options.inPlace && options.rootfs.kind === "path" ? options.rootfs.path : "/";
+  openHost(plan, place, ["O_PATH", "O_DIRECTORY", "O_CLOEXEC"], { label, fd: root });
   attach(plan, fd, root, `${label}: attach`);
 }
 
