@@ -66,6 +66,33 @@ function bustle(round: number): Promise<unknown>[] {
   ];
 }
 
+test("a change of ports that is cut short is whole, or was never asked for", async () => {
+  const { engine } = hosts.host;
+  await sleeper("pp", "-p", "6001:5000/udp");
+  const hostPorts = async (what: string) => {
+    const text = await docker("inspect", "-f", `{{json ${what}}}`, "pp");
+    return [...new Set([...text.matchAll(/"HostPort":"(\d+)"/g)].map(([, port]) => port!))].sort();
+  };
+  const results = new Set<string>();
+  for (let n = 0; n < 32; n++) {
+    const [has] = await hostPorts(".HostConfig.PortBindings");
+    const next = has === "6000" ? 6001 : 6000;
+    const answer = changePorts("pp", { PublishAdd: binding(next), PublishRm: binding(Number(has)) }).catch(
+      () => {},
+    );
+    await Bun.sleep((n % 16) ** 2 / 8);
+    await daemon.stop("SIGKILL");
+    await answer;
+    await daemon.start({ under: engine.under });
+    const asked = await hostPorts(".HostConfig.PortBindings");
+    expect(await hostPorts(".NetworkSettings.Ports")).toEqual(asked);
+    expect([["6000"], ["6001"]]).toContainEqual(asked);
+    results.add(asked[0] === has ? "nothing" : "all");
+  }
+  expect([...results].sort()).toEqual(["all", "nothing"]);
+  await docker("rm", "-f", "pp");
+}, 120_000);
+
 test.each(["nftables", "iptables"] as const)(
   "after kill -9 in the midst of it, nothing is left but what the rows say, and no packet was lost (%s)",
   async (backend) => {

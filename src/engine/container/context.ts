@@ -33,6 +33,7 @@ export type ContainerNetworks = Pick<
   | "dropPrepared"
   | "find"
   | "leave"
+  | "leavePorts"
   | "linkVariables"
   | "pin"
   | "planConnect"

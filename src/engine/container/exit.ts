@@ -22,6 +22,7 @@ export async function handleExit(ctx: ContainerContext, exit: Exit): Promise<voi
     if (isRunning(state)) {
       // Told twice, and meanwhile it was started again.
       if (milliseconds(timeOf(exit.time)) < milliseconds(state.startedAt)) return;
+      await ctx.networks.leavePorts(container);
       ended(ctx, container, exit, { stored: !removed });
     }
     // Before the lock is free: a start must not find the old process.

@@ -104,27 +104,37 @@ async function change(
   const next = merged(asked, has, sent.PidsLimit);
   const add = sent.PublishAdd ?? {};
   const remove = sent.PublishRm ?? {};
-  // What others may have comes first: if it fails, nothing has changed.
-  const ports =
-    Object.keys({ ...add, ...remove }).length > 0
-      ? await ctx.networks.changePorts(container, { add, remove })
-      : undefined;
-  try {
-    if (isRunning(container.state)) {
-      const resources = specResources(toWrite(asked, next, sent.PidsLimit));
-      try {
-        updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), resources);
-      } catch (error) {
-        // Its end is not written yet: the next start has the new limits, as of any that does not run.
-        if (!hasEnded(container)) throw error;
-      }
+  const limit = (limits: HostConfig): void => {
+    if (!isRunning(container.state)) return;
+    try {
+      updateCgroup(cgroupOf(detectCgroups(), cgroupsPathOf(id, has), id), specResources(limits));
+    } catch (error) {
+      // Its end is not written yet: the next start has the new limits, as of any that does not run.
+      if (!hasEnded(container)) throw error;
     }
-    const hostConfig = ports ? { ...next, PortBindings: ports.bindings } : next;
-    ctx.store.setRecord(container, { ...record, hostConfig });
-  } catch (error) {
-    await ports?.undo();
-    throw error;
-  }
+  };
+  const write = (PortBindings: HostConfig["PortBindings"]): void => {
+    limit(toWrite(asked, next, sent.PidsLimit));
+    ctx.store.setRecord(container, { ...record, hostConfig: { ...next, PortBindings } });
+  };
+  if (Object.keys({ ...add, ...remove }).length === 0) return write(has.PortBindings);
+  // What others may have comes first: if it fails, nothing has changed.
+  await ctx.networks.changePorts(
+    container,
+    { add, remove },
+    {
+      write,
+      revert() {
+        if (container.record === record) return;
+        ctx.store.setRecord(container, record);
+        try {
+          limit(has);
+        } catch {
+          // The ports come first.
+        }
+      },
+    },
+  );
 }
 
 /** `body` is the flat object of the request. */

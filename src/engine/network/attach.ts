@@ -214,6 +214,16 @@ async function publishAll(
 /** The kernel keeps the thread busy while it cleans up: the clients who wait for the end, and the removal, come first. */
 const BEHIND_MS = 10;
 
+/** Before the world hears of the end: who does may use its ports. What fails is tried again with all the rest. */
+export async function leavePorts(ctx: NetworkContext, { id }: Container): Promise<void> {
+  for (const endpoint of ctx.store.of(id)) {
+    if (endpoint.ports.length === 0) continue;
+    await ctx.ports.release(endpoint).catch(() => {});
+    if (ctx.store.network(endpoint.network)?.driver === "bridge")
+      await ctx.firewall.removeEndpoint(endpoint.id).catch(() => {});
+  }
+}
+
 /**
  * The container ended: the world hears of it now, the kernel is cleaned up behind; until then its addresses and ports
  * are nobody else's. The promise never rejects.

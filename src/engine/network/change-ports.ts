@@ -24,16 +24,21 @@ export interface PortChanges {
   remove: PortMap;
 }
 
-export interface ChangedPorts {
-  bindings: PortMap;
-  /** Makes it as it was, as far as nobody has taken a port meanwhile. */
-  undo(): Promise<void>;
+/** The container's own row, which says what is asked for. */
+export interface AskedPorts {
+  /** Writes them: in the transaction that writes what the endpoints have, so that no crash comes between. */
+  write(bindings: PortMap): void;
+  /** Writes what was there before. */
+  revert(): void;
 }
 
 const keyOf = (text: string): string => {
   const { port, protocol } = parsePort(text);
   return `${port}/${protocol}`;
 };
+
+/** Any port of the host will do. */
+const isAny = (hostPort: string | undefined): boolean => !hostPort || Number(hostPort) === 0;
 
 /** Whether an address and a port of the host are meant; what is not said means any. */
 const means = ({ HostIp = "", HostPort = "" }: Asked, ip: string, port: string): boolean =>
@@ -61,7 +66,10 @@ export function plan(
     const has = next.get(key) ?? [];
     const fresh = list?.length ? list : [{ HostIp: "", HostPort: "" }];
     for (const { HostIp, HostPort } of fresh) {
-      if (HostPort && has.some((one) => one.HostPort === HostPort && (one.HostIp ?? "") === (HostIp ?? ""))) {
+      if (
+        !isAny(HostPort) &&
+        has.some((one) => one.HostPort === HostPort && (one.HostIp ?? "") === (HostIp ?? ""))
+      ) {
         throw new EngineError("conflict", `port ${HostPort}:${key} is already published`);
       }
     }
@@ -109,7 +117,7 @@ function without(
   const stays = (list ?? []).filter(({ HostIp, HostPort }) => {
     if (means(meant, HostIp ?? "", HostPort ?? "")) return false;
     // It asked for any port, or one of a range, and got the one that is meant.
-    const any = !HostPort || HostPort.includes("-");
+    const any = isAny(HostPort) || HostPort!.includes("-");
     return !(any && given && means({ HostIp: meant.HostIp ?? "" }, HostIp ?? "", ""));
   });
   if (list !== undefined && stays.length < list.length) return stays;
@@ -130,21 +138,22 @@ const goes = ({ remove }: PortChanges, binding: PortBinding): boolean =>
       (meant?.length ? meant : [{}]).some((one) => isMeant(one, binding)),
   );
 
+/** @throws EngineError when nothing has changed, nor been written */
 export async function changePorts(
   ctx: NetworkContext,
   container: Container,
   asked: PortChanges,
-): Promise<ChangedPorts> {
+  row: AskedPorts,
+): Promise<void> {
   refuseOthers(container);
   const before = ctx.store.of(container.id);
   const published = before.flatMap(({ ports }) => ports);
   const current = container.record.hostConfig.PortBindings;
   const changes = byContainerPort(asked, current, published);
   const bindings = plan(current, changes, published);
-  if (!isRunning(container.state)) return { bindings, undo: async () => {} };
+  if (!isRunning(container.state)) return row.write(bindings);
   const requests = requestsOfBindings(changes.add);
   const after: EndpointRecord[] = [];
-  const undo = () => restorePorts(ctx, container, before, after);
   try {
     for (const endpoint of before) {
       const family = familyOf(endpoint, before);
@@ -156,12 +165,11 @@ export async function changePorts(
     if (requests.length > 0 && !after.some(({ ports }) => ports.length > 0)) {
       throw new EngineError("conflict", "none of its networks publishes ports");
     }
-    await apply(ctx, container, after);
+    await apply(ctx, container, after, () => row.write(bindings));
   } catch (error) {
-    await undo();
+    await restorePorts(ctx, container, { before, after }, row);
     throw error;
   }
-  return { bindings, undo };
 }
 
 /** Those that share another's ports have none of their own. */
@@ -176,18 +184,18 @@ function refuseOthers({ record }: Container): void {
   }
 }
 
-/** The rows first, then packets. */
+/** The rows first, with what `also` writes; then packets. */
 async function apply(
   ctx: NetworkContext,
   container: Container,
   endpoints: readonly EndpointRecord[],
+  also: () => void,
 ): Promise<void> {
   // It may have ended meanwhile, and its rows with it.
   const there = new Set(ctx.store.of(container.id).map(({ id }) => id));
   const alive = endpoints.filter(({ id }) => there.has(id));
   for (const endpoint of endpoints) if (!there.has(endpoint.id)) await ctx.ports.release(endpoint);
-  if (alive.length === 0) return;
-  ctx.store.put(alive);
+  ctx.store.putWith(alive, also);
   for (const endpoint of alive) {
     if (ctx.store.network(endpoint.network)?.driver === "bridge") {
       await ctx.firewall.putEndpoint(firewallView(ctx, container, endpoint));
@@ -195,18 +203,19 @@ async function apply(
   }
 }
 
+/** As it was, as far as nobody has taken a port meanwhile. */
 async function restorePorts(
   ctx: NetworkContext,
   container: Container,
-  before: readonly EndpointRecord[],
-  after: readonly EndpointRecord[],
+  { before, after }: { before: readonly EndpointRecord[]; after: readonly EndpointRecord[] },
+  row: AskedPorts,
 ): Promise<void> {
   const changed = before.filter(({ id }) => after.some((endpoint) => endpoint.id === id));
   try {
     for (const endpoint of changed) {
       await ctx.ports.publish(endpoint, [], { four: true, six: true }, endpoint.ports);
     }
-    await apply(ctx, container, changed);
+    await apply(ctx, container, changed, row.revert);
   } catch (error) {
     ctx.warn(`ports of container ${container.id}: ${(error as Error).message}`);
   }

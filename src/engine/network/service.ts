@@ -4,8 +4,8 @@ import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
 import type { Filters } from "../filters.ts";
 import type { NetworkService } from "../services.ts";
-import { type Attached, attach, dropPrepared, leave, prepare, prepareFiles } from "./attach.ts";
-import { type ChangedPorts, changePorts, type PortChanges } from "./change-ports.ts";
+import { type Attached, attach, dropPrepared, leave, leavePorts, prepare, prepareFiles } from "./attach.ts";
+import { type AskedPorts, changePorts, type PortChanges } from "./change-ports.ts";
 import { checkConnect, connectRunning, disconnectRunning, pinned, requireOwnNamespace } from "./connect.ts";
 import type { NetworkContext } from "./context.ts";
 import { type CreateNetworkRequest, create } from "./create.ts";
@@ -139,6 +139,11 @@ export class Networks implements NetworkService {
     return attach(this.#ctx, container, files);
   }
 
+  /** Before anybody hears that the container ended. Never rejects. */
+  leavePorts(container: Container): Promise<void> {
+    return leavePorts(this.#ctx, container);
+  }
+
   /** The container ended; the kernel is cleaned up behind. Never rejects. */
   leave(container: Container): Promise<void> {
     return leave(this.#ctx, container);
@@ -191,8 +196,8 @@ export class Networks implements NetworkService {
   }
 
   /** @throws EngineError when a port cannot be had; then all is as it was */
-  changePorts(container: Container, changes: PortChanges): Promise<ChangedPorts> {
-    return changePorts(this.#ctx, container, changes);
+  changePorts(container: Container, changes: PortChanges, row: AskedPorts): Promise<void> {
+    return changePorts(this.#ctx, container, changes, row);
   }
 
   /** What its links add to the environment of each of its processes. @throws EngineError as a start does */

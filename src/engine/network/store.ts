@@ -130,13 +130,20 @@ export class NetworkStore {
   put(records: readonly EndpointRecord[], sandbox?: SandboxRecord): void {
     const write = (): void => {
       if (sandbox) this.#putSandbox.run(sandbox.id, JSON.stringify(sandbox));
-      for (const record of records) {
-        this.#putEndpoint.run(record.id, record.network, record.container, JSON.stringify(record));
-      }
+      for (const record of records) this.#writeEndpoint(record);
     };
     if (records.length + (sandbox ? 1 : 0) > 1) this.#db.transaction(write)();
     else write();
     if (sandbox) this.#sandboxes.set(sandbox.id, sandbox);
+    for (const record of records) this.#rememberEndpoint(record);
+  }
+
+  /** All of them, and what `also` writes: in one transaction. */
+  putWith(records: readonly EndpointRecord[], also: () => void): void {
+    this.#db.transaction(() => {
+      for (const record of records) this.#writeEndpoint(record);
+      also();
+    })();
     for (const record of records) this.#rememberEndpoint(record);
   }
 
@@ -166,6 +173,10 @@ export class NetworkStore {
     const known = this.#byLink.get(link)!;
     known.delete(id);
     if (known.size === 0) this.#byLink.delete(link);
+  }
+
+  #writeEndpoint(record: EndpointRecord): void {
+    this.#putEndpoint.run(record.id, record.network, record.container, JSON.stringify(record));
   }
 
   #rememberEndpoint(record: EndpointRecord): void {

@@ -22,6 +22,11 @@ export interface Forwarder {
 /** How long to wait before another try for a port that somebody took while no shim was there. */
 const RETRY_MS = 1000;
 
+/** Whether it goes, and while it is there one of `wanted` cannot be had: of all addresses of the host and one of them, say. */
+export const isInTheWay = (port: HeldPort, wanted: readonly HeldPort[]): boolean =>
+  wanted.some(({ protocol, hostPort }) => protocol === port.protocol && hostPort === port.hostPort) &&
+  !wanted.some((other) => keyOf(other) === keyOf(port));
+
 export class PortHolder {
   readonly #records: NetworkRecords;
   readonly #forwarder: Forwarder;
@@ -61,6 +66,10 @@ export class PortHolder {
     for (const { id, ports } of records) {
       for (const port of ports) if (!this.#held.get(id)!.has(keyOf(port))) this.#takeBack(id, port);
     }
+  }
+
+  of(endpoint: string): HeldPort[] {
+    return [...(this.#held.get(endpoint)?.values() ?? [])].map(({ port }) => port);
   }
 
   get endpoints(): string[] {

@@ -8,7 +8,7 @@ import { PortProxy } from "../network/proxy/client.ts";
 import { Directory } from "../network/resolver/directory.ts";
 import { Resolver } from "../network/resolver/resolver.ts";
 import type { EndpointNames, HeldPort, SandboxNames, ShimNetworks } from "../network/types.ts";
-import { PortHolder } from "./held-ports.ts";
+import { isInTheWay, PortHolder } from "./held-ports.ts";
 import { NetworkRecords } from "./network-records.ts";
 import type { Poller } from "./poller.ts";
 
@@ -105,7 +105,19 @@ export class Networks implements ShimNetworks {
 
   async holdPorts(endpoint: string, ports: HeldPort[]): Promise<void> {
     await this.#held;
-    this.#ports.hold(endpoint, ports);
+    // One that moves to another address of the host is in its own way.
+    const before = this.#ports.of(endpoint);
+    const staying = before.filter((port) => !isInTheWay(port, ports));
+    if (staying.length < before.length) {
+      this.#ports.hold(endpoint, staying);
+      await this.#proxy.released();
+    }
+    try {
+      this.#ports.hold(endpoint, ports);
+    } catch (error) {
+      if (staying.length < before.length) this.#ports.hold(endpoint, before);
+      throw error;
+    }
     await this.#proxy.released();
   }
 

@@ -28,11 +28,10 @@ test("a container's port goes with all of its bindings, or with the one that is 
 });
 
 test("a port that was given out can be named", () => {
-  const current = { "80/tcp": [one("")], "81/tcp": [one("9000-9010")] };
-  const there = [published(80, 32_768), published(81, 9003)];
-  expect(
-    plan(current, { add: {}, remove: { "80/tcp": [one("32768")], "81/tcp": [one("9003")] } }, there),
-  ).toEqual({});
+  const current = { "80/tcp": [one("")], "81/tcp": [one("9000-9010")], "82/tcp": [one("0")] };
+  const there = [published(80, 32_768), published(81, 9003), published(82, 32_769)];
+  const remove = { "80/tcp": [one("32768")], "81/tcp": [one("9003")], "82/tcp": [one("32769")] };
+  expect(plan(current, { add: {}, remove }, there)).toEqual({});
   expect(() => plan(current, { add: {}, remove: { "80/tcp": [one("9003")] } }, there)).toThrow(
     "port 9003:80/tcp is not published",
   );
