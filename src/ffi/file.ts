@@ -89,21 +89,3 @@ export const MFD = {
   MFD_NOEXEC_SEAL: 8,
   MFD_EXEC: 16,
 } as const;
-
-/** mmap(2). */
-export const PROT = {
-  PROT_NONE: 0,
-  PROT_READ: 1,
-  PROT_WRITE: 2,
-  PROT_EXEC: 4,
-  MAP_SHARED: 1,
-  MAP_PRIVATE: 2,
-  MAP_ANONYMOUS: 32,
-  MAP_FIXED: 16,
-} as const;
-
-/** close_range(2). */
-export const CLOSE_RANGE = {
-  CLOSE_RANGE_UNSHARE: 2,
-  CLOSE_RANGE_CLOEXEC: 4,
-} as const;

@@ -2,7 +2,7 @@
 import type { Database } from "bun:sqlite";
 import type { EventBus } from "../event/bus.ts";
 import { Execs } from "../exec/service.ts";
-import type { ContainerImages, ImageUser } from "../image/types.ts";
+import type { ContainerImages } from "../image/types.ts";
 import type { ShimClient } from "../shim/types.ts";
 import type { DataPaths } from "../store/paths.ts";
 import { SpareFolder } from "../store/spare-folder.ts";
@@ -34,9 +34,6 @@ export interface ContainerServiceOptions {
   /** Seconds. */
   stopTimeout?: number;
 }
-
-/** The image service asks for these before the container service exists: images come first. */
-export type ImageUsers = () => ImageUser[];
 
 export function createContainerServices(options: ContainerServiceOptions): {
   containers: Containers;

@@ -29,8 +29,6 @@ export const isIndex = (mediaType: string): boolean =>
   mediaType === MEDIA.ociIndex || mediaType === MEDIA.dockerList;
 export const isManifest = (mediaType: string): boolean =>
   mediaType === MEDIA.ociManifest || mediaType === MEDIA.dockerManifest;
-export const isConfig = (mediaType: string): boolean =>
-  mediaType === MEDIA.ociConfig || mediaType === MEDIA.dockerConfig;
 export const isLayer = (mediaType: string): boolean =>
   mediaType.startsWith("application/vnd.oci.image.layer.") ||
   mediaType.startsWith("application/vnd.docker.image.rootfs.");

@@ -3,7 +3,7 @@
  * statuses 126 and 127), then executed.
  */
 import { ERRNO, errnoMessage } from "../../ffi/errno.ts";
-import { AT, S } from "../../ffi/file.ts";
+import { AT } from "../../ffi/file.ts";
 import { EngineError } from "../errors.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
 import type { Process } from "./spec.ts";
@@ -150,5 +150,3 @@ function tell(plan: PlanBuilder, text: string): void {
   const data = plan.string(text);
   plan.call("write", [2, data, data.size - 1], { label: "tell why", tolerate: "all" });
 }
-
-export const FIFO_MODE = S.S_IFIFO | 0o622;

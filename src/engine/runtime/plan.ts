@@ -20,9 +20,8 @@ import type {
   Value,
 } from "./steps.ts";
 
-/** Where the stage maps the plan, and where in it the slots and the data area lie. */
+/** Where the stage maps the plan, and where in it the data area lies, behind the slots. */
 export const PLAN_BASE = 0x4000_0000;
-export const SLOTS_AT = 2048;
 export const DATA_AT = 4096;
 export const MAX_SLOTS = 256;
 
