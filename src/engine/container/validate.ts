@@ -127,9 +127,6 @@ function validateHostConfig(h: HostConfig, host: Host): void {
   validateRestartPolicy(h.RestartPolicy);
   wrapped("invalid CapAdd", () => normalizeCapabilities(h.CapAdd, host.capabilities));
   wrapped("invalid CapDrop", () => normalizeCapabilities(h.CapDrop, host.capabilities));
-  if (h.Isolation !== "" && h.Isolation.toLowerCase() !== "default") {
-    throw new Error(`invalid isolation '${h.Isolation}' on linux`);
-  }
   if (h.Annotations !== undefined && "" in h.Annotations) {
     throw new Error("invalid Annotations: the empty string is not permitted as an annotation key");
   }
@@ -148,6 +145,12 @@ function validateModes(h: HostConfig): void {
   if (h.OomScoreAdj < -1000 || h.OomScoreAdj > 1000) {
     throw new Error(`Invalid value ${h.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);
   }
+}
+
+/** This too while it decodes the request: elsewhere it has other words. */
+function validateIsolation({ Isolation }: HostConfig): void {
+  if (Isolation !== "" && Isolation.toLowerCase() !== "default")
+    throw new Error(`invalid isolation (${Isolation}): linux only supports 'default'`);
 }
 
 /** The combinations that Docker refuses while it decodes the request, before all else. */
@@ -196,6 +199,7 @@ export function validateCreate(
   runtimes: readonly string[],
 ): Validated {
   validateNetworkMode(config, h);
+  validateIsolation(h);
   refuseNul([config, h]);
   validateConfig(config);
   validateHostConfig(h, host);

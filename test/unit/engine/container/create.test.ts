@@ -27,6 +27,12 @@ const REFUSED: [body: CreateBody, kind: string, message: string][] = [
     "invalid",
     "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
   ],
+  [
+    // Of several mistakes this one is told: it is looked for first.
+    { HostConfig: { Isolation: "foo", CapAdd: ["X"] }, StopSignal: "X" },
+    "invalid",
+    "invalid isolation (foo): linux only supports 'default'",
+  ],
   [{ HostConfig: { CapAdd: ["X"] } }, "invalid", 'invalid CapAdd: unknown capability: "CAP_X"'],
   [
     { HostConfig: { LogConfig: { Type: "x", Config: {} } } },
