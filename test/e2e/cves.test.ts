@@ -207,6 +207,49 @@ describe("mount points (CVE-2019-16884, CVE-2021-30465, CVE-2023-27561, CVE-2024
     }
   });
 
+  test("nothing is mounted over what is in /proc, whatever leads there (CVE-2019-16884, CVE-2019-19921)", async () => {
+    image("link-in-proc", (root) => symlinkSync("/proc/self/attr/current", join(root, "etc/hosts")));
+    const folder = host("over-proc");
+    const inside = "cannot be mounted because it is inside /proc";
+    const cases: [image: string, target: string, reason: string][] = [
+      ["attack", "/proc", '"/proc" cannot be mounted because it is not of type proc'],
+      ["attack", "/proc/self/attr", inside],
+    ];
+    for (const [name, target, reason] of cases) {
+      for (const options of [
+        ["-v", `${folder}:${target}`],
+        ["--tmpfs", target],
+      ]) {
+        const { status, err } = await run(options, name, "true");
+        expect(status).not.toBe(0);
+        expect(err).toContain(reason);
+      }
+    }
+    const { status, err } = await run([], "link-in-proc", "true");
+    expect(status).not.toBe(0);
+    expect(err).toContain(inside);
+    image("links-to-proc", (root) => {
+      symlinkSync("/proc", join(root, "all"));
+      symlinkSync("/proc/sys", join(root, "sysctls"));
+    });
+    for (const target of ["/all", "/all/self/attr", "/all/acpi", "/sysctls", "/sysctls/net"]) {
+      for (const options of [
+        ["-v", `${folder}:${target}`],
+        ["-v", target],
+        ["--tmpfs", target],
+      ]) {
+        const refused = await run(options, "links-to-proc", "true");
+        expect(refused.status).not.toBe(0);
+        expect(refused.err).toContain(inside);
+      }
+    }
+    const emulated = join(folder, "cpuinfo");
+    writeFileSync(emulated, "one\n");
+    const { out } = await run(["-v", `${emulated}:/proc/cpuinfo:ro`], "attack", "cat", "/proc/cpuinfo");
+    expect(out).toBe("one\n");
+    expect((await run(["-v", "/proc:/proc"], "attack", "test", "-d", "/proc/1/fd")).status).toBe(0);
+  });
+
   test("a link to outside stays inside, and what it names is made there", async () => {
     const name = `tsd-${crypto.randomUUID()}`;
     image("link-out", (root) => {

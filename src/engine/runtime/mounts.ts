@@ -19,6 +19,7 @@ import {
 } from "./inside.ts";
 import { type MountAttributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { flags, named, type PlanBuilder } from "./plan.ts";
+import { refuseProc, unlessProc } from "./proc-files.ts";
 import type { Mount } from "./spec.ts";
 import type { Data, Named, Slot, Tolerate } from "./steps.ts";
 
@@ -272,8 +273,24 @@ export class Mounter {
     applyOptions(plan, this.#mount, options, label);
     const found = openInside(this.#at, target, { label, tolerate: [ERRNO.ENOENT] });
     plan.unless(found, "not negative", () => this.#makeLikeSource(target, label), "the mount point is there");
+    if (target === "/proc") {
+      const notProc = `${label}: ${quoted(target)} cannot be mounted because it is not of type proc`;
+      unlessProc(plan, this.#mount, notProc, () =>
+        plan.add({ op: "fail", errno: ERRNO.EPERM, label: notProc }),
+      );
+    } else this.#keepOffProc(target, label);
     this.#attachBind(label);
     applyPropagation(plan, this.#mount, options, label);
+  }
+
+  /**
+   * What lies over a file of a procfs hides what is masked there, or takes the kernel's place before whoever starts the
+   * next process. A link of the image's may lead there from anywhere (CVE-2019-16884, CVE-2019-19921).
+   */
+  #keepOffProc(target: string, label: string): void {
+    if (OVER_PROC.has(target)) return;
+    const inside = `${label}: ${quoted(target)} cannot be mounted because it is inside /proc`;
+    refuseProc(this.#at.plan, this.#at.target, inside);
   }
 
   /** The kernel says EINVAL to a folder over a file; mount(2) said ENOTDIR, which Docker explains to its users. */
@@ -307,6 +324,7 @@ export class Mounter {
   ): void {
     const { plan } = this.#at;
     openOrMakeFolder(this.#at, target, label);
+    this.#keepOffProc(target, label);
     const { fd: mount, attributes } = this.#writable(options, label);
     newMount(plan, { type: "tmpfs", source, data: options.data, attributes }, mount, label);
     if (!options.data.some(({ key }) => key === "mode"))
@@ -327,7 +345,10 @@ export class Mounter {
         target,
         `${label}: filesystem ${quoted(mount.type ?? "")} ${ORDINARY}`,
       );
-    else openOrMakeFolder(this.#at, target, label);
+    else {
+      openOrMakeFolder(this.#at, target, label);
+      this.#keepOffProc(target, label);
+    }
     const opened = mount.type === "proc" ? this.#procs.shift() : undefined;
     const file: FileSystem = {
       type: mount.type ?? "",
@@ -352,6 +373,7 @@ export class Mounter {
   /** A file system with these options at a folder: what cgroup mounts are made of. */
   at(target: string, file: FileSystem, label: string): void {
     openOrMakeFolder(this.#at, target, label);
+    this.#keepOffProc(target, label);
     newMount(this.#at.plan, file, this.#mount, label);
     attach(this.#at.plan, this.#mount, this.#at.target, label);
   }

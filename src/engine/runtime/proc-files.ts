@@ -14,13 +14,28 @@ const STATFS_SIZE = 120;
 
 /** Fails (EXDEV) when the open file is not one of a procfs. */
 export function refuseForeign(plan: PlanBuilder, fd: number, label: string): void {
+  unlessProc(plan, fd, label, () =>
+    plan.add({ op: "fail", errno: ERRNO.EXDEV, label: `${label}: not on a procfs` }),
+  );
+}
+
+/** Fails (EPERM) when the open file, which may have been opened by O_PATH, is one of a procfs. */
+export function refuseProc(plan: PlanBuilder, fd: number, label: string): void {
+  const other = plan.label("it is not on a procfs");
+  unlessProc(plan, fd, label, () => plan.jump(other));
+  plan.add({ op: "fail", errno: ERRNO.EPERM, label });
+  plan.place(other);
+}
+
+/** What is done when it is not on a procfs. */
+export function unlessProc(plan: PlanBuilder, fd: number, label: string, otherwise: () => void): void {
   const buffer = plan.space(STATFS_SIZE, "statfs");
   const type = plan.slot("type of the file system");
   const own = plan.label("it is a procfs");
   plan.call("fstatfs", [fd, buffer], { label });
   plan.get(plan.part(buffer, 0, 8), "u64", { slot: type }, label);
   plan.jumpWhen(type, { equals: PROC_SUPER_MAGIC.value as number }, own);
-  plan.add({ op: "fail", errno: ERRNO.EXDEV, label: `${label}: not on a procfs` });
+  otherwise();
   plan.place(own);
 }
 
