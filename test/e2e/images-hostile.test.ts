@@ -73,6 +73,21 @@ test("a layer larger, or smaller, than its descriptor says", async () => {
   await refused(engine, pull(engine, "smaller"), "were announced");
 }, 30_000);
 
+test("a layer and a config that are files of this machine", async () => {
+  using engine = fresh();
+  const { digest } = registry.image("file", [tar({ name: "root-only" })]);
+  const manifest = JSON.parse(Buffer.from(registry.manifests.get(digest)!.bytes).toString());
+  const path = join(scratch.path, "file");
+  for (const { digest } of [manifest.config, manifest.layers[0]]) {
+    writeFileSync(path, registry.blobs.get(digest)!);
+    const location = `file://${path}`;
+    registry.quirks.blob = (asked) =>
+      asked === digest ? new Response(null, { status: 307, headers: { location } }) : undefined;
+    const words = `Get "${location}": unsupported protocol scheme "file"`;
+    await refused(engine, pull(engine, "file"), words);
+  }
+});
+
 test("an index whose sizes lie, and a document that is both index and manifest (CVE-2021-41190)", async () => {
   using engine = fresh();
   registry.document("both", "application/vnd.oci.image.manifest.v1+json", {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { tlsOf } from "../../src/registry/client/endpoint.ts";
 import { Repository } from "../../src/registry/client/repository.ts";
+import { tlsOf } from "../../src/registry/client/tls.ts";
 import { tar } from "../unit/engine/archive/support.ts";
 import { certificates, FakeRegistry } from "./image/fake-registry.ts";
 import { Engine, Scratch } from "./image/fixtures.ts";

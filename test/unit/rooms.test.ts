@@ -36,3 +36,10 @@ for (const [who, from, allowed] of RULES) {
     expect(IMPORTS.some(([file]) => from.test(file))).toBe(true);
   });
 }
+
+test("every request of the registry's client goes through one place, which knows where it may lead", () => {
+  const callers = readdirSync(join(SRC, "registry/client")).filter((file) =>
+    /(?<!#)\bfetch\(/.test(readFileSync(join(SRC, "registry/client", file), "utf8")),
+  );
+  expect(callers).toEqual(["transport.ts"]);
+});

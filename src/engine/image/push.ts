@@ -13,6 +13,7 @@ import {
 } from "../../registry/client/reference.ts";
 import type { Repository } from "../../registry/client/repository.ts";
 import { atFirst } from "../../registry/client/resolve.ts";
+import { follow } from "../../registry/client/transport.ts";
 import { EngineError } from "../errors.ts";
 import { orInvalid, pullFailure } from "./failure.ts";
 import { isLayer } from "./manifest.ts";
@@ -116,7 +117,7 @@ async function pushBlob(
   const started = await repository.request("POST", `${base}/uploads/`, options);
   const location = started.headers.get("location");
   if (location === null) throw new EngineError("internal", `registry gave no place to upload blob ${digest}`);
-  const url = new URL(location, repository.access.url);
+  const url = new URL(follow("Location", location, repository.access.url));
   url.searchParams.set("digest", digest);
   sink?.({ status: "Pushing", progressDetail: { current: 0, total: size }, id: short(digest) });
   await repository.request("PUT", url.href, {

@@ -35,7 +35,7 @@ export function parseChallenges(header: string): Challenge[] {
 export const basic = ({ username = "", password = "" }: Credentials): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+export type Ask = (url: string, init: RequestInit) => Promise<Response>;
 
 /**
  * The value of the `Authorization` header that answers a 401.
@@ -45,11 +45,10 @@ export async function answer(
   challenges: readonly Challenge[],
   scope: string,
   credentials: Credentials | undefined,
-  fetch: Fetch,
+  ask: Ask,
 ): Promise<string> {
   const bearer = challenges.find(({ scheme }) => scheme === "bearer");
-  if (bearer !== undefined)
-    return `Bearer ${await requestToken(bearer.parameters, scope, credentials, fetch)}`;
+  if (bearer !== undefined) return `Bearer ${await requestToken(bearer.parameters, scope, credentials, ask)}`;
   if (challenges.some(({ scheme }) => scheme === "basic")) {
     if (!credentials?.username) throw new RegistryError("unauthorized", "no basic auth credentials");
     return basic(credentials);
@@ -61,7 +60,7 @@ async function requestToken(
   { realm = "", service, scope: wanted }: Record<string, string>,
   scope: string,
   credentials: Credentials | undefined,
-  fetch: Fetch,
+  ask: Ask,
 ): Promise<string> {
   let url: URL;
   try {
@@ -94,7 +93,7 @@ async function requestToken(
   }
   let response: Response;
   try {
-    response = await fetch(url.href, init);
+    response = await ask(url.href, init);
   } catch (error) {
     if (error instanceof RegistryError) throw error;
     throw connectionError(init.method ?? "GET", url.href, error);

@@ -4,10 +4,8 @@
  */
 
 import { lookup } from "node:dns/promises";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
-import { join } from "node:path";
-import { rootCertificates } from "node:tls";
+import { send } from "./transport.ts";
 
 export interface Endpoint {
   /** Without a slash at its end: `https://registry-1.docker.io`. */
@@ -49,12 +47,9 @@ const PROBE_MILLISECONDS = 5000;
 /** Where HTTP is allowed, HTTPS is still preferred: any answer over TLS, whatever its status, decides. */
 async function speaksTls(domain: string): Promise<boolean> {
   try {
-    const response = await fetch(`https://${domain}/v2/`, {
-      method: "HEAD",
-      redirect: "manual",
-      signal: AbortSignal.timeout(PROBE_MILLISECONDS),
-      tls: { rejectUnauthorized: false },
-    });
+    const url = `https://${domain}/v2/`;
+    const init = { method: "HEAD", signal: AbortSignal.timeout(PROBE_MILLISECONDS) };
+    const response = await send(url, init, { from: url, tls: { rejectUnauthorized: false } });
     await response.body?.cancel();
     return true;
   } catch {
@@ -81,48 +76,4 @@ export async function isInsecure(domain: string, { insecure = [] }: RegistryOpti
   if (!named) return false;
   const found = await lookup(host, { all: true }).catch(() => []);
   return found.some(({ address }) => isIP(address) !== 0 && !address.startsWith("127.") && inside(address));
-}
-
-const BUNDLES = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/ca-bundle.pem",
-  "/etc/ssl/cert.pem",
-];
-const CERTS_D = ["/etc/docker/certs.d", "/etc/tsd/certs.d"];
-
-export interface TlsFiles {
-  rejectUnauthorized?: boolean;
-  ca?: string[];
-  cert?: string;
-  key?: string;
-}
-
-/**
- * The host's own authorities, plus `certs.d/HOST:PORT/*.crt` and its client certificate `*.cert` with `*.key`, where
- * Docker looks for them.
- */
-export function tlsOf(
-  url: string,
-  skipVerify: boolean,
-  folders: readonly string[] = CERTS_D,
-): TlsFiles | undefined {
-  const { protocol, host } = new URL(url);
-  if (protocol !== "https:") return undefined;
-  const files: TlsFiles = skipVerify ? { rejectUnauthorized: false } : {};
-  const bundle = BUNDLES.find((path) => existsSync(path));
-  if (!skipVerify) files.ca = [...rootCertificates, ...(bundle ? [readFileSync(bundle, "utf8")] : [])];
-  for (const folder of folders) {
-    const own = join(folder, host);
-    if (!existsSync(own)) continue;
-    for (const name of readdirSync(own)) {
-      const path = join(own, name);
-      if (name.endsWith(".crt")) files.ca = [...(files.ca ?? rootCertificates), readFileSync(path, "utf8")];
-      if (name.endsWith(".cert")) {
-        files.cert = readFileSync(path, "utf8");
-        files.key = readFileSync(path.replace(/\.cert$/, ".key"), "utf8");
-      }
-    }
-  }
-  return files;
 }

@@ -4,8 +4,9 @@
  * @source OCI distribution-spec v1.1
  */
 import { answer, basic, type Credentials, parseChallenges } from "./auth.ts";
-import { tlsOf } from "./endpoint.ts";
 import { connectionError, errorOf, RegistryError } from "./errors.ts";
+import { tlsOf } from "./tls.ts";
+import { follow, send } from "./transport.ts";
 
 export interface RepositoryAccess {
   /** `https://registry-1.docker.io` */
@@ -105,7 +106,7 @@ export class Repository {
       const body = JSON.parse(Buffer.from(await limited(response, MANIFEST_MAX, "tags")).toString());
       if (Array.isArray(body.tags)) tags.push(...body.tags.filter((tag: unknown) => typeof tag === "string"));
       const link = /^<([^>]*)>;\s*rel="?next"?/.exec(response.headers.get("link") ?? "");
-      next = link ? new URL(link[1]!, this.access.url).href : undefined;
+      next = link ? follow("Link", link[1]!, this.access.url) : undefined;
     }
     return tags;
   }
@@ -134,13 +135,15 @@ export class Repository {
       access.authorization = `Bearer ${access.credentials.registrytoken}`;
     const response = await this.#redirected(method, url, init, access.authorization);
     if (response.ok) return response;
-    if (response.status !== 401) throw await errorOf(response);
+    // Where a redirect led to is asked no password, nor may name who gets it.
+    const own = new URL(response.url).origin === new URL(access.url).origin;
+    if (response.status !== 401 || !own) throw await errorOf(response);
     const challenges = parseChallenges(response.headers.get("www-authenticate") ?? "");
     if (challenges.length === 0) throw await errorOf(response);
     await response.body?.cancel();
     const scope = access.path === "" ? "" : `repository:${access.path}:${access.actions}`;
     access.authorization = await answer(challenges, scope, access.credentials, (to, options) =>
-      this.#fetch(to, options),
+      this.#fetch(to, access.url, options),
     );
     const second = await this.#redirected(method, url, init, access.authorization);
     if (second.ok) return second;
@@ -155,6 +158,7 @@ export class Repository {
   async #redirected(method: string, first: string, init: Init, authorization?: string): Promise<Response> {
     const origin = new URL(this.access.url).origin;
     let url = first;
+    let from = this.access.url;
     for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
       const own = new URL(url).origin === origin;
       const headers: Record<string, string> = {
@@ -163,15 +167,12 @@ export class Repository {
         ...init.headers,
       };
       if (own && authorization !== undefined) headers.Authorization = authorization;
-      const response = await this.#fetch(url, { ...init, method, headers });
+      const response = await this.#fetch(url, from, { ...init, method, headers });
       const location = response.headers.get("location");
       if (response.status < 300 || response.status >= 400 || location === null) return response;
       await response.body?.cancel();
-      const next = new URL(location, url);
-      if (new URL(url).protocol === "https:" && next.protocol !== "https:" && !this.access.skipVerify) {
-        throw new RegistryError("invalid", `refusing to follow a redirect from https to ${next.origin}`);
-      }
-      url = next.href;
+      from = url;
+      url = follow("Location", location, url);
     }
     throw new RegistryError(
       "invalid",
@@ -179,16 +180,13 @@ export class Repository {
     );
   }
 
-  async #fetch(url: string, init: RequestInit): Promise<Response> {
-    const tls = tlsOf(url, this.access.skipVerify);
+  async #fetch(url: string, from: string, init: RequestInit): Promise<Response> {
+    const { skipVerify } = this.access;
+    const tls = tlsOf(url, skipVerify);
     try {
-      return await fetch(url, {
-        ...init,
-        redirect: "manual",
-        decompress: false,
-        ...(tls && { tls }),
-      } as RequestInit);
+      return await send(url, init, { from, tls, insecure: skipVerify });
     } catch (error) {
+      if (error instanceof RegistryError) throw error;
       // What could not be reached is the registry, whatever was asked of it: that is how Docker says it.
       const { origin } = new URL(url);
       if (origin === new URL(this.access.url).origin) throw connectionError("GET", `${origin}/v2/`, error);
