@@ -113,10 +113,22 @@ function write(path: string, content: string | Uint8Array, how: number, mode: nu
   }
 }
 
+/** A name beside it. */
+function freshBeside(path: string): string {
+  const slash = path.lastIndexOf("/") + 1;
+  return `${path.slice(0, slash)}.${path.slice(slash)}`;
+}
+
+/** @throws SystemError where {@link replaceFile} could not make its file */
+export function checkReplaceable(path: string): void {
+  const fresh = freshBeside(path);
+  writeFile(fresh, "");
+  removeFile(fresh);
+}
+
 /** Whole or not at all: for readers that come at any moment. */
 export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
-  const slash = path.lastIndexOf("/") + 1;
-  const fresh = `${path.slice(0, slash)}.${path.slice(slash)}`;
+  const fresh = freshBeside(path);
   writeFile(fresh, content, mode);
   check(sys("renameat2", CWD, cstring(fresh), CWD, cstring(path), 0), `rename ${fresh} to ${path}`);
 }

@@ -170,9 +170,16 @@ describe.each(["createContainer", "startContainer"] as const)("%s", (kind) => {
     const { status, stderr } = run("tsrunc", folder);
     expect(performance.now() - begin).toBeLessThan(20_000);
     expect(status).toBe(1);
-    expect(stderr).toContain(`error running ${kind} hook #0: hook ran past specified timeout of 1s`);
+    expect(stderr).toContain(`error running ${kind} hook #0: hook ran past specified timeout of 1.0s`);
     expect(left("tsrunc")).toEqual([]);
   });
+});
+
+test("one before the start is ended when its time is over, too", () => {
+  const folder = bundleWith({ createRuntime: [sh("sleep 60", { timeout: 1 })] });
+  const { status, stderr } = run("tsrunc", folder);
+  expect(status).toBe(1);
+  expect(stderr).toContain("error running createRuntime hook #0: hook ran past specified timeout of 1.0s");
 });
 
 test("of a created container startContainer's wait for the start", async () => {

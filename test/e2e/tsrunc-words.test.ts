@@ -296,7 +296,7 @@ describe("of a configuration", () => {
       expect(hook("true")).toContain(
         "prestart hook #0: fork/exec true: the path of a hook has to be absolute",
       );
-      expect(hook("/bin/true", -1)).toContain("prestart hook #0: hook ran past specified timeout of -1s");
+      expect(hook("/bin/true", -1)).toContain("prestart hook #0: hook ran past specified timeout of -1.0s");
       expect(hook("")).toContain("prestart hook #0: exec: no command");
     },
     MINUTE,
@@ -367,13 +367,12 @@ describe("of a configuration", () => {
   );
 
   test(
-    "a pid file that cannot be written is named",
+    "a pid file that cannot be written is named, and nothing runs",
     () => {
-      const folder = bundles.bundle("one", ["true"]);
-      const { status, stderr } = tsrunc("run", "--pid-file", "/nothing/pid", "--bundle", folder, "one");
-      expect([status, told(stderr)]).toEqual([
-        1,
-        "runc run failed: open /nothing/.pid: no such file or directory",
+      const folder = bundles.bundle("one", ["echo", "it ran"]);
+      const run = tsrunc("run", "--pid-file", "/nothing/pid", "--bundle", folder, "one");
+      expect([run.status, run.stdout, told(run.stderr)]).toEqual([
+        ...[1, "", "runc run failed: open /nothing/.pid: no such file or directory"],
       ]);
       expect([folders(), bundles.cgroupsOf("one")]).toEqual([[], []]);
     },

@@ -9,7 +9,7 @@ import type { Context, Verb } from "../tsrunc.ts";
 import { checkProcess, warnOfCapabilities, withHome } from "./bundle.ts";
 import { filterOf } from "./filter-cache.ts";
 import type { Flags } from "./flags.ts";
-import { asStartError, writePidFile } from "./launch.ts";
+import { asStartError, checkPidFile, writePidFile } from "./launch.ts";
 import { malformed } from "./malformed.ts";
 import { forwardSignals } from "./signals.ts";
 import { chooseIo, closeAll, hearPid, inheritedStreams, stageLeft } from "./stage-io.ts";
@@ -63,6 +63,7 @@ async function exec(id: string, words: string[], flags: Flags, context: Context)
   const spec = store.spec(id);
   const process = withHome(processOf(spec, words, flags), state.rootfs);
   checkProcess(process);
+  checkPidFile(flags);
   warnOfCapabilities(context.log, process);
   const detach = flags.on("detach");
   const choice = await chooseIo(process, flags, detach);

@@ -24,9 +24,13 @@ export const hookFailure = (
 export function wrongHook({ path, timeout }: Hook): string | undefined {
   if (!path) return "exec: no command";
   if (!path.startsWith("/")) return `fork/exec ${path}: the path of a hook has to be absolute`;
-  if (timeout !== undefined && timeout < 0) return `hook ran past specified timeout of ${timeout}s`;
+  if (timeout !== undefined && timeout < 0) return ranPast(timeout);
   return undefined;
 }
+
+/** `seconds` as Go writes them. */
+export const ranPast = (seconds: number): string =>
+  `hook ran past specified timeout of ${seconds.toFixed(1)}s`;
 
 /** The state on stdin; the first one that fails ends it with an error. */
 export function runHooks(kind: keyof Hooks, hooks: readonly Hook[] | undefined, state: State): void {
@@ -69,6 +73,11 @@ function run(words: string[], options: HookOptions): { failure?: string; stdout:
   }
   const output = { stdout: result.stdout.toString(), stderr: result.stderr.toString() };
   if (result.success) return output;
-  const failure = result.signalCode ? `signal: ${result.signalCode}` : `exit status ${result.exitCode}`;
+  const { timeout = 0 } = options;
+  const failure = result.exitedDueToTimeout
+    ? ranPast(timeout / 1000)
+    : result.signalCode
+      ? `signal: ${result.signalCode}`
+      : `exit status ${result.exitCode}`;
   return { failure, ...output };
 }

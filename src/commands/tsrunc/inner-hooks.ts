@@ -13,7 +13,7 @@ import { readBytes, readText } from "../../ffi/host.ts";
 import { check, closeFd, sys } from "../../ffi/libc.ts";
 import { sealedData, sharedMemory } from "../../ffi/memfd.ts";
 import { SIG } from "../../ffi/process.ts";
-import { hookFailure, wrongHook } from "./hooks.ts";
+import { hookFailure, ranPast, wrongHook } from "./hooks.ts";
 import { hearPid } from "./stage-io.ts";
 
 export type InnerKind = "createContainer" | "startContainer";
@@ -92,7 +92,7 @@ async function run(kind: InnerKind, hook: Hook, inside: Inside, pid: number, sta
     // Without a pid the stage has ended already.
     const timer = hook.timeout && hookPid > 0 ? setTimeout(end, hook.timeout * 1000) : undefined;
     const status = await stage.done.finally(() => clearTimeout(timer));
-    if (late) failure = `hook ran past specified timeout of ${hook.timeout}s`;
+    if (late) failure = ranPast(hook.timeout!);
     else if (status !== 0) failure = `exit status ${status}`;
   } catch (error) {
     if (!(error instanceof StepFailure)) throw error;

@@ -10,7 +10,7 @@ import type { Plan } from "../../engine/runtime/plan.ts";
 import type { Spec } from "../../engine/runtime/spec.ts";
 import { type Labels, type Stage, StepFailure, startStage, withLabels } from "../../engine/runtime/stage.ts";
 import type { Step } from "../../engine/runtime/steps.ts";
-import { absolute, exists, readText, replaceFile } from "../../ffi/host.ts";
+import { absolute, checkReplaceable, exists, readText, replaceFile } from "../../ffi/host.ts";
 import { check, closeFd, cstring, sys } from "../../ffi/libc.ts";
 import { SIG } from "../../ffi/process.ts";
 import type { Context } from "../tsrunc.ts";
@@ -71,6 +71,7 @@ async function launchBundle(
   const cgroup = scope?.cgroup ?? cgroupOf(detectCgroups(), spec.linux?.cgroupsPath, id);
   const choice = await chooseIo(process, flags, attached === undefined);
   refuseUnknown(spec);
+  checkPidFile(flags);
   warnOfCapabilities(context.log, process);
   const hooks = wantsHooks(spec.hooks);
   const gated = attached === undefined || (spec.hooks?.startContainer?.length ?? 0) > 0;
@@ -288,6 +289,12 @@ function makeFifo(path: string): void {
 }
 
 /** Its reader polls for it. */
+/** Before anything is started: a command that runs cannot be taken back. @throws SystemError */
+export function checkPidFile(flags: Flags): void {
+  const path = flags.value("pid-file");
+  if (path) checkReplaceable(absolute(path));
+}
+
 export const writePidFile = (path: string, pid: number): void => replaceFile(absolute(path), String(pid));
 
 const KILL_TIMEOUT_MS = 10_000;
