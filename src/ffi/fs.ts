@@ -79,10 +79,12 @@ export const S = {
 /** A failed call: which one, on what, and the kernel's number. */
 export class FsError extends Error {
   override readonly name = "FsError";
+  readonly call: string;
   readonly errno: number;
 
   constructor(call: string, path: string, errno: number) {
     super(`${call} ${Buffer.from(path, "latin1").toString("utf8")}: ${errnoMessage(errno)}`);
+    this.call = call;
     this.errno = errno;
   }
 }

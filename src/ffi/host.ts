@@ -169,9 +169,12 @@ export interface Status {
   size: number;
   /** Of a device file. */
   device: { major: number; minor: number };
+  /** Something is mounted there, in whatever mount namespace. */
+  isMountRoot: boolean;
 }
 
 const STATX_BASIC = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 /** Of an open file. */
 export function statusOf(fd: number): Status {
@@ -182,6 +185,7 @@ export function statusOf(fd: number): Status {
     mode: words[7]! & 0xffff,
     size: words[11]! * 2 ** 32 + words[10]!,
     device: { major: words[32]!, minor: words[33]! },
+    isMountRoot: (words[2]! & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 

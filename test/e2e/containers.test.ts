@@ -412,6 +412,39 @@ describe("a running container", () => {
     expect((await engine.run("diff", "c1")).out.split("\n")).toContain("A /tmp/two");
   });
 
+  test("keeps what is mounted in it, and says where nothing can be put", async () => {
+    const file = join(shared, "new");
+    const own = join(shared, "own");
+    writeFileSync(file, "new", { mode: 0o600 });
+    writeFileSync(own, "own");
+    await engine.sleeper("mounted", "-v", `${own}:/root/own`, "--tmpfs", "/root/deep");
+    const mounts = async () => (await engine.run("exec", "mounted", "cat", "/proc/mounts")).out;
+    const before = await mounts();
+    const busy = { status: 1, out: "" };
+    for (const path of ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/root/own"]) {
+      expect(await engine.run("cp", file, `mounted:${path}`)).toEqual({
+        ...busy,
+        err: `Error response from daemon: unlinkat ${path}: device or resource busy\n`,
+      });
+    }
+    for (const [path, reason] of [
+      ["/proc/x", "no such file or directory"],
+      ["/sys/x", "read-only file system"],
+    ])
+      expect(await engine.run("cp", file, `mounted:${path}`)).toEqual({
+        ...busy,
+        err: `Error response from daemon: open ${path}: ${reason}\n`,
+      });
+    expect(await mounts()).toBe(before);
+    expect(readFileSync(own, "utf8")).toBe("own");
+    await engine.run("stop", "-t", "5", "mounted");
+    for (const path of ["/etc/hosts", "/root/own"])
+      expect((await engine.run("cp", file, `mounted:${path}`)).err).toBe(
+        `Error response from daemon: unlinkat ${path}: device or resource busy\n`,
+      );
+    await engine.run("rm", "-f", "mounted");
+  });
+
   test("is stopped by its signal, and started again", async () => {
     expect((await engine.run("stop", "c1")).status).toBe(0);
     expect(await engine.inspect("c1", ".State")).toMatchObject({ Status: "exited", ExitCode: 7, Pid: 0 });

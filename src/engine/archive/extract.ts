@@ -32,6 +32,7 @@ import {
   symlinkAt,
   unlinkAt,
 } from "../../ffi/fs.ts";
+import { statusOf } from "../../ffi/host.ts";
 import { clean, Directories, leafOf, parentOf } from "./directories.ts";
 import { type Segment, type TarEntry, TarError } from "./entry.ts";
 import type { TarReader } from "./read.ts";
@@ -45,8 +46,18 @@ export interface ExtractOptions {
   owner?: { uid: number; gid: number };
   /** Refuse to put a file where a directory is, and the reverse (`docker cp`). */
   keepKinds?: boolean;
+  /** Into a container (`docker cp`). */
+  container?: ContainerPlace;
   /** An archive of more entries than this is an attack on the file system's inodes. */
   maxEntries?: number;
+}
+
+/** What has a mount of its own stays: to remove that name would take the mount from the container, silently. */
+export interface ContainerPlace {
+  /** Where the root of the extraction lies in the container; errors name what they are about by it. */
+  path: string;
+  /** Paths of the container that something is to be mounted on when it runs. */
+  covered: readonly string[];
 }
 
 export interface Extracted {
@@ -110,6 +121,17 @@ class Extraction {
       if (this.#base === "")
         return this.#directoryAttributes("", openInRoot(this.#dirs.root, ".", O.RDONLY), entry);
     }
+    try {
+      await this.#make(path, entry, tar);
+    } catch (error) {
+      // Its descriptor's name for it tells nobody where it is.
+      if (error instanceof FsError && this.#options.container)
+        throw new FsError(error.call, this.#inContainer(path), error.errno);
+      throw error;
+    }
+  }
+
+  async #make(path: string, entry: TarEntry, tar: TarReader): Promise<void> {
     switch (entry.type) {
       case "dir":
         return this.#directory(path, entry);
@@ -154,8 +176,33 @@ class Extraction {
     return make(this.#dirs.at(parentOf(path)), leaf);
   }
 
+  #inContainer(path: string): string {
+    return `/${clean(`${this.#options.container?.path}/${path}`)}`;
+  }
+
+  /**
+   * The kernel itself refuses to remove a mount point only where it is one of the caller's own namespace; elsewhere it
+   * unmounts what is there.
+   * @source kernel fs/namei.c, vfs_unlink: is_local_mountpoint, detach_mounts
+   */
+  #requireUnmounted(path: string, dir: number, leaf: string): void {
+    const { container, keepKinds } = this.#options;
+    if (!container) return;
+    const fd = openAt(dir, leaf, O.PATH);
+    try {
+      const { isMountRoot, mode } = statusOf(fd);
+      // That it is a folder is the better reason.
+      if (keepKinds && (mode & S.IFMT) === S.IFDIR) return;
+      if (isMountRoot || container.covered.includes(this.#inContainer(path)))
+        throw new FsError("unlinkat", path, ERRNO.EBUSY);
+    } finally {
+      close(fd);
+    }
+  }
+
   #remove(path: string, leaf: string, replacement: "dir" | "other"): void {
     const dir = this.#dirs.at(parentOf(path));
+    this.#requireUnmounted(path, dir, leaf);
     try {
       unlinkAt(dir, leaf);
     } catch (error) {

@@ -11,7 +11,7 @@ import { type ContainerContext, emit, notRunning } from "./context.ts";
 import type { CopyRoot } from "./copy-job.ts";
 import { copy, look, RootEnded } from "./copy-process.ts";
 import { cleanPath, type MountPoint } from "./mount-points.ts";
-import { isRunning } from "./state.ts";
+import { isRunning, NEVER } from "./state.ts";
 import { noSuchContainer } from "./store.ts";
 
 /** The deepest mount of the container that a path lies in. */
@@ -129,6 +129,15 @@ function refusal(container: Container, path: string): string | undefined {
   return container.record.hostConfig.ReadonlyRootfs ? "container rootfs is marked read-only" : undefined;
 }
 
+/** What every container gets of its own. */
+const MOUNTED_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
+/** What a copy into a container that does not run would put where no run of it sees it. One that never ran has no files yet. */
+function coveredAtRest({ record, state }: Container): string[] {
+  const own = record.mounts.filter(({ type }) => type !== "tmpfs").map(({ destination }) => destination);
+  return state.startedAt === NEVER ? own : [...own, ...MOUNTED_FILES];
+}
+
 export function extract(
   ctx: ContainerContext,
   name: string,
@@ -149,6 +158,7 @@ export function extract(
         ...(refused !== undefined && { refusal: refused }),
         ...(options.copyUidGid && { owner }),
         keepKinds: options.noOverwriteDirNonDir,
+        covered: root.kind === "stopped" ? coveredAtRest(container) : [],
       },
       { signal, body, missing: missing(name, asked) },
     );
@@ -156,9 +166,6 @@ export function extract(
   };
   return within(ctx, name, { path, signal, work });
 }
-
-/** What every container gets of its own. */
-const MOUNTED_FILES = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 /** The whole file system of a container as one archive. */
 export function exportRoot(ctx: ContainerContext, name: string, signal?: AbortSignal): Promise<ByteStream> {

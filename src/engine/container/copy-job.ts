@@ -31,6 +31,8 @@ export type CopyJob =
       /** Everything is to belong to this user of the container, by the files in its own layers. */
       owner?: { words: string; rootfs: Rootfs };
       keepKinds: boolean;
+      /** What something is mounted on when the container runs. */
+      covered: readonly string[];
     }
   /** Without what is mounted on the paths `covered`. */
   | { kind: "export"; root: CopyRoot; covered: readonly string[] }

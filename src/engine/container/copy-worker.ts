@@ -135,6 +135,7 @@ async function unpack(job: CopyJob & { kind: "extract" }, body: Iterable<Uint8Ar
   await extract(new TarReader(decompressed(body)), target, {
     owner: owner && resolveUser(owner.words, [], (file) => readEtc(owner.rootfs, file)),
     keepKinds: job.keepKinds,
+    container: { path: bytesOf(job.path), covered: job.covered.map(bytesOf) },
   });
   report({ kind: "done" });
 }
@@ -165,7 +166,8 @@ async function run(job: CopyJob, body: Iterable<Uint8Array>): Promise<void> {
 function failureOf(error: unknown, job: CopyJob): CopyReport {
   // Whatever it was, the container's end is the reason.
   if (!ready && "root" in job && hasEnded(job.root)) return { kind: "ended" };
-  if (isMissing(error)) return { kind: "missing" };
+  // In an archive, it is not the path asked for that is missing: procfs says so of what cannot be made in it.
+  if (!ready && isMissing(error)) return { kind: "missing" };
   const kind = error instanceof EngineError ? error.kind : "internal";
   return { kind: "failed", error: kind, message: reasonOf(error) };
 }

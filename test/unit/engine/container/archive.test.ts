@@ -138,6 +138,23 @@ test("a bind of a container that does not run is reached by its place on the hos
   expect(readFileSync(join(outside, "x"), "utf8")).toBe("1");
 });
 
+test("what is covered when it runs is not replaced, once it has run", async () => {
+  mkdirSync(join(root, "etc"), { recursive: true });
+  writeFileSync(join(root, "etc/hosts"), "old");
+  writeFileSync(join(root, "etc/own"), "old");
+  await rig.create({ HostConfig: { Binds: [`${outside}:/etc/own`] } }, "c2");
+  const into = (name: string) =>
+    rig.containers.extract("c2", "/etc", body([name, "new"]), {
+      noOverwriteDirNonDir: false,
+      copyUidGid: false,
+    });
+  expect(await refusal(into("own"))).toEqual(["internal", "unlinkat /etc/own: device or resource busy"]);
+  await into("hosts");
+  expect(readFileSync(join(root, "etc/hosts"), "utf8")).toBe("new");
+  rig.ctx.store.setState(rig.ctx.store.find("c2"), { startedAt: "2026-01-01T00:00:00Z" });
+  expect(await refusal(into("hosts"))).toEqual(["internal", "unlinkat /etc/hosts: device or resource busy"]);
+});
+
 test("an export has an empty file where the container has one of its own mounted", async () => {
   mkdirSync(join(root, "etc"), { recursive: true });
   writeFileSync(join(root, "etc/hosts"), "mounted over this");
