@@ -128,6 +128,15 @@ test("a connection that breaks is taken up where it broke", async () => {
   expect(statSync(join(engine.layer(), "noise")).size).toBe(noise.length);
 });
 
+test("a layer of a type that nobody knows, beside one that is", async () => {
+  using engine = fresh();
+  const types = ["application/vnd.foo+xz", "application/vnd.oci.image.layer.v1.tar+gzip"];
+  registry.image("type", [tar({ name: "a" }), tar({ name: "b" })], {
+    change: () => ({ mediaType: types.pop() }),
+  });
+  await refused(engine, pull(engine, "type"), "unsupported media type application/vnd.foo+xz");
+});
+
 test("a layer that unpacks to something else than its image says", async () => {
   using engine = fresh();
   const { digest } = registry.image("diff", [tar({ name: "a" })]);

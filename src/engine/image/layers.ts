@@ -4,7 +4,7 @@
  */
 import type { RepositoryAccess } from "../../registry/client/repository.ts";
 import { EngineError } from "../errors.ts";
-import { chainIds, type ImageConfig, type ImageManifest } from "./manifest.ts";
+import { chainIds, type ImageConfig, type ImageManifest, isLayer } from "./manifest.ts";
 import type { ImageStore, Lease } from "./store.ts";
 import type { Descriptor } from "./types.ts";
 import { LIMITS, type UnpackReport } from "./unpack-job.ts";
@@ -41,6 +41,9 @@ export class Layers {
   /** @throws EngineError; nothing of the layers that failed is left */
   async ensure(request: LayerRequest): Promise<void> {
     const { manifest, config, lease } = request;
+    // Artifacts and attestations have manifests, too: only what is to be unpacked must be an image's.
+    const odd = manifest.layers.find(({ mediaType }) => !isLayer(mediaType));
+    if (odd !== undefined) throw new EngineError("invalid", `unsupported media type ${odd.mediaType}`);
     const diffIds = config.rootfs.diff_ids;
     if (diffIds.length !== manifest.layers.length) {
       throw new EngineError(

@@ -29,9 +29,17 @@ export const isIndex = (mediaType: string): boolean =>
   mediaType === MEDIA.ociIndex || mediaType === MEDIA.dockerList;
 export const isManifest = (mediaType: string): boolean =>
   mediaType === MEDIA.ociManifest || mediaType === MEDIA.dockerManifest;
-export const isLayer = (mediaType: string): boolean =>
-  mediaType.startsWith("application/vnd.oci.image.layer.") ||
-  mediaType.startsWith("application/vnd.docker.image.rootfs.");
+/** An archive to be unpacked; how it is compressed (`+gzip`) its first bytes say. */
+const LAYERS: ReadonlySet<string> = new Set([
+  MEDIA.ociLayer,
+  "application/vnd.oci.image.layer.nondistributable.v1.tar",
+  MEDIA.dockerLayer,
+  `${MEDIA.dockerLayer}.gzip`,
+  `${MEDIA.dockerLayer}.zstd`,
+  "application/vnd.docker.image.rootfs.foreign.diff.tar",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+]);
+export const isLayer = (mediaType: string): boolean => LAYERS.has(mediaType.split("+")[0]!);
 
 export interface ImageManifest {
   kind: "manifest";

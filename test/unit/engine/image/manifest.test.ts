@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { applyChanges } from "../../../../src/engine/image/changes.ts";
-import { chainIds, parseConfig, parseManifest } from "../../../../src/engine/image/manifest.ts";
+import { chainIds, isLayer, parseConfig, parseManifest } from "../../../../src/engine/image/manifest.ts";
 import { shownConfig } from "../../../../src/engine/image/summary.ts";
 
 const D = `sha256:${"a".repeat(64)}`;
@@ -38,6 +38,21 @@ test.each([
   ["too many layers", { layers: Array(501).fill(layer), config: layer }, "501 layers"],
 ])("refused: %s", (_, document, message) => {
   expect(() => parseManifest(bytes(document), "x")).toThrow(message);
+});
+
+test.each([
+  ["application/vnd.oci.image.layer.v1.tar", true],
+  ["application/vnd.oci.image.layer.v1.tar+zstd", true],
+  ["application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", true],
+  ["application/vnd.docker.image.rootfs.diff.tar.gzip", true],
+  ["application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true],
+  ["application/vnd.oci.image.layer.v1.squashfs", false],
+  ["application/vnd.docker.image.rootfs.other", false],
+  ["application/vnd.foo+xz", false],
+  ["application/vnd.in-toto+json", false],
+  ["", false],
+])("%p is a layer: %p", (mediaType, is) => {
+  expect(isLayer(mediaType)).toBe(is);
 });
 
 test("a config's digests are checked", () => {
