@@ -7,7 +7,7 @@ import type { PortBinding } from "../../src/engine/network/types.ts";
 import { Agent } from "../support/agent.ts";
 import { Bridge, type Container } from "../support/bridges.ts";
 import { until } from "../support/daemon.ts";
-import { type Driven, driveFirewall } from "../support/firewall.ts";
+import { type Driven, driveFirewall, legacyPath } from "../support/firewall.ts";
 import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
 
 const TABLE = "tsd-f1e2d3c4";
@@ -285,6 +285,48 @@ test("two of ours live side by side, and the first to end leaves the other what 
     await engine.ok("ip", "link", "del", "second");
   }
 }, 40_000);
+
+for (const variant of ["iptables", "iptables-legacy"]) {
+  const programs = [variant, variant.replace("ip", "ip6")];
+  const setPolicy = async (policy: string) => {
+    for (const program of programs) await engine.ok(program, "-P", "FORWARD", policy);
+  };
+  const policies = async () => {
+    const lists = await Promise.all(programs.map((program) => engine.ok(program, "-S", "FORWARD")));
+    return lists.map((list) => list.split("\n", 1)[0]);
+  };
+  const both = (policy: string) => [`-P FORWARD ${policy}`, `-P FORWARD ${policy}`];
+
+  test(`${variant}: what is not ours to forward is dropped, and the policy of before comes back`, async () => {
+    const path = `${legacyPath(folder())}:${process.env.PATH}`;
+    const drive = () =>
+      driveFirewall(engine, "iptables", {
+        execRoot,
+        proxyLoopback: true,
+        env: variant === "iptables" ? {} : { PATH: path },
+      });
+    for (const before of ["ACCEPT", "DROP"]) {
+      for (const killed of [false, true]) {
+        execRoot = folder();
+        await engine.ok("sysctl", "-qw", "net.ipv6.conf.all.forwarding=0");
+        await setPolicy(before);
+        let firewall = await drive();
+        await publish(firewall);
+        expect(await policies()).toEqual(both("DROP"));
+        if (killed) {
+          await firewall.kill();
+          firewall = await drive();
+          await firewall.sync([bridge.network], [web.endpoint]);
+        }
+        await firewall.close(false);
+        expect([await policies(), readdirSync(execRoot)]).toEqual([both(before), ["firewall"]]);
+        expect(await sysctl("net.ipv4.ip_forward")).toBe("0");
+        expect(await sysctl("net.ipv6.conf.all.forwarding")).toBe("0");
+      }
+    }
+    await setPolicy("ACCEPT");
+  }, 40_000);
+}
 
 test("another backend takes the place of the one before", async () => {
   const first = await start("iptables");

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { PortBinding } from "../../src/engine/network/types.ts";
 import { Agent } from "../support/agent.ts";
 import { Bridge, type Container } from "../support/bridges.ts";
-import { type Driven, driveFirewall } from "../support/firewall.ts";
+import { type Driven, driveFirewall, legacyPath } from "../support/firewall.ts";
 import { type Host, type Hosts, makeHosts } from "../support/hosts.ts";
 
 const tcp = (hostIp: string, hostPort: number): PortBinding => ({
@@ -256,14 +256,3 @@ describe.each(["nftables", "nftables, bridged packets unseen", "iptables", "ipta
     }
   },
 );
-
-/** A folder in which iptables is the old one. */
-function legacyPath(within: string): string {
-  const folder = mkdtempSync(join(within, "legacy-"));
-  for (const name of ["iptables", "ip6tables"]) {
-    for (const what of ["save", "restore"]) {
-      Bun.spawnSync(["ln", "-s", `/usr/sbin/${name}-legacy-${what}`, join(folder, `${name}-${what}`)]);
-    }
-  }
-  return folder;
-}

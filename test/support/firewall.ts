@@ -2,6 +2,8 @@
  * A firewall in a network namespace of its own, driven line by line: `["putNetwork", {…}]` in, `{"ok":true}` out. So
  * packets can be tried against each backend without a daemon in between.
  */
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
 import { openFirewall } from "../../src/engine/network/firewall/open.ts";
 import type { Firewall, FirewallEndpoint, FirewallNetwork } from "../../src/engine/network/types.ts";
 import type { Host } from "./hosts.ts";
@@ -92,6 +94,17 @@ export async function driveFirewall(
       await child.exited;
     },
   };
+}
+
+/** A folder in which iptables is the old one. */
+export function legacyPath(within: string): string {
+  const folder = mkdtempSync(join(within, "legacy-"));
+  for (const name of ["iptables", "ip6tables"]) {
+    for (const what of ["save", "restore"]) {
+      Bun.spawnSync(["ln", "-s", `/usr/sbin/${name}-legacy-${what}`, join(folder, `${name}-${what}`)]);
+    }
+  }
+  return folder;
 }
 
 if (import.meta.main) {

@@ -12,6 +12,7 @@ import { FirewallState } from "../state.ts";
 import { Sysctls } from "../sysctl.ts";
 import { tableName } from "../table-name.ts";
 import type { Repairable } from "../with-firewalld.ts";
+import { ForwardPolicies } from "./policy.ts";
 import { restore, type Saved, save } from "./programs.ts";
 import { changeLines, foreignBridges, reconcileLines, TABLES } from "./reconcile.ts";
 import { commentOf, type Rule, rulesOf, type Table, type Version } from "./rules.ts";
@@ -36,6 +37,7 @@ class IptablesFirewall implements Repairable {
   readonly #options: FirewallOptions;
   readonly #tag: string;
   readonly #sysctls: Sysctls;
+  readonly #policies: ForwardPolicies;
   readonly #conntrack = new Conntrack();
   readonly #state: FirewallState;
   /** What is there of ours, by comment. */
@@ -55,6 +57,7 @@ class IptablesFirewall implements Repairable {
     this.#tag = tableName(options.engineId);
     this.#state = new FirewallState(options.families);
     this.#sysctls = new Sysctls(`${options.execRoot}/sysctls.json`);
+    this.#policies = new ForwardPolicies(`${options.execRoot}/policies.json`);
   }
 
   /** iptables-nft's tables are nf_tables': there, changes of others are heard of. */
@@ -129,11 +132,11 @@ class IptablesFirewall implements Repairable {
       const networks = new Map(this.#state.networks);
       this.#state.replace([], []);
       await this.#inTurn(() => this.#reconcile());
-      const ours = VERSIONS.filter((version) => forwardsForUs(this.#sysctls, FAMILIES[version]));
       restoreSettings(this.#sysctls, networks);
-      for (const version of ours) {
+      for (const version of VERSIONS) {
         // Where forwarding stays, for others, what they do not let through is still not forwarded.
-        if (!forwardsForUs(this.#sysctls, FAMILIES[version])) await this.#policy(version, "ACCEPT");
+        if (forwardsForUs(this.#sysctls, FAMILIES[version])) continue;
+        await this.#inTurn(() => this.#policies.restore(version));
       }
     }
     this.#conntrack[Symbol.dispose]();
@@ -145,7 +148,7 @@ class IptablesFirewall implements Repairable {
       for (const version of VERSIONS) {
         const family = FAMILIES[version];
         if (closed[family].length > 0 && !forwardsForUs(this.#sysctls, family)) {
-          await this.#policy(version, "DROP");
+          await this.#inTurn(() => this.#policies.drop(version));
         }
       }
       enableForwarding(this.#sysctls, [network], closed);
@@ -162,11 +165,6 @@ class IptablesFirewall implements Repairable {
       }
       this.#sysctls.set(BRIDGED[version], "1");
     }
-  }
-
-  /** As Docker does where a host did not forward: it becomes no router for others by our doing. */
-  async #policy(version: Version, policy: "ACCEPT" | "DROP"): Promise<void> {
-    await this.#inTurn(() => restore(version, new Map([["filter", [`:FORWARD ${policy} [0:0]`]]])));
   }
 
   /** Makes the rules what the state asks for; calls that come meanwhile share the next run. */
