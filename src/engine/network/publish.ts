@@ -48,8 +48,9 @@ function parseRange(text: string): [number, number] {
 }
 
 /**
- * Publishes through one endpoint, beside what of its ports is `kept` (the others are given back), for the families that it gives the route of. Ports that the network does not translate
- * are open at the container's own address, and take none of the host's.
+ * Publishes through one endpoint, beside what of its ports is `kept` (the others are given back), for the families that
+ * it gives the route of. Ports that the network does not translate are open at the container's own address, and take none
+ * of the host's.
  * @throws EngineError `driver failed programming external connectivity on endpoint NAME (ID): …`
  */
 export async function publish(
@@ -69,7 +70,7 @@ export async function publish(
     six: family.six && options.mode6.startsWith("nat"),
   };
   if (!translated.four && !translated.six) return open;
-  const binding = bindingOf(network, options);
+  const binding = bindingOf(options);
   const requests = asked.map((one) => (one.hostIp === "" && binding ? { ...one, hostIp: binding } : one));
   try {
     return [...open, ...(await ctx.ports.publish(endpoint, requests, translated, kept))];
@@ -98,7 +99,7 @@ function openPorts(
 }
 
 /** Where the network publishes what says no address; undefined: anywhere. */
-const bindingOf = (_: NetworkRecord, { bindingIp }: BridgeOptions): string | undefined =>
+const bindingOf = ({ bindingIp }: BridgeOptions): string | undefined =>
   bindingIp === "" || bindingIp === "0.0.0.0" || bindingIp === "::" ? undefined : bindingIp;
 
 /** As inspect shows them: by the container's port; null where it is exposed only. */

@@ -44,7 +44,6 @@ export const PRIORITY = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 } as c
 
 /** Verdicts that are numbers; those with a chain are below zero. */
 export const VERDICT = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
-export type Verdict = "drop" | "accept" | "return";
 
 export const META = { protocol: 1, mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 export const PAYLOAD_BASE = { link: 0, network: 1, transport: 2 } as const;
@@ -100,4 +99,3 @@ export const NFTA_LIST_ELEM = 1;
 export const NFTA_EXPR = { NAME: 1, DATA: 2 } as const;
 export const NFTA_DATA = { VALUE: 1, VERDICT: 2 } as const;
 export const NFTA_VERDICT = { CODE: 1, CHAIN: 2 } as const;
-export const NFTA_GEN = { ID: 1 } as const;

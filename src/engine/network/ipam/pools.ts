@@ -68,7 +68,8 @@ export class Pools {
   }
 
   /**
-   * The first that is free, of `bits` if that is asked for. `hosts` are prefixes that the host uses, whether ours are among them or not.
+   * The first that is free, of `bits` if that is asked for. `hosts` are prefixes that the host uses, whether ours are among
+   * them or not.
    * @throws EngineError invalid when no pool has one left
    */
   takeAny(family: Family, hosts: PrefixIndex, bits?: number): Prefix {

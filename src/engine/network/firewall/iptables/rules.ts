@@ -1,7 +1,8 @@
 /**
  * The rules of the iptables backend, as Docker has them with its userland proxy: ts-proxy has what this host sends to its
- * loopback, and what containers send to ports of their own bridge. They are in the chains that Docker 28 and 29 have, so that what is written about those is
- * true here too. Others may have rules in the same chains, dockerd for one: ours are told by their comment.
+ * loopback, and what containers send to ports of their own bridge. They are in the chains that Docker 28 and 29 have, so
+ * that what is written about those is true here too. Others may have rules in the same chains, dockerd for one: ours are
+ * told by their comment.
  */
 import { createHash } from "node:crypto";
 import { isAny, isSix } from "../../bindings.ts";
