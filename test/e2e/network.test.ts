@@ -129,6 +129,27 @@ describe("containers in networks", () => {
     await removeAll("db");
   }, 60_000);
 
+  test("have no links of the old kind outside of the default bridge", async () => {
+    await docker("network", "create", "web");
+    await serve("there");
+    await serve("elsewhere", "--network", "web");
+    for (const child of ["there", "elsewhere"]) {
+      const words = ["run", "--rm", "--network", "none", "--link", `${child}:z`, "busybox"];
+      expect(await docker(...words, "cat", "/etc/hosts")).not.toMatch(/\sz\b/);
+      await docker("create", "--name", "left", "--link", `${child}:z`, "busybox", "cat", "/etc/hosts");
+      await docker("network", "connect", "web", "left");
+      await docker("network", "disconnect", "bridge", "left");
+      expect(await docker("start", "-a", "left")).not.toMatch(/\sz\b/);
+      await removeAll("left");
+    }
+    const refused = await daemon.docker("run", "--rm", "--link", "elsewhere:z", "busybox", "true");
+    expect(refused.stderr).toContain(
+      "Cannot link to /elsewhere, as it does not belong to the default network",
+    );
+    await removeAll("there", "elsewhere");
+    await docker("network", "rm", "web");
+  }, 60_000);
+
   test("are told of by variables where the daemon is to, at start and to later processes", async () => {
     await serve("db", "-e", "PASSWORD=a=b", "--expose", "5432");
     await docker("run", "-d", "--name", "web", "--link", "db:the-db", "busybox", "sleep", "99999");

@@ -11,7 +11,7 @@ import { addressesOf } from "./endpoints.ts";
 import { firewallEndpoint } from "./firewall-view.ts";
 import { type HostsEntry, rewrite, withAddress, withoutName } from "./hosts-file.ts";
 import { linkVariables } from "./link-variables.ts";
-import { isUserDefined, parseLink } from "./settings.ts";
+import { parseLink } from "./settings.ts";
 import type { EndpointRecord, FirewallEndpoint } from "./types.ts";
 
 interface Link {
@@ -19,10 +19,13 @@ interface Link {
   child: Container;
 }
 
-/** Those that a container asked for in the default bridge; clients send those of other networks there, too. */
+/**
+ * Those that a container asked for in the default bridge. Clients send those of other networks there, too; and where there
+ * are no addresses, with `none`, Docker takes links and does nothing about them.
+ */
 function linksOf(ctx: NetworkContext, { record }: Container): Link[] {
   const { Links, NetworkMode } = record.hostConfig;
-  if (isUserDefined(NetworkMode)) return [];
+  if (NetworkMode !== "default" && NetworkMode !== "bridge") return [];
   return (Links ?? []).map((link) => {
     const { name, alias } = parseLink(link);
     return { alias, child: ctx.containers().find(name) };
@@ -51,8 +54,13 @@ function linkedEndpoint(
   );
 }
 
-/** @throws EngineError when what is linked to does not run, or is in other networks alone */
+/**
+ * Only for who is in the default network itself.
+ * @source moby, daemon/container_operations.go, connectToNetwork
+ * @throws EngineError when what is linked to does not run, or is in other networks alone
+ */
 export function linkedEntries(ctx: NetworkContext, container: Container): HostsEntry[] {
+  if (!inBridge(ctx, container.id)) return [];
   return linksOf(ctx, container).flatMap((link) => {
     const { alias, child } = link;
     const absent = `Cannot link to ${child.name}, as it does not belong to the default network`;
