@@ -15,7 +15,11 @@ import { bindingKey, isAny, isSix } from "../bindings.ts";
 import type { FirewallEndpoint, PortBinding } from "../types.ts";
 
 const familyOf = (address: string): 4 | 6 => (isSix(address) ? 6 : 4);
-/** What was sent to a port before it was published (or by another) is remembered as the host's own. Not so TCP: it begins anew. */
+
+/**
+ * What was sent to a port before it was published (or by another) is remembered as the host's own. Not so TCP: it begins
+ * anew.
+ */
 function toNewPort({ protocol, hostIp, hostPort }: PortBinding): Connections {
   const destination = isAny(hostIp) ? {} : { destination: hostIp };
   return { family: familyOf(hostIp), original: { protocol, destinationPort: hostPort, ...destination } };
