@@ -379,3 +379,53 @@ describe("over the daemon's life", () => {
     ).toEqual([]);
   }, 60_000);
 });
+
+describe("--bridge", () => {
+  const restart = async (args: readonly string[], wait = true) => {
+    if (daemon.running) await daemon.stop();
+    await daemon.start({ under: hosts.host.engine.under, args, wait });
+  };
+  const refuses = async (words: string, ...args: string[]) => {
+    await restart(args, false);
+    expect(await daemon.exited()).toBe(1);
+    await until(() => daemon.log.includes(words), words);
+  };
+
+  test("names one that is there; others are not made, but for the default ones", async () => {
+    const { engine } = hosts.host;
+    const manually = "bridge device with non default name nope must be created manually";
+    const creating = 'Error initializing network controller: error creating default "bridge" network';
+    await refuses(`${creating}: ${manually}`, "-b", "nope");
+    await refuses(`${creating}: existing interface lan is not a bridge`, "-b", "lan");
+    expect(await links()).toEqual([]);
+    const both = "You specified -b & --bip, mutually exclusive options. Please specify only one";
+    await refuses(both, "-b", "nope", "--bip", "10.90.0.1/24");
+
+    await engine.ok("ip", "link", "add", "nope", "type", "bridge");
+    await engine.ok("ip", "addr", "add", "10.90.0.1/24", "dev", "nope");
+    await restart(["-b", "nope"]);
+    expect(await docker("run", "--rm", "busybox", "ip", "addr")).toContain("inet 10.90.0.2/24");
+    // It goes while the daemon is there: before it is used, and after.
+    await restart(["-b", "nope"]);
+    await engine.ok("ip", "link", "del", "nope");
+    const run = ["run", "--rm", "busybox", "true"];
+    const failed = "docker: Error response from daemon: failed to set up container networking";
+    expect(await failure(...run)).toBe(`${failed}: ${manually}`);
+    await engine.ok("ip", "link", "add", "nope", "type", "bridge");
+    await docker(...run);
+    await engine.ok("ip", "link", "del", "nope");
+    expect(await failure(...run)).toBe(`${failed}: bridge nope does not exist`);
+    await refuses(manually, "-b", "nope");
+    // Of what failed, the kernel takes the link away behind us.
+    await until(async () => (await links()).length === 0, "all links to go");
+
+    for (const name of ["docker0", "tsd7"]) {
+      await restart(["-b", name]);
+      await docker("run", "--rm", "busybox", "true");
+      expect(await links()).toContain(name);
+      await daemon.stop();
+      expect(await links()).toEqual([]);
+    }
+    await restart([]);
+  }, 60_000);
+});

@@ -21,6 +21,7 @@ import { System } from "../system/system.ts";
 import { VOLUME_SCHEMA } from "../volume/schema.ts";
 import { parseHost } from "./hosts.ts";
 import type { Log } from "./log.ts";
+import { networkConfig } from "./network-options.ts";
 import { openNetworks } from "./networks.ts";
 import { type DaemonConfig, RUNTIMES } from "./options.ts";
 
@@ -39,6 +40,8 @@ export interface OpenOptions {
 }
 
 export async function openEngine({ config, paths, log }: OpenOptions): Promise<OpenEngine> {
+  // What does not go together is refused before anything is begun.
+  const settings = networkConfig(config);
   for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes, paths.spare]) {
     mkdirSync(folder, { recursive: true, mode: 0o710 });
   }
@@ -71,6 +74,7 @@ export async function openEngine({ config, paths, log }: OpenOptions): Promise<O
   });
   const networks = await openNetworks({
     config,
+    settings,
     db,
     folder: paths.containers,
     engineId: system.id,

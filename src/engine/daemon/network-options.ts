@@ -135,6 +135,7 @@ export function poolsOf(options: readonly PoolOption[], engineId: string): Addre
 
 /** @throws Error in dockerd's words */
 export function networkConfig(options: NetworkOptions): NetworkConfig {
+  checkBridge(options);
   checkIcc(options);
   return {
     firewall: options["firewall-backend"] || "nftables",
@@ -148,7 +149,8 @@ export function networkConfig(options: NetworkOptions): NetworkConfig {
       gateway6: options["default-gateway-v6"],
       mtu: options.mtu,
       icc: options.icc,
-      masquerade: options["ip-masq"],
+      // Where there are no rules, inspect says that nothing is masqueraded, too, as it is with dockerd.
+      masquerade: options["ip-masq"] && options.iptables,
       ipv6: options.ipv6,
       bindingIp: options.ip,
     },
@@ -159,6 +161,13 @@ export function networkConfig(options: NetworkOptions): NetworkConfig {
     linkVariables: process.env.DOCKER_KEEP_DEPRECATED_LEGACY_LINKS_ENV_VARS === "1",
     defaultOptions: options["default-network-opts"],
   };
+}
+
+/** A bridge that is named brings its own addresses. @source moby, daemon/daemon_unix.go, verifyDaemonSettings */
+function checkBridge({ bridge, ...options }: NetworkOptions): void {
+  const address = (["bip", "bip6"] as const).find((key) => options[key] !== "");
+  if (bridge === "" || address === undefined) return;
+  throw new Error(`You specified -b & --${address}, mutually exclusive options. Please specify only one`);
 }
 
 /** Containers are kept apart by rules. @source moby, daemon/daemon_unix.go, verifyDaemonSettings */

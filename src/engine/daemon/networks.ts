@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { filesOf } from "../container/context.ts";
 import type { EventBus } from "../event/bus.ts";
+import type { NetworkConfig } from "../network/config.ts";
 import type { Members } from "../network/context.ts";
 import { type FirewallBackend, openFirewall, proxiedFamilies } from "../network/firewall/open.ts";
 import { Ipam } from "../network/ipam/ipam.ts";
@@ -10,11 +11,12 @@ import { Networks } from "../network/service.ts";
 import { NetworkStore } from "../network/store.ts";
 import { NetlinkWiring } from "../network/wiring/wiring.ts";
 import type { ShimClient } from "../shim/types.ts";
-import { networkConfig, poolsOf } from "./network-options.ts";
+import { poolsOf } from "./network-options.ts";
 import type { DaemonConfig } from "./options.ts";
 
 export interface NetworkParts {
   config: DaemonConfig;
+  settings: NetworkConfig;
   db: Database;
   /** Where containers have their folders. */
   folder: string;
@@ -27,7 +29,7 @@ export interface NetworkParts {
 }
 
 export async function openNetworks(parts: NetworkParts): Promise<Networks> {
-  const { config, db, folder, engineId, shim, events, containers, warn } = parts;
+  const { config, settings, db, folder, engineId, shim, events, containers, warn } = parts;
   const execRoot = config["exec-root"];
   const wiring = new NetlinkWiring({ execRoot, owner: `tsd ${engineId}`, warn });
   const families = { four: config.iptables, six: config.ip6tables };
@@ -49,7 +51,7 @@ export async function openNetworks(parts: NetworkParts): Promise<Networks> {
     ports: openPorts(shim, { proxyAll: proxied }),
     names: shim,
     events,
-    config: networkConfig(config),
+    config: settings,
     execRoot,
     made: new Map(),
     removing: new Set(),

@@ -15,6 +15,8 @@ import { rangeProblems } from "./ipam/validate.ts";
 import type { IpamPool, NetworkDriver, NetworkRecord } from "./types.ts";
 
 const OPTION = "com.docker.network.bridge";
+/** Bridges that are made when they are not there: ours, and Docker's. Others are the administrator's. */
+const DEFAULT_NAME = /^(tsd\d+|docker0)$/;
 
 /** Writes the rows that every daemon has. */
 export function ensurePredefined(ctx: NetworkContext, engineId: string): void {
@@ -39,6 +41,11 @@ export function ensurePredefined(ctx: NetworkContext, engineId: string): void {
     }
     return;
   }
+  const problem = linkProblem(ctx, config.bridge);
+  if (problem !== undefined) {
+    const doing = 'Error initializing network controller: error creating default "bridge" network';
+    throw new EngineError("forbidden", `${doing}: ${problem}`);
+  }
   if (known && sameConfig(known, config)) return;
   if (known) ctx.ipam.releaseNetwork(known.id);
   const record: NetworkRecord = {
@@ -54,6 +61,19 @@ export function ensurePredefined(ctx: NetworkContext, engineId: string): void {
   }
   record.ipam.pools = takePools(ctx, record.id);
   ctx.store.putNetwork(record);
+}
+
+/**
+ * Why the bridge that `--bridge` names cannot be used.
+ * @source moby, daemon/libnetwork/drivers/bridge/{interface,setup_device}_linux.go
+ */
+function linkProblem(ctx: NetworkContext, name: string): string | undefined {
+  if (name === "") return undefined;
+  const kind = ctx.wiring.kindOf(name);
+  if (kind === "bridge" || (kind === undefined && DEFAULT_NAME.test(name))) return undefined;
+  return kind === undefined
+    ? `bridge device with non default name ${name} must be created manually`
+    : `existing interface ${name} is not a bridge`;
 }
 
 function takePools(ctx: NetworkContext, id: string): IpamPool[] {
@@ -173,10 +193,15 @@ function userBridgeAddress(ctx: NetworkContext, bridge: string, family: 4 | 6): 
 
 /**
  * Gives the default bridge a link's name that is free or ours, and another subnet where somebody took the same since;
- * the row has both before anything is made.
+ * the row has both before anything is made. A bridge that `--bridge` names has to be there.
  */
 export function chooseBridge(ctx: NetworkContext, network: NetworkRecord): NetworkRecord {
-  if (ctx.config.defaultBridge.bridge !== "") return network;
+  if (ctx.config.defaultBridge.bridge !== "") {
+    // It may have gone since the start.
+    const problem = linkProblem(ctx, network.link);
+    if (problem !== undefined) throw new EngineError("internal", problem);
+    return network;
+  }
   const link = freeLink(ctx, network.link);
   const exists = ctx.wiring.ownerOf(link) === "ours";
   const changed: NetworkRecord = {

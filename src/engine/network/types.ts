@@ -132,6 +132,8 @@ export interface Wiring {
   hostPrefixes(): PrefixIndex;
   /** Whose a link of the host is, by its alias (`tsd <engine id>`); undefined when there is none of this name. */
   ownerOf(link: string): "ours" | "other" | undefined;
+  /** What a link of the host is, `bridge` or `veth`, say, and empty for a device; undefined when there is none. */
+  kindOf(link: string): string | undefined;
   /** The addresses of a link of the host, with their prefix lengths; for a bridge that the user made. */
   addressesOf(link: string): string[];
   /** Links of the host that are ours, claimed or not: bridges, parents, veth ends. For the sweep at start. */

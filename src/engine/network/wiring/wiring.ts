@@ -147,6 +147,10 @@ export class NetlinkWiring implements Wiring {
     return link && (link.alias === this.#options.owner ? "ours" : "other");
   }
 
+  kindOf(name: string): string | undefined {
+    return findLink(this.#socket, name)?.kind;
+  }
+
   addressesOf(name: string): string[] {
     const link = findLink(this.#socket, name);
     return link ? listAddresses(this.#socket, link.index).map(({ address }) => address) : [];

@@ -168,6 +168,7 @@ export function fakeNetworks(parts: {
       setDefaultRoutes: nothing,
       hostPrefixes: () => new PrefixIndex(),
       ownerOf: () => undefined,
+      kindOf: () => undefined,
       addressesOf: () => [],
       links: () => [],
       removeLink: nothing,

@@ -54,6 +54,23 @@ test("containers are not to be kept apart by rules that are not to be made", () 
   expect(() => config({ ip6tables: false, ipv6: true })).toThrow("Please set --icc or --ip6tables to true");
 });
 
+test("a bridge that is named is given no address", () => {
+  const config = (words: object) => networkConfig({ ...networkDefaults(), ...words });
+  expect(() => config({ bridge: "br9", bip: "1.2.3.4/24", bip6: "fd00::1/64" })).toThrow(
+    "You specified -b & --bip, mutually exclusive options. Please specify only one",
+  );
+  expect(() => config({ bridge: "docker0", bip6: "fd00::1/64" })).toThrow(
+    "You specified -b & --bip6, mutually exclusive options. Please specify only one",
+  );
+  expect(config({ bip: "1.2.3.4/24" }).defaultBridge.bip).toBe("1.2.3.4/24");
+});
+
+test("without IPv4's rules nothing is masqueraded, and inspect says so", () => {
+  const config = (words: object) => networkConfig({ ...networkDefaults(), ...words }).defaultBridge;
+  expect(config({ ip6tables: false }).masquerade).toBe(true);
+  expect(config({ iptables: false }).masquerade).toBe(false);
+});
+
 test("pools are checked, and there is always one of IPv6", () => {
   expect(() => parsePool("10.0.0.0/8")).toThrow("invalid field '10.0.0.0/8' must be a key=value pair");
   expect(() => addressPools([{ base: "10.0.0.0/8", size: 0 }])).toThrow("is not in canonical form");
