@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { type Fixture, tar } from "../unit/engine/archive/support.ts";
 import { FakeRegistry } from "./image/fake-registry.ts";
-import { Engine, eventually, exists, Scratch } from "./image/fixtures.ts";
+import { Engine, eventually, exists, Scratch, sha256 } from "./image/fixtures.ts";
 
 let scratch: Scratch;
 let registry: FakeRegistry;
@@ -313,6 +313,39 @@ test("archives for load that lie about their blobs, link in circles or name noth
   const cut = tar(layout, { name: "layer", data: "x".repeat(100_000) }).subarray(0, 50_000);
   await loadBytes("unexpected EOF", cut);
   await expect(engine.load(Buffer.from("no archive"))).rejects.toThrow();
+});
+
+test("archives for load with names that are none: no image of them is loaded, nor one beside them", async () => {
+  using engine = fresh();
+  const layer = tar({ name: "a" });
+  const config = {
+    os: "linux",
+    architecture: "amd64",
+    rootfs: { type: "layers", diff_ids: [sha256(layer)] },
+  };
+  const load = async (words: string, ...RepoTags: unknown[]) => {
+    const good = { Config: "config.json", Layers: ["layer.tar"], RepoTags: ["good:v1"] };
+    const archive = tar(
+      { name: "layer.tar", data: layer },
+      { name: "config.json", data: JSON.stringify(config) },
+      { name: "manifest.json", data: JSON.stringify([good, { ...good, RepoTags }]) },
+    );
+    await refused(engine, engine.load(archive), words);
+  };
+  await load(
+    'normalize image ref "BAD TAG": invalid reference format: repository name (library/BAD TAG) must be lowercase',
+    "fine:v1",
+    "BAD TAG",
+  );
+  await load('normalize image ref "a b": invalid reference format', "a b");
+  await load('normalize image ref "": invalid reference format', "");
+  const untar = 'untar manifest "manifest.json": ';
+  await load(`${untar}json: cannot unmarshal number into Go struct field .RepoTags of type string`, 5);
+  await refused(
+    engine,
+    engine.load(tar({ name: "manifest.json", data: "[{nope" })),
+    `${untar}invalid character 'n' looking for beginning of object key string`,
+  );
 });
 
 test("a cancelled pull leaves nothing", async () => {

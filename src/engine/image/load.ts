@@ -10,11 +10,15 @@ import {
   parseReference,
   type Reference,
   tagged,
+  withDigest,
 } from "../../registry/client/reference.ts";
 import { clean, parentOf } from "../archive/directories.ts";
 import { TarError } from "../archive/entry.ts";
 import { TarReader } from "../archive/read.ts";
 import { EngineError } from "../errors.ts";
+import { decodeParsed } from "../json/decode.ts";
+import { list, type Schema, struct, text } from "../json/schema.ts";
+import { syntaxError } from "../json/syntax.ts";
 import type { Layers } from "./layers.ts";
 import { descriptor, MEDIA } from "./manifest.ts";
 import { best, formatPlatform, type Platform, parsePlatform } from "./platform.ts";
@@ -203,10 +207,11 @@ class Archive {
     if (file === undefined)
       throw new EngineError("internal", `${JSON.stringify(name)} is missing from the archive`);
     if (statSync(file.path).size > DOCUMENT_MAX) throw new EngineError("internal", `${name} is too large`);
+    const text = readFileSync(file.path, "utf8");
     try {
-      return JSON.parse(readFileSync(file.path, "utf8"));
-    } catch (error) {
-      throw new EngineError("internal", `${name}: ${(error as Error).message}`);
+      return JSON.parse(text);
+    } catch {
+      throw new EngineError("internal", `untar manifest ${JSON.stringify(name)}: ${syntaxError(text)}`);
     }
   }
 
@@ -247,14 +252,9 @@ function dockerImages(files: Archive, store: ImageStore, lease: Lease): Loaded[]
   if (!files.has("manifest.json")) {
     throw new EngineError("invalid", "unrecognized image format");
   }
-  const items = files.json("manifest.json");
-  if (!Array.isArray(items)) throw new EngineError("internal", "manifest.json is not a list");
-  return items.flatMap((item: { Config?: unknown; RepoTags?: unknown; Layers?: unknown }): Loaded[] => {
-    if (typeof item?.Config !== "string" || !Array.isArray(item.Layers)) {
-      throw new EngineError("internal", "manifest.json has an entry without config and layers");
-    }
-    const config = files.commit(item.Config);
-    const layers = item.Layers.map((name) => files.commit(String(name)));
+  return archived(files).flatMap((item): Loaded[] => {
+    const config = files.commit(item.Config ?? "");
+    const layers = (item.Layers ?? []).map((name) => files.commit(name));
     const bytes = Buffer.from(
       JSON.stringify({
         schemaVersion: 2,
@@ -270,17 +270,47 @@ function dockerImages(files: Archive, store: ImageStore, lease: Lease): Loaded[]
     const digest = store.content.add(bytes);
     lease.add(digest);
     const target = { mediaType: MEDIA.dockerManifest, digest, size: bytes.length };
-    const tags = Array.isArray(item.RepoTags) ? item.RepoTags.filter((tag) => typeof tag === "string") : [];
-    if (tags.length === 0) return [{ target }];
-    return tags.map((tag) => {
-      const named = optionalReference(tag);
-      const annotations = named.reference && {
-        annotations: {
-          "io.containerd.image.name": canonical(named.reference),
-          "org.opencontainers.image.ref.name": named.reference.tag ?? "latest",
-        },
+    if (!item.RepoTags?.length) return [{ target }];
+    return item.RepoTags.map((tag) => {
+      const reference = archivedReference(tag);
+      const annotations = {
+        "io.containerd.image.name": canonical(reference),
+        "org.opencontainers.image.ref.name": reference.tag ?? canonical(reference),
       };
-      return { target: { ...target, ...annotations }, ...named };
+      return { target: { ...target, annotations }, reference };
     });
   });
+}
+
+interface ArchivedImage {
+  Config?: string;
+  RepoTags?: string[] | null;
+  Layers?: string[] | null;
+}
+
+const MANIFEST_JSON: Schema = list(
+  struct("", { Config: text, RepoTags: list(text), Layers: list(text) }),
+  "[]struct { Config string; RepoTags []string; Layers []string }",
+);
+
+function archived(files: Archive): ArchivedImage[] {
+  const value = files.json("manifest.json");
+  try {
+    return decodeParsed<ArchivedImage[] | null>(value, MANIFEST_JSON) ?? [];
+  } catch (error) {
+    throw new EngineError("internal", `untar manifest "manifest.json": ${(error as Error).message}`);
+  }
+}
+
+/** A tag beside a digest says nothing: the digest decides. @throws EngineError */
+function archivedReference(tag: string): Reference {
+  try {
+    const reference = tagged(parseReference(tag));
+    return reference.digest === undefined ? reference : withDigest(reference, reference.digest);
+  } catch (error) {
+    throw new EngineError(
+      "internal",
+      `normalize image ref ${JSON.stringify(tag)}: ${(error as Error).message}`,
+    );
+  }
 }

@@ -10,6 +10,16 @@ const SPACE = " \t\r\n";
 /** How deep Go's decoder goes; a deeper text would also end this scanner's stack. */
 const MAX_DEPTH = 10_000;
 
+/** What is wrong with a document that is to be one value and no more, as json.Unmarshal says it. */
+export function syntaxError(text: string): string {
+  const found = scanValue(text);
+  if (!found.ok) return found.message.endsWith("EOF") ? "unexpected end of JSON input" : found.message;
+  const rest = text.slice(found.end).trimStart();
+  return rest === ""
+    ? "unexpected end of JSON input"
+    : `invalid character ${quote(rest[0]!)} after top-level value`;
+}
+
 /** Reads one value from the start of `text`; `end` is where it stopped. */
 export function scanValue(text: string): Found {
   let at = 0;

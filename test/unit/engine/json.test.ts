@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createRequest, execCreateRequest } from "../../../src/engine/api/json/requests.ts";
 import { DecodedJson, decodeJson } from "../../../src/engine/json/decode.ts";
+import { syntaxError } from "../../../src/engine/json/syntax.ts";
 
 const create = (body: string) => decodeJson<Record<string, unknown>>(body, createRequest);
 const refusal = (body: string): string => {
@@ -124,4 +125,11 @@ describe("a document that comes again", () => {
     const known = new DecodedJson(createRequest);
     for (let n = 0; n < 2; n++) expect(() => known.decode('{"Image":5}')).toThrow("cannot unmarshal");
   });
+});
+
+test("a document that is to be one value is refused in json.Unmarshal's words", () => {
+  expect(syntaxError("")).toBe("unexpected end of JSON input");
+  expect(syntaxError('{"a":')).toBe("unexpected end of JSON input");
+  expect(syntaxError("{nope")).toBe("invalid character 'n' looking for beginning of object key string");
+  expect(syntaxError("{} x")).toBe("invalid character 'x' after top-level value");
 });
