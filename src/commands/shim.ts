@@ -13,6 +13,11 @@ Supervises containers for tsd's daemon, which starts it when there is none.
   --version         print the version`;
 
 export async function main(args: string[]): Promise<void> {
+  // By hand, out of curiosity: it would wait a while for a daemon that nobody starts, and say nothing.
+  if (args.length === 0) {
+    complain(USAGE);
+    process.exit(125);
+  }
   let execRoot = "/run/tsd";
   let stay = false;
   for (let at = 0; at < args.length; at++) {

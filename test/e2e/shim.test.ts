@@ -173,6 +173,17 @@ describe("the shim", () => {
     expect(await new Response(second.stderr).text()).toContain("another shim is running");
   }, 20_000);
 
+  test("called with nothing says what it is for, and makes nothing", () => {
+    const script = 'mount -t tmpfs run /run && { "$@"; echo $?; ls -A /run; }';
+    const main = new URL("../../src/main.ts", import.meta.url).pathname;
+    const { stdout, stderr } = Bun.spawnSync(
+      ["unshare", "-m", "sh", "-c", script, "sh", process.execPath, main, "ts-shim"],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    expect(stderr.toString()).toStartWith("Usage: ts-shim");
+    expect(stdout.toString()).toBe("125\n");
+  }, 20_000);
+
   test("leaks no fd, process, cgroup or file over many containers", async () => {
     const pid = harness.shimPid();
     const fds = () => readdirSync(`/proc/${pid}/fd`).length;
