@@ -12,10 +12,13 @@ export function socketPair(type: number = SOCK.SOCK_STREAM): [number, number] {
   return [fds[0]!, fds[1]!];
 }
 
-/** struct sockaddr_un. The kernel's limit is 108 bytes, the NUL included. */
+/** Bytes of a socket's path, without the NUL. */
+export const SOCKET_PATH_MAX = 107;
+
+/** struct sockaddr_un. */
 export function unixAddress(path: string): Uint8Array {
   const name = cstring(path);
-  if (name.length > 108) throw new SystemError(`socket path ${path}`, 36);
+  if (name.length > SOCKET_PATH_MAX + 1) throw new SystemError(`socket path ${path}`, 36);
   const address = new Uint8Array(2 + name.length);
   address[0] = SOCK.AF_UNIX;
   address.set(name, 2);

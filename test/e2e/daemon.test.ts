@@ -75,6 +75,66 @@ describe("the unix socket", () => {
   }, 30_000);
 });
 
+describe("a start that is refused", () => {
+  const long = "x".repeat(120);
+  const dir = (daemon: Daemon) => daemon.folder;
+  const refused: [what: string, options: (daemon: Daemon) => Parameters<Daemon["start"]>[0], says: string][] =
+    [
+      ["everyone's address", () => ({ hosts: ["foo"] }), "refusing to listen on tcp://foo:2375 without TLS"],
+      [
+        "a certificate that is not there",
+        () => ({ hosts: ["tcp://0.0.0.0:23764"], args: ["--tls", "--tlscert", "/nosuch/cert.pem"] }),
+        'could not read the certificate "/nosuch/cert.pem": open: no such file or directory\n',
+      ],
+      [
+        "an address of another machine",
+        () => ({ hosts: ["tcp://192.0.2.1:23764"], args: ["--tls=false"] }),
+        "could not listen on tcp://192.0.2.1:23764: cannot assign requested address\n",
+      ],
+      [
+        "a socket's path that the kernel does not take",
+        () => ({ hosts: [`unix:///tmp/${long}`] }),
+        `can't create unix socket /tmp/${long}: the path is too long by 18 bytes\n`,
+      ],
+      [
+        "a socket where none can be",
+        (daemon) => ({ hosts: [`unix://${dir(daemon)}/new/api.sock`, "unix:///proc/nosuch/x"] }),
+        "can't create unix socket /proc/nosuch/x: mkdir: no such file or directory\n",
+      ],
+      [
+        "an exec root of a path too long for sockets",
+        (daemon) => ({ args: ["--exec-root", join(dir(daemon), long)] }),
+        `/${long} is too long by`,
+      ],
+      [
+        "a data root where none can be",
+        () => ({ args: ["--data-root", "/proc/nosuch"] }),
+        "could not make the data root /proc/nosuch: mkdir: no such file or directory\n",
+      ],
+      [
+        "a PID file where none can be",
+        () => ({ args: ["--pidfile", "/proc/nosuch"] }),
+        "could not write the PID file /proc/nosuch: open: no such file or directory\n",
+      ],
+    ];
+  test.each(refused)("leaves nothing behind: %s", async (_, options, says) => {
+    await using daemon = new Daemon();
+    expect(await refusal(daemon, options(daemon))).toContain(says);
+    expect(readdirSync(daemon.folder)).toEqual([]);
+  });
+
+  test("leaves what was there", async () => {
+    await using daemon = await new Daemon().start();
+    await daemon.stop();
+    const files = () => readdirSync(join(daemon.folder, "data")).sort();
+    const before = files();
+    await refusal(daemon, { hosts: ["tcp://192.0.2.1:23764"], args: ["--tls=false"] });
+    expect(files()).toEqual(before);
+    expect(before).toContain("tsd.lock");
+    await daemon.start();
+  }, 30_000);
+});
+
 describe("roots", () => {
   test("a second daemon on the same data root is refused, on another one it runs beside", async () => {
     await using daemon = await new Daemon().start();

@@ -1,15 +1,21 @@
 /** The file that tells other programs the daemon's pid. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { reasonOf } from "../reason.ts";
+import type { Rollback } from "./rollback.ts";
 
 /** @throws Error when the process that the file names is there */
-export function writePidfile(path: string): void {
+export function writePidfile(rollback: Rollback, path: string): void {
   const pid = readPid(path);
   if (pid !== undefined && pid !== process.pid && isDaemon(pid)) {
     throw new Error(`process with PID ${pid} is still running: ensure it is not a daemon, or delete ${path}`);
   }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  writeFileSync(path, String(process.pid), { mode: 0o644 });
+  try {
+    rollback.makeFolder(dirname(path), 0o755);
+    writeFileSync(path, String(process.pid), { mode: 0o644 });
+  } catch (error) {
+    throw new Error(`could not write the PID file ${path}: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 export function removePidfile(path: string): void {

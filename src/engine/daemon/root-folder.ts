@@ -1,5 +1,7 @@
 /** A folder of the daemon's own: what is in it is read, written and executed upon as root. */
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
+import { reasonOf } from "../reason.ts";
+import type { Rollback } from "./rollback.ts";
 
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
@@ -10,8 +12,12 @@ const OTHERS_WRITE = 0o002;
  * @param what `exec root`, for the message
  * @throws Error
  */
-export function makeRootFolder(path: string, mode: number, what: string): void {
-  mkdirSync(path, { recursive: true, mode });
+export function makeRootFolder(rollback: Rollback, path: string, mode: number, what: string): void {
+  try {
+    rollback.makeFolder(path, mode);
+  } catch (error) {
+    throw new Error(`could not make the ${what} ${path}: ${reasonOf(error)}`, { cause: error });
+  }
   const { uid, gid, mode: found } = statSync(path);
   if (uid !== 0) throw new Error(`the ${what} ${path} belongs to user ${uid}, and must be root's`);
   if (found & OTHERS_WRITE || (gid !== 0 && found & GROUP_WRITES))

@@ -4,16 +4,18 @@ import { join, resolve } from "node:path";
 import { createApi } from "../api/app.ts";
 import { type Api, ApiServer } from "../api/server.ts";
 import { Rest } from "../rest.ts";
+import { requireShortExecRoot } from "../shim/exec-root.ts";
 import { dataPaths } from "../store/paths.ts";
 import { VERSION } from "../version.ts";
 import { mergeConfigFile } from "./config-file.ts";
 import { type OpenEngine, openEngine } from "./engine.ts";
 import type { CommandLine } from "./flags.ts";
-import { type Listening, listenAll } from "./listen.ts";
+import { addressesOf, type Listening, listenAll } from "./listen.ts";
 import { Lock } from "./lock.ts";
 import { type Level, Log } from "./log.ts";
 import { type DaemonConfig, OPTIONS } from "./options.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
+import { Rollback } from "./rollback.ts";
 import { makeRootFolder } from "./root-folder.ts";
 import { notify, takeInheritedSockets } from "./systemd.ts";
 
@@ -32,34 +34,45 @@ export async function runDaemon(line: CommandLine, options: DaemonConfig): Promi
   const log = new Log(levelOf(config));
   if (process.getuid?.() !== 0) throw new Error("the daemon needs to be started with root privileges");
   const inherited = takeInheritedSockets();
+  const plainTcpMeant = line.given.has("tls") || line.given.has("tlsverify");
+  const addresses = addressesOf({ config, plainTcpMeant, inherited });
+  const execRoot = config["exec-root"];
+  requireShortExecRoot(execRoot);
   process.umask(0o022);
   log.info("Starting up");
   const paths = dataPaths(config["data-root"]);
+  using locks = new DisposableStack();
+  // Before the locks are given back: another daemon may be waiting for them.
+  using rollback = new Rollback();
   // Images hold set-user-id programs: nobody but root may reach them through the data root.
-  makeRootFolder(paths.root, 0o710, "data root");
-  makeRootFolder(config["exec-root"], 0o711, "exec root");
-  using _data = await Lock.acquire(paths.lock, `the data root ${paths.root}`);
-  // Two daemons would take each other's containers from the one shim there.
-  using _exec = await Lock.acquire(
-    join(config["exec-root"], "daemon.lock"),
-    `the exec root ${config["exec-root"]}`,
-  );
-  writePidfile(config.pidfile);
+  makeRootFolder(rollback, paths.root, 0o710, "data root");
+  makeRootFolder(rollback, execRoot, 0o711, "exec root");
+  for (const [path, what] of [
+    [paths.lock, `the data root ${paths.root}`],
+    // Two daemons would take each other's containers from the one shim there.
+    [join(execRoot, "daemon.lock"), `the exec root ${execRoot}`],
+  ] as const) {
+    const lock = locks.use(await Lock.acquire(path, what));
+    rollback.add(() => lock.remove());
+  }
+  writePidfile(rollback, config.pidfile);
   const undo: (() => void)[] = [() => removePidfile(config.pidfile)];
   try {
     const ready = Promise.withResolvers<Api>();
     const rest = new Rest();
     ready.promise.catch(() => {});
-    const listening = await listenAll({
+    const listening = await listenAll(addresses, {
       config,
-      plainTcpMeant: line.given.has("tls") || line.given.has("tlsverify"),
+      plainTcpMeant,
       inherited,
       makeServer: () => new ApiServer(waitingApi(ready.promise), rest),
+      rollback,
       log,
     });
     undo.push(() => closeAll(listening));
     const current = { ...config };
     const engine = await openEngine({ config: current, paths, log });
+    rollback.keep();
     ready.resolve(createApi(engine.engine, (failure) => logFailure(log, failure)));
     log.info("Daemon has completed initialization", { version: VERSION });
     for (const { address } of listening)

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { tryLock } from "../../ffi/poll.ts";
 import { buildId } from "./build.ts";
 import type { Compilers } from "./compile.ts";
+import { requireShortExecRoot } from "./exec-root.ts";
 import { leaveService } from "./own-cgroup.ts";
 import { ShimServer } from "./server.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -32,8 +33,8 @@ export class AnotherShim extends Error {
 export async function runShim({ execRoot, compilers, stay }: ShimOptions): Promise<void> {
   const build = buildId();
   process.umask(0o077);
+  requireShortExecRoot(execRoot);
   mkdirSync(execRoot, { recursive: true, mode: 0o700 });
-  requireShortPath(execRoot);
   // A service waits for its turn: its manager would only start it again.
   const lock = await takeLock(execRoot, stay ? Number.POSITIVE_INFINITY : LOCK_PATIENCE_MS);
   const path = join(execRoot, "shim.sock");
@@ -87,12 +88,6 @@ function surviveMemoryShortage(): void {
   } catch {
     // Not root of the machine: then it takes its chances.
   }
-}
-
-/** A unix socket's path has 107 bytes, and a keeper's is the longest. */
-function requireShortPath(execRoot: string): void {
-  const longest = Buffer.byteLength(join(execRoot, "k", `${"x".repeat(24)}.sock`));
-  if (longest > 107) throw new Error(`the exec root ${execRoot} is too long by ${longest - 107} bytes`);
 }
 
 /** The fd of the lock, which nobody inherits; it is free when this process is gone, however that comes. */

@@ -1,6 +1,6 @@
 /** The lock of a daemon's root, held by processes of all kinds. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Lock } from "../../../../src/engine/daemon/lock.ts";
@@ -45,6 +45,27 @@ test("is refused at once when a daemon has it, by its pid", async () => {
   } finally {
     child.kill("SIGKILL");
     await child.exited;
+  }
+});
+
+test("is not taken on a file that was removed meanwhile", async () => {
+  using file = lockFile();
+  const child = await hold(file.path, "99999999", "sleep", "0.3");
+  const taken = Lock.acquire(file.path, "it");
+  await Bun.sleep(50);
+  rmSync(file.path);
+  using _ = await taken;
+  expect(await child.exited).toBe(0);
+  expect(readFileSync(file.path, "utf8")).toBe(`${process.pid}\n`);
+});
+
+test("takes away the file that it made, and no other", async () => {
+  using file = lockFile();
+  for (const there of [false, true]) {
+    using lock = await Lock.acquire(file.path, "it");
+    lock.remove();
+    expect(existsSync(file.path)).toBe(there);
+    if (!there) writeFileSync(file.path, "");
   }
 });
 
