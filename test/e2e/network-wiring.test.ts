@@ -33,6 +33,31 @@ test("links are removed together, whatever they are, and no others", async () =>
   expect(Object.keys(await links())).toEqual([...before, other.link]);
 });
 
+test("a prefix is in use for as long as one route leads there, whatever else the routes differ in", async () => {
+  const lan = "192.0.2.";
+  const prefix = "10.77.0.0/16";
+  const route = async (verb: string, ...more: string[]): Promise<void> => {
+    expect(await run(["ip", "route", verb, prefix, "dev", "lan", ...more])).toMatchObject({ status: 0 });
+  };
+  const used = (): boolean => [...wiring.hostPrefixes()].map(formatPrefix).includes(prefix);
+  expect(used()).toBe(false);
+  const source = addresses((await links()).lan).find((address) => address.startsWith(lan))!;
+  for (const more of [
+    ["table", "77"],
+    ["tos", "0x10"],
+    ["proto", "static"],
+    ["src", source.split("/")[0]!],
+  ]) {
+    await route("add");
+    await route("append", ...more);
+    expect(used()).toBe(true);
+    await route("del", ...more);
+    expect([more, used()]).toEqual([more, true]);
+    await route("del");
+    expect(used()).toBe(false);
+  }
+});
+
 describe("a bridge network", () => {
   test("has a bridge with the gateways' addresses, a MAC of its own and our mark, and leaves nothing", async () => {
     const before = Object.keys(await links());

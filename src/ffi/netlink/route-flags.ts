@@ -120,6 +120,7 @@ export const RTA = {
   RTA_OIF: 4,
   RTA_GATEWAY: 5,
   RTA_PRIORITY: 6,
+  RTA_PREFSRC: 7,
   RTA_TABLE: 15,
   RT_TABLE_MAIN: 254,
   RTPROT_BOOT: 3,

@@ -18,6 +18,10 @@ export interface Route {
   index: number;
   /** Absent: the kernel's own, 0 for IPv4 and 1024 for IPv6. */
   metric?: number;
+  /** Read, not written: beside these another route may have the same destination, metric and gateway. */
+  tos?: number;
+  protocol?: number;
+  source?: string;
 }
 
 function message(type: number, flags: number, what: string, route: Route): Message {
@@ -64,6 +68,10 @@ export function readRoute({ body }: Reply): Route | undefined {
   if (gateway !== undefined && familyOf(gateway) === body[0]) route.gateway = addressText(gateway);
   const metric = asU32(attributes.get(RTA.RTA_PRIORITY));
   if (metric !== 0) route.metric = metric;
+  route.tos = body[3]!;
+  route.protocol = body[5]!;
+  const source = attributes.get(RTA.RTA_PREFSRC);
+  if (source !== undefined) route.source = addressText(source);
   return route;
 }
 

@@ -17,8 +17,9 @@ const EVERYWHERE = /^(fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/;
 /** A route that replaces another is told of without the other one: so all is looked at anew now and then. */
 const TRUSTED_MS = 30_000;
 
-const routeKey = ({ destination, metric, gateway }: Route): string =>
-  `route ${destination} ${metric} ${gateway}`;
+/** All are of the main table. */
+const routeKey = ({ destination, metric, gateway, tos, protocol, source }: Route): string =>
+  `route ${destination} ${metric} ${gateway} ${tos} ${protocol} ${source}`;
 const addressKey = (address: string): string => `address ${address}`;
 const isAddress4 = (key: string): boolean => key.startsWith("address ") && !key.includes(":");
 const isRoute4 = (key: string): boolean => key.startsWith("route ") && !key.includes(":");
