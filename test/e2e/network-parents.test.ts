@@ -91,10 +91,25 @@ describe("macvlan and ipvlan", () => {
     expect(Object.keys(await links(sandbox))).toEqual(["lo"]);
   });
 
+  test("a parent may be said by another name that it has, however long", async () => {
+    const link = "a-name-as-udev-gives-them";
+    await run(["ip", "link", "property", "add", "dev", "lan", "altname", link]);
+    try {
+      await using network = await made(macvlan({ link }));
+      await using sandbox = await container("one", network, endpointRecord(network, 57));
+      expect(await ping(sandbox, hosts.host.remote.ipv4, 3)).toBe(true);
+    } finally {
+      await run(["ip", "link", "property", "del", "dev", "lan", "altname", link]);
+    }
+  });
+
   test.each([
     ["nowhere", "invalid subinterface vlan name nowhere, example formatting is eth0.10"],
     ["lan.5000", "vlan id must be between 1-4094, received: 5000"],
     ["lan.x", "unable to parse a valid vlan id from: x (ex. eth0.10 for vlan 10)"],
+    ["a-name-of-16-char", "invalid subinterface vlan name a-name-of-16-char, example formatting is eth0.10"],
+    ["n".repeat(200), `invalid subinterface vlan name ${"n".repeat(200)}, example formatting is eth0.10`],
+    ["lan.000000000050", "failed to create lan.000000000050 vlan link: numerical result out of range"],
     ["nowhere.5", "-o parent interface was not found on the host: nowhere"],
     [
       "a.b.c",

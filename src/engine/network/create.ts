@@ -17,6 +17,7 @@ import {
 import { contains, type Family, overlaps, parseAddress, parsePrefix } from "./ipam/address.ts";
 import type { PoolAsked } from "./ipam/ipam.ts";
 import { byFamily, validatePools } from "./ipam/validate.ts";
+import { checkLinkName } from "./link-name.ts";
 import { make, unmake } from "./make.ts";
 import type { IpamPool, NetworkDriver, NetworkRecord } from "./types.ts";
 
@@ -264,6 +265,7 @@ function planDriver(ctx: NetworkContext, record: NetworkRecord, asked: Record<Fa
 
 function planBridge(record: NetworkRecord, options: BridgeOptions): void {
   record.link = options.name || `br-${record.id.slice(0, 12)}`;
+  checkLinkName(record.link);
   if ((options.mode4 === "isolated" || options.mode6 === "isolated") && !record.internal) {
     throw new EngineError("internal", "gateway mode 'isolated' can only be used for an internal network");
   }

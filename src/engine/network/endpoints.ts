@@ -6,6 +6,7 @@ import { EngineError } from "../errors.ts";
 import type { NetworkContext } from "./context.ts";
 import { bridgeOptions, ENDPOINT_IFNAME, GATEWAY4_AUX, GATEWAY6_AUX, isInternal } from "./driver-options.ts";
 import { contains, type Family, isLinkLocal, parseAddress, parsePrefix } from "./ipam/address.ts";
+import { checkLinkName } from "./link-name.ts";
 import { randomMac } from "./mac.ts";
 import { isUserDefined, networksOf } from "./settings.ts";
 import { notFound } from "./store.ts";
@@ -173,15 +174,10 @@ export function releaseAddresses(ctx: NetworkContext, { network, ipv4, ipv6 }: E
 export const addressesOf = ({ ipv4, ipv6 }: EndpointRecord): string[] =>
   [ipv4, ipv6].flatMap((cidr) => cidr?.split("/", 1)[0] ?? []);
 
-/** IFNAMSIZ, less the zero at the end. */
-const MAX_LINK_NAME = 15;
-
 function linkName(network: NetworkRecord, settings: EndpointSettings, used: readonly string[]): string {
   const asked = settings.DriverOpts?.[ENDPOINT_IFNAME];
   if (asked) {
-    if (!/^[^/:\s]+$/.test(asked) || asked.length > MAX_LINK_NAME || asked === "." || asked === "..") {
-      throw new EngineError("invalid", `invalid interface name ${JSON.stringify(asked)}`);
-    }
+    checkLinkName(asked);
     if (used.includes(asked)) {
       throw new EngineError(
         "internal",

@@ -240,10 +240,16 @@ export function readLink({ body }: Reply): Link {
 /** Leaves out the statistics, which are most of an answer. */
 const RTEXT_FILTER_SKIP_STATS = 8;
 
+/** IFNAMSIZ, less the zero at the end; in bytes. What is longer can only be another name of a link: udev gives such. */
+export const MAX_LINK_NAME = 15;
+
+const nameOf = (name: string): Attribute =>
+  text(Buffer.byteLength(name) > MAX_LINK_NAME ? IFLA.IFLA_ALT_IFNAME : IFLA.IFLA_IFNAME, name);
+
 const getLink = (name: string): Message => ({
   type: RTM.RTM_GETLINK,
   flags: 0,
-  body: [info(0), text(IFLA.IFLA_IFNAME, name), u32(IFLA.IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)],
+  body: [info(0), nameOf(name), u32(IFLA.IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)],
   what: `look up link ${name}`,
 });
 
@@ -253,7 +259,9 @@ export function findLink(socket: NetlinkSocket, name: string): Link | undefined 
     const [reply] = socket.request(getLink(name));
     return readLink(reply!);
   } catch (error) {
-    if (error instanceof NetlinkError && error.code === "ENODEV") return undefined;
+    // ERANGE: it is longer than any can be.
+    if (error instanceof NetlinkError && (error.code === "ENODEV" || error.code === "ERANGE"))
+      return undefined;
     throw error;
   }
 }

@@ -50,6 +50,7 @@ export const IFLA = {
   IFLA_GROUP: 27,
   IFLA_NET_NS_FD: 28,
   IFLA_EXT_MASK: 29,
+  IFLA_ALT_IFNAME: 53,
 } as const;
 
 /** Inside IFLA_AF_SPEC, inside AF_INET6: linux/if_link.h. */

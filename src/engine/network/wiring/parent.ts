@@ -1,5 +1,5 @@
 /** What macvlan and ipvlan networks are on: a link of the host's, a VLAN of one, or a dummy that leads nowhere. */
-import { changeLink, findLink, type LinkKind, newLink } from "../../../ffi/netlink/links.ts";
+import { changeLink, findLink, type LinkKind, MAX_LINK_NAME, newLink } from "../../../ffi/netlink/links.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts";
 import { EngineError } from "../../errors.ts";
 import type { NetworkRecord } from "../types.ts";
@@ -15,6 +15,8 @@ export function createParent(host: NetlinkSocket, { id, link: name }: NetworkRec
   const { parent, vlan } = parseVlan(host, name);
   if (vlan < 1 || vlan > 4094)
     throw new EngineError("internal", `vlan id must be between 1-4094, received: ${vlan}`);
+  if (Buffer.byteLength(name) > MAX_LINK_NAME)
+    throw new EngineError("internal", `failed to create ${name} vlan link: numerical result out of range`);
   make(host, name, { kind: "vlan", id: vlan }, owner, parent);
 }
 

@@ -107,6 +107,16 @@ describe("create", () => {
         "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
       ],
       [
+        { Name: "x", Options: { "com.docker.network.bridge.name": "verylongbridgename0" } },
+        "invalid",
+        'invalid interface name "verylongbridgename0": it is longer than 15 bytes',
+      ],
+      [
+        { Name: "x", Options: { "com.docker.network.bridge.name": "a/b" } },
+        "invalid",
+        'invalid interface name "a/b"',
+      ],
+      [
         { Name: "x", Driver: "macvlan", Options: { macvlan_mode: "x" } },
         "internal",
         "requested macvlan mode 'x' is not valid, 'bridge' mode is the macvlan driver default",
