@@ -34,6 +34,12 @@ describe("macvlan and ipvlan", () => {
     enableIPv6: true,
   });
 
+  const has = async (...words: string[]): Promise<boolean> => {
+    const { status } = await run(["ip", "link", "add", ...words]);
+    await run(["ip", "link", "del", "probe"]);
+    return status === 0;
+  };
+
   test("macvlan puts containers on the parent's own lan, where other hosts reach them", async () => {
     for (const mode of ["bridge", "private", "vepa"]) {
       await using network = await made(macvlan({ options: { parent: "lan", macvlan_mode: mode } }));
@@ -62,6 +68,21 @@ describe("macvlan and ipvlan", () => {
     await using _ = await container("one", network, endpoint);
     await capture.saw(/Request who-has 192\.0\.2\.52 .*tell 192\.0\.2\.52/);
     await capture.saw(/2001:db8::34 > ff02::1: ICMP6, neighbor advertisement, tgt is 2001:db8::34/);
+  });
+
+  test("a parent is free for a link of any mode as soon as the container before has ended", async () => {
+    for (const mode of ["passthru", "passthru", "bridge", "passthru", "vepa"]) {
+      await using network = await made(macvlan({ options: { parent: "lan", macvlan_mode: mode } }));
+      await using sandbox = await container("one", network, endpointRecord(network, 56));
+      expect((await links(sandbox)).eth0!.linkinfo!.info_data).toMatchObject({ mode });
+    }
+    if (!(await has("link", "lan", "name", "probe", "type", "ipvlan"))) return;
+    for (const driver of ["ipvlan", "macvlan", "ipvlan"] as const) {
+      await using network = await made(macvlan({ driver }));
+      const endpoint = endpointRecord(network, 56, driver === "ipvlan" ? { mac: "" } : {});
+      await using sandbox = await container("one", network, endpoint);
+      expect((await links(sandbox)).eth0!.linkinfo!.info_kind).toBe(driver);
+    }
   });
 
   test("a parent that is down stays so, and what is on it works when it comes up", async () => {
@@ -119,11 +140,6 @@ describe("macvlan and ipvlan", () => {
     await expect(wiring.createNetwork(macvlan({ link }))).rejects.toThrow(message);
   });
 
-  const has = async (...words: string[]): Promise<boolean> => {
-    const { status } = await run(["ip", "link", "add", ...words]);
-    await run(["ip", "link", "del", "probe"]);
-    return status === 0;
-  };
   const dummy = (network: NetworkRecord): NetworkRecord => ({
     ...network,
     link: `dm-${network.id.slice(0, 12)}`,

@@ -118,6 +118,27 @@ describe("containers in networks", () => {
     await docker("network", "rm", "one", "two");
   }, 60_000);
 
+  test("have a parent to themselves one after the other, without a wait between", async () => {
+    const create = (mode: string) =>
+      docker(
+        ...["network", "create", "-d", "macvlan", "-o", "parent=lan", "-o", `macvlan_mode=${mode}`],
+        ...["--subnet", "10.79.0.0/24", "alone"],
+      );
+    for (const mode of ["passthru", "bridge", "passthru"]) {
+      await create(mode);
+      for (let n = 0; n < 3; n++) await docker("run", "--rm", "--network", "alone", "busybox", "true");
+      await docker("run", "-d", "--name", "c1", "--network", "alone", "busybox", "sleep", "1000");
+      await docker("restart", "-t", "0", "c1");
+      if (mode === "passthru") {
+        expect(await failure("run", "--rm", "--network", "alone", "busybox", "true")).toContain(
+          "failed to create the macvlan port: invalid argument",
+        );
+      }
+      await removeAll("c1");
+      await docker("network", "rm", "alone");
+    }
+  }, 60_000);
+
   test("know their links of the old kind from /etc/hosts", async () => {
     await serve("db");
     const { stdout, stderr } = await daemon.docker(

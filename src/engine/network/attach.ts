@@ -2,6 +2,7 @@
 import type { Container } from "../container/container.ts";
 import { Stopwatch, type Took } from "../stopwatch.ts";
 import { emit, type NetworkContext } from "./context.ts";
+import { isVlan } from "./driver-options.ts";
 import {
   chooseRoutes,
   hasSandbox,
@@ -163,12 +164,28 @@ async function wire(
   watch.step("namespace");
   for (const endpoint of endpoints) {
     const network = ctx.store.network(endpoint.network)!;
-    if (hasSandbox(network)) await ctx.wiring.attach(view, network, endpoint);
+    if (hasSandbox(network)) await linkOrWait(ctx, view, network, endpoint);
   }
   const routes = chooseRoutes(ctx, container, endpoints);
   markRoutes(endpoints, routes);
   await ctx.wiring.setDefaultRoutes(view, routes);
   watch.step("links");
+}
+
+/** A parent may have the link yet of a container that has just ended, and take no other beside it. */
+export async function linkOrWait(
+  ctx: NetworkContext,
+  view: SandboxRecord,
+  network: NetworkRecord,
+  endpoint: EndpointRecord,
+): Promise<void> {
+  try {
+    await ctx.wiring.attach(view, network, endpoint);
+  } catch (error) {
+    if (!isVlan(network.driver) || ctx.leaving.size === 0) throw error;
+    await Promise.all(ctx.leaving.values());
+    await ctx.wiring.attach(view, network, endpoint);
+  }
 }
 
 export function markRoutes(

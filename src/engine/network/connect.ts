@@ -2,7 +2,7 @@
 import type { EndpointSettings } from "../container/config.ts";
 import type { Container } from "../container/container.ts";
 import { EngineError } from "../errors.ts";
-import { clean, familyOf, markRoutes, planOrWait, updateLinkers, wiringView } from "./attach.ts";
+import { clean, familyOf, linkOrWait, markRoutes, planOrWait, updateLinkers, wiringView } from "./attach.ts";
 import { emit, type NetworkContext } from "./context.ts";
 import { checkMode, checkTogether, chooseRoutes, hasSandbox, networkOf, SHARING } from "./endpoints.ts";
 import { type EtcFiles, updateFiles } from "./files.ts";
@@ -85,7 +85,7 @@ export async function connectRunning(
       const view = wiringView(ctx, sandbox, endpoints);
       // Again: with the redirect of names, if this is the first network that answers them.
       if (answersNames(network) && isOurs(ctx, sandbox)) await ctx.wiring.createSandbox(view);
-      await ctx.wiring.attach(view, network, endpoint);
+      await linkOrWait(ctx, view, network, endpoint);
       await reroute(ctx, container, view, endpoints);
       if (network.driver === "bridge") {
         await ctx.firewall.putEndpoint(firewallView(ctx, container, endpoint));

@@ -18,7 +18,7 @@ import { endpointSysctls } from "./sysctls.ts";
 const METRIC = { 4: undefined, 6: 1024 } as const;
 
 /** With their prefix lengths. */
-export const addressesOf = ({ ipv4, ipv6, linkLocal }: EndpointRecord): string[] =>
+const addressesOf = ({ ipv4, ipv6, linkLocal }: EndpointRecord): string[] =>
   [ipv4, ipv6, ...linkLocal].filter((address) => address !== undefined);
 
 export class Inside implements Disposable {

@@ -1,5 +1,5 @@
 /** A container's link in a macvlan or ipvlan network: made on the network's parent, and from the start in the sandbox. */
-import { ERRNO } from "../../../ffi/errno.ts";
+import { ERRNO, errnoMessage } from "../../../ffi/errno.ts";
 import type { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
 import { findLink, type Link, type LinkKind, newLink } from "../../../ffi/netlink/links.ts";
 import { NetlinkError } from "../../../ffi/netlink/message.ts";
@@ -18,6 +18,13 @@ function kindOf({ driver, options }: NetworkRecord): LinkKind {
     mode: (options.ipvlan_mode || "l2") as keyof typeof IPVLAN_MODE,
     flag: (options.ipvlan_flag || "bridge") as keyof typeof IPVLAN_FLAG,
   };
+}
+
+/** What else is on the parent may leave it no place. */
+function refused(kind: string, error: unknown): unknown {
+  if (!(error instanceof NetlinkError)) return error;
+  const reason = errnoMessage(error.errno);
+  return new EngineError("internal", `failed to create the ${kind} port: ${reason}`, { cause: error });
 }
 
 /** The link inside, configured; what of it is there already is kept. @throws EngineError in Docker's words */
@@ -46,7 +53,7 @@ export function attachSublink(
   } catch (error) {
     const there = findLink(inside.socket, endpoint.link);
     const known = error instanceof NetlinkError && error.errno === ERRNO.EEXIST && there?.kind === kind.kind;
-    if (!known) throw error;
+    if (!known) throw refused(kind.kind, error);
   }
   return inside.configure(endpoint, sysctls);
 }

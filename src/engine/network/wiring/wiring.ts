@@ -1,11 +1,11 @@
 /**
  * Links, addresses and routes over rtnetlink. All but removals is done at once, on the caller's thread: a link takes the
- * kernel some 100 µs to make. To remove one takes it 15 ms: a link whose namespace goes is only taken down, so that it
+ * kernel some 100 µs to make. To remove one takes it 15 ms: a veth whose namespace goes is only taken down, so that it
  * carries nothing more, and goes with the namespace (retired.ts); others are left to a thread of the pool.
  */
 import { ERRNO } from "../../../ffi/errno.ts";
 import { NamespaceSysctls } from "../../../ffi/namespace-sysctls.ts";
-import { deleteAddress, listAddresses } from "../../../ffi/netlink/addresses.ts";
+import { listAddresses } from "../../../ffi/netlink/addresses.ts";
 import { NETLINK } from "../../../ffi/netlink/flags.ts";
 import { LinkRemover } from "../../../ffi/netlink/link-remover.ts";
 import { changeLink, deleteLink, findLink, listLinks } from "../../../ffi/netlink/links.ts";
@@ -15,7 +15,7 @@ import type { PrefixIndex } from "../ipam/prefix-index.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord, Wiring } from "../types.ts";
 import { Announcer } from "./announcer.ts";
 import { createBridge } from "./bridge.ts";
-import { addressesOf, Inside } from "./inside.ts";
+import { Inside } from "./inside.ts";
 import { createParent } from "./parent.ts";
 import { attachPort } from "./port.ts";
 import { HostPrefixes } from "./prefixes.ts";
@@ -77,30 +77,38 @@ export class NetlinkWiring implements Wiring {
   ): Promise<void> {
     for (const { id } of endpoints) this.#announcer.stop(id);
     this.#wired(path);
+    const { ends, sublinks } = this.#cutOff(endpoints);
     if (isPinned(path)) {
       const namespace = openNamespace(path);
-      this.#cutOff(namespace, endpoints);
-      this.#retired.add(namespace);
+      for (const end of ends) this.#leaving.add(end);
+      try {
+        if (sublinks.length > 0) {
+          using inside = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
+          await removeInside(inside, sublinks);
+        }
+      } finally {
+        this.#retired.add(namespace);
+      }
     }
     unpinNamespace(path);
   }
 
-  /** The links of a sandbox carry nothing from now on. */
-  #cutOff(namespace: number, endpoints: readonly EndpointRecord[]): void {
-    if (endpoints.length === 0) return;
-    const down = (name: string) => changeLink(name, { up: false });
-    const { errors } = this.#socket.tryBatch(endpoints.map(({ hostLink }) => down(hostLink)));
-    const absent = new Set(errors.map(({ at }) => endpoints[at]!));
-    for (const endpoint of endpoints) if (!absent.has(endpoint)) this.#leaving.add(endpoint.hostLink);
-    // What has no end on the host is on a parent, where ipvlan gives no address twice, not even one of a link that is down.
-    if (absent.size === 0) return;
-    using inside = new NetlinkSocket(NETLINK.NETLINK_ROUTE, namespace);
-    for (const endpoint of absent) {
-      const link = findLink(inside, endpoint.link);
-      if (!link) continue;
-      const addresses = addressesOf(endpoint).map((address) => deleteAddress(link.index, address));
-      inside.tryBatch([...addresses, down(endpoint.link)]);
-    }
+  /**
+   * The links of a sandbox that have an end on the host carry nothing from now on. What has none is on a parent, and must
+   * go before another can have its place: beside a passthru macvlan there can be no other, nor an ipvlan beside a macvlan,
+   * and ipvlan gives no address twice, not even one of a link that is down.
+   */
+  #cutOff(endpoints: readonly EndpointRecord[]): { ends: string[]; sublinks: string[] } {
+    const linked = endpoints.filter(({ hostLink }) => hostLink !== "");
+    if (linked.length === 0) return { ends: [], sublinks: [] };
+    const { errors } = this.#socket.tryBatch(
+      linked.map(({ hostLink }) => changeLink(hostLink, { up: false })),
+    );
+    const absent = new Set(errors.map(({ at }) => linked[at]!));
+    return {
+      ends: linked.flatMap((endpoint) => (absent.has(endpoint) ? [] : [endpoint.hostLink])),
+      sublinks: [...absent].map(({ link }) => link),
+    };
   }
 
   sandboxes(): string[] {
@@ -126,7 +134,7 @@ export class NetlinkWiring implements Wiring {
     this.#announcer.stop(endpoint.id);
     if (network.driver === "bridge") await this.removeLink(endpoint.hostLink);
     else if (network.driver === "macvlan" || network.driver === "ipvlan")
-      await removeInside(sandbox, endpoint.link);
+      await this.#within(sandbox.path, ({ socket }) => removeInside(socket, [endpoint.link]));
   }
 
   async setDefaultRoutes(
@@ -198,8 +206,8 @@ export class NetlinkWiring implements Wiring {
   }
 }
 
-async function removeInside({ path }: SandboxRecord, link: string): Promise<void> {
-  using inside = Inside.at(path);
-  const { errors } = await inside.socket.tryBatchLater([deleteLink(link)]);
+/** They need not be there. */
+async function removeInside(inside: NetlinkSocket, links: readonly string[]): Promise<void> {
+  const { errors } = await inside.tryBatchLater(links.map((link) => deleteLink(link)));
   for (const { error } of errors) if (error.errno !== ERRNO.ENODEV) throw error;
 }
