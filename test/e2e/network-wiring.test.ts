@@ -312,6 +312,24 @@ describe("a container in a bridge network", () => {
     }
   });
 
+  test("that ends leaves no end on the host, also if nobody sees its namespace any more", async () => {
+    await using network = await made(networkRecord("a", 1));
+    const endpoint = endpointRecord(network, 2);
+    const sandbox = await container("one", network, endpoint);
+    const words = ["nsenter", `--net=${sandbox.path}`, "sh", "-c", "echo there; exec sleep 60"];
+    const holding = Bun.spawn(words, { stdio: ["ignore", "pipe", "ignore"] });
+    try {
+      await holding.stdout.getReader().read();
+      await run(["umount", "-l", sandbox.path]);
+      await fresh().removeSandbox(sandbox, [endpoint]);
+      expect((await links())[endpoint.hostLink]).toBeUndefined();
+      expect(existsSync(sandbox.path)).toBe(false);
+    } finally {
+      holding.kill();
+      await holding.exited;
+    }
+  });
+
   test("has names redirected to where they are answered, and its own port 53 free", async () => {
     const sandbox = sandboxRecord(folder, "one");
     await wiring.createSandbox(sandbox);

@@ -89,6 +89,9 @@ export class NetlinkWiring implements Wiring {
       } finally {
         this.#retired.add(namespace);
       }
+    } else {
+      // Somebody took its name away, or this daemon does not see it: who holds it, and until when, is not known.
+      await Promise.all(ends.map((end) => this.removeLink(end)));
     }
     unpinNamespace(path);
   }
