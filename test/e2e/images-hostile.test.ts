@@ -137,6 +137,59 @@ test("a layer of a type that nobody knows, beside one that is", async () => {
   await refused(engine, pull(engine, "type"), "unsupported media type application/vnd.foo+xz");
 });
 
+test("a manifest that is no JSON", async () => {
+  using engine = fresh();
+  const nope = { bytes: Buffer.from("{nope"), mediaType: "application/vnd.oci.image.manifest.v1+json" };
+  for (const name of ["nope", sha256(nope.bytes)]) registry.manifests.set(name, nope);
+  const words = "invalid character 'n' looking for beginning of object key string";
+  await refused(engine, pull(engine, "nope"), `children: invalid desc ${sha256(nope.bytes)}: ${words}`);
+});
+
+test("a config and a layer that the registry does not have, whatever it says of that", async () => {
+  using engine = fresh();
+  const { digest } = registry.image("gone", [tar({ name: "a" })]);
+  const { config, layers } = JSON.parse(Buffer.from(registry.manifests.get(digest)!.bytes).toString());
+  const without = async (gone: string, words: RegExp) => {
+    registry.quirks.blob = (asked) =>
+      asked === gone ? new Response("<h1>Nothing</h1>", { status: 404 }) : undefined;
+    const failure = await pull(engine, "gone").catch((error: Error) => error.message);
+    expect(failure).toMatch(words);
+    await eventually(
+      () => Object.values(engine.left()).every(({ length }) => length === 0),
+      "an empty store",
+    );
+  };
+  await without(config.digest, /^error pulling image configuration: unknown blob$/);
+  await without(layers[0].digest, /^unknown blob$/);
+});
+
+test("a blob whose connection breaks again and again", async () => {
+  using engine = fresh();
+  const { digest } = registry.image("short", [tar({ name: "a" })]);
+  const { config, layers } = JSON.parse(Buffer.from(registry.manifests.get(digest)!.bytes).toString());
+  // Says how much there is, and closes the connection before that.
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data: (socket) => {
+        socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
+      },
+    },
+  });
+  try {
+    for (const short of [config.digest, layers[0].digest]) {
+      const location = `http://127.0.0.1:${server.port}/`;
+      registry.quirks.blob = (asked) =>
+        asked === short ? new Response(null, { status: 307, headers: { location } }) : undefined;
+      const failure = await pull(engine, "short").catch((error: Error) => error.message);
+      expect(failure).toBe("failed to copy: unexpected EOF");
+    }
+  } finally {
+    server.stop(true);
+  }
+}, 30_000);
+
 test("a layer that unpacks to something else than its image says", async () => {
   using engine = fresh();
   const { digest } = registry.image("diff", [tar({ name: "a" })]);

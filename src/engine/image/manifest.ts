@@ -6,6 +6,7 @@
 import { isDigest } from "../../registry/client/reference.ts";
 import { EngineError } from "../errors.ts";
 import { decodeParsed } from "../json/decode.ts";
+import { syntaxError } from "../json/syntax.ts";
 import { imageConfig } from "./config-schema.ts";
 import type { Platform } from "./platform.ts";
 import type { Descriptor, ImageRunConfig } from "./types.ts";
@@ -71,14 +72,17 @@ export interface ImageConfig extends Platform {
 
 const refuse = (what: string): EngineError => new EngineError("internal", what);
 
-function json(bytes: Uint8Array, what: string): Record<string, unknown> {
+/** `lead` begins what is said of a text that is no JSON. */
+function json(bytes: Uint8Array, what: string, lead: () => string): Record<string, unknown> {
+  const text = Buffer.from(bytes).toString("utf8");
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>;
+    value = JSON.parse(text);
   } catch {
-    // Said below.
+    throw refuse(`${lead()}: ${syntaxError(text)}`);
   }
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
   throw refuse(`${what} is not a JSON object`);
 }
 
@@ -105,7 +109,7 @@ const isStrings = (value: unknown): value is Record<string, string> =>
 
 /** @throws EngineError for anything that is neither manifest nor index */
 export function parseManifest(bytes: Uint8Array, mediaType: string): ImageManifest | ImageIndex {
-  const body = json(bytes, "manifest");
+  const body = json(bytes, "manifest", () => `children: invalid desc ${digestOf(bytes)}`);
   // CVE-2021-41190: a document that is both must not be read as either by the one who asks nicely.
   if (body.manifests !== undefined && (body.layers !== undefined || body.config !== undefined)) {
     throw refuse("manifest is both an index and an image manifest");
@@ -135,7 +139,10 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): ImageManife
 
 /** @throws EngineError for a config that is not an image's */
 export function parseConfig(bytes: Uint8Array): ImageConfig {
-  const body = decodeParsed<Partial<ImageConfig>>(json(bytes, "image config"), imageConfig);
+  const body = decodeParsed<Partial<ImageConfig>>(
+    json(bytes, "image config", () => "unmarshal image config"),
+    imageConfig,
+  );
   const diffIds = body.rootfs?.diff_ids ?? [];
   if (!diffIds.every(isDigest)) throw refuse("image config has no valid rootfs.diff_ids");
   const { created, author, variant, "os.version": osVersion } = body;

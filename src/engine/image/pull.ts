@@ -1,5 +1,6 @@
 /** `docker pull`: resolve, fetch what is missing, unpack, and only then move the name. */
 import type { RegistryOptions } from "../../registry/client/endpoint.ts";
+import { RegistryError } from "../../registry/client/errors.ts";
 import {
   canonical,
   familiar,
@@ -209,7 +210,14 @@ async function fetchConfig(
   if (!store.content.has(config.digest)) {
     if (config.size > CONFIG_MAX)
       throw new EngineError("internal", `image config of ${config.size} bytes is too large`);
-    store.content.add(await repository.smallBlob(config.digest, config.size, signal));
+    try {
+      store.content.add(await repository.smallBlob(config.digest, config.size, signal));
+    } catch (error) {
+      // The manifest is there: it is not what was not found.
+      if (!(error instanceof RegistryError) || error.kind !== "notFound") throw error;
+      const words = `error pulling image configuration: ${error.message}`;
+      throw new EngineError("notFound", words, { cause: error });
+    }
   }
   return store.config(config.digest)!;
 }

@@ -5,7 +5,7 @@
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { RegistryError } from "../../registry/client/errors.ts";
+import { bodyError, RegistryError } from "../../registry/client/errors.ts";
 import { Repository } from "../../registry/client/repository.ts";
 import { extract } from "../archive/extract.ts";
 import { TarReader } from "../archive/read.ts";
@@ -201,7 +201,7 @@ async function* fromRegistry(
       } catch (error) {
         if (error instanceof RegistryError && error.kind !== "unavailable") throw error;
         // Progress earns new patience.
-        if (attempt >= RESUMES) throw error;
+        if (attempt >= RESUMES) throw bodyError(error);
       }
       if (verifier.length < job.size) await Bun.sleep(verifier.length > begun ? 50 : 100 * 2 ** attempt);
     }

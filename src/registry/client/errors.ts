@@ -40,8 +40,11 @@ export async function errorOf(response: Response): Promise<RegistryError> {
     return new RegistryError("unauthorized", said ?? "unauthorized: authentication required");
   if (status === 403)
     return new RegistryError("denied", said ?? "denied: requested access to the resource is denied");
-  // HEAD has no body; what is asked for that way is a manifest.
-  if (status === 404) return new RegistryError("notFound", said ?? "manifest unknown: manifest unknown");
+  if (status === 404) {
+    // HEAD has no body; what is asked for that way by a name is a manifest.
+    const unknown = /\/manifests\/[^/]+$/.test(URL.parse(response.url)?.pathname ?? "");
+    return new RegistryError("notFound", said ?? (unknown ? "manifest unknown: manifest unknown" : message));
+  }
   if (status === 429)
     return new RegistryError("unavailable", said ?? "toomanyrequests: You have reached your pull rate limit");
   return new RegistryError(status >= 500 ? "unavailable" : "invalid", message);
@@ -84,6 +87,15 @@ export function connectionError(method: string, url: string, error: unknown): Re
   const lookup = words === "no such host" ? `dial tcp: lookup ${hostname}${asked()}: ` : where;
   const verb = method[0] + method.slice(1).toLowerCase();
   return new RegistryError("unavailable", `${verb} "${url}": ${lookup}${words}`, { cause: error });
+}
+
+/** The rest of an answer did not come. Anything else that went wrong with it is returned as it is. */
+export function bodyError(error: unknown): unknown {
+  const { code = "", name = "" } = error as { code?: string; name?: string };
+  if (name === "AbortError") return new RegistryError("cancelled", "context canceled", { cause: error });
+  // Bun says the same of a connection that was closed and of one that was reset.
+  if (!["ECONNRESET", "ConnectionClosed", "ConnectionReset"].includes(code)) return error;
+  return new RegistryError("unavailable", "failed to copy: unexpected EOF", { cause: error });
 }
 
 /** Which name server was asked, as Go says it. */

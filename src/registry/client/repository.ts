@@ -4,7 +4,7 @@
  * @source OCI distribution-spec v1.1
  */
 import { answer, basic, type Credentials, parseChallenges } from "./auth.ts";
-import { connectionError, errorOf, RegistryError } from "./errors.ts";
+import { bodyError, connectionError, errorOf, RegistryError } from "./errors.ts";
 import { tlsOf } from "./tls.ts";
 import { follow, send } from "./transport.ts";
 
@@ -68,8 +68,7 @@ export class Repository {
     if (reference.includes(":") && reference !== digest) {
       throw new RegistryError("invalid", `manifest verification failed for digest ${reference}`);
     }
-    const declared = (JSON.parse(Buffer.from(bytes).toString()) as { mediaType?: string }).mediaType;
-    return { mediaType: declared ?? mediaTypeOf(response), digest, bytes };
+    return { mediaType: declaredType(bytes) ?? mediaTypeOf(response), digest, bytes };
   }
 
   async #manifestRequest(method: "GET" | "HEAD", reference: string, signal?: AbortSignal): Promise<Response> {
@@ -89,12 +88,20 @@ export class Repository {
     return bytes;
   }
 
-  /** A blob's bytes from `offset` on: status 206, or 200 and everything when the registry cannot resume. */
-  blob(digest: string, offset: number, signal?: AbortSignal): Promise<Response> {
-    return this.request("GET", `/v2/${this.access.path}/blobs/${digest}`, {
-      headers: offset > 0 ? { Range: `bytes=${offset}-` } : {},
-      ...(signal && { signal }),
-    });
+  /**
+   * A blob's bytes from `offset` on: status 206, or 200 and everything when the registry cannot resume.
+   * @throws RegistryError notFound `unknown blob`, whatever words the registry has for it, as Docker does
+   */
+  async blob(digest: string, offset: number, signal?: AbortSignal): Promise<Response> {
+    try {
+      return await this.request("GET", `/v2/${this.access.path}/blobs/${digest}`, {
+        headers: offset > 0 ? { Range: `bytes=${offset}-` } : {},
+        ...(signal && { signal }),
+      });
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.kind !== "notFound") throw error;
+      throw new RegistryError("notFound", "unknown blob", { cause: error });
+    }
   }
 
   /** All tags, following the pages. */
@@ -198,16 +205,30 @@ export class Repository {
 const refused = (error: unknown): boolean =>
   error instanceof RegistryError && /connection refused|no such host|x509|certificate/.test(error.message);
 
+/** The type that a manifest gives itself. What is none is for its reader to refuse. */
+function declaredType(bytes: Uint8Array): string | undefined {
+  try {
+    const { mediaType } = JSON.parse(Buffer.from(bytes).toString()) as { mediaType?: unknown };
+    return typeof mediaType === "string" ? mediaType : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 const mediaTypeOf = (response: Response): string =>
   (response.headers.get("content-type") ?? "").split(";")[0]!.trim();
 
 async function limited(response: Response, limit: number, what: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of response.body ?? []) {
-    length += part.length;
-    if (length > limit) throw new RegistryError("invalid", `${what} is larger than ${limit} bytes`);
-    parts.push(part);
+  try {
+    for await (const part of response.body ?? []) {
+      length += part.length;
+      if (length > limit) throw new RegistryError("invalid", `${what} is larger than ${limit} bytes`);
+      parts.push(part);
+    }
+  } catch (error) {
+    throw bodyError(error);
   }
   return Buffer.concat(parts);
 }

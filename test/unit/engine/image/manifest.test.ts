@@ -22,7 +22,8 @@ test("manifests and indexes are told apart by what they hold", () => {
 });
 
 test.each([
-  ["no JSON", "no JSON", "not a JSON object"],
+  ["no JSON", "{nope", ": invalid character 'n' looking for beginning of object key string"],
+  ["half of a JSON", '{"layers":[', ": unexpected end of JSON input"],
   ["a list", "[]", "not a JSON object"],
   ["schema 1", { schemaVersion: 1, layers: [] }, "schema 1 support is removed"],
   ["both kinds", { manifests: [], layers: [] }, "both an index and an image manifest"],
@@ -53,6 +54,12 @@ test.each([
   ["", false],
 ])("%p is a layer: %p", (mediaType, is) => {
   expect(isLayer(mediaType)).toBe(is);
+});
+
+test("a config that is no JSON is refused in Go's words", () => {
+  expect(() => parseConfig(bytes("{nope"))).toThrow(
+    "unmarshal image config: invalid character 'n' looking for beginning of object key string",
+  );
 });
 
 test("a config's digests are checked", () => {
