@@ -15,7 +15,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+import { errnoMessage } from "../ffi/errno.ts";
 import { complain } from "../ffi/host.ts";
 import { completions } from "./install/completions.ts";
 import {
@@ -112,11 +113,16 @@ export async function main(args: string[]): Promise<void> {
 
 /** The system's words for what went wrong, and what helps where it is known. */
 export function reason(error: NodeJS.ErrnoException): string {
-  const { code, path, message } = error;
+  const { code, errno, path, syscall, message } = error;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return `${path ?? "a folder"} cannot be written: ${code === "EROFS" ? "it is read-only" : "run it as root, or name another --prefix"}`;
-  return message;
+  if (errno === undefined || path === undefined) return message;
+  return `${syscall} ${path}: ${errnoMessage(Math.abs(errno))}`;
 }
+
+/** One a line, below the prefix: a program and its completions have the same name. */
+export const listOf = (prefix: string, paths: readonly string[]): string =>
+  paths.map((path) => `  ${relative(prefix, path)}`).join("\n");
 
 async function wanted({ prefix, systemd, dropIn }: InstallOptions): Promise<Wanted[]> {
   const bin = join(prefix, "bin");
@@ -186,7 +192,8 @@ async function install(options: InstallOptions): Promise<void> {
     );
   }
   note([...untouched, ...list.map(({ path, mark }) => ({ path, marks: [mark] }))]);
-  console.log(`installed ${list.map(({ path }) => basename(path)).join(", ")} below ${options.prefix}`);
+  const paths = list.map(({ path }) => path);
+  console.log(`installed below ${options.prefix}:\n${listOf(options.prefix, paths)}`);
 }
 
 /** Before it takes the place of the one that works. */

@@ -4,7 +4,7 @@ import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join, sep } from "node:path";
 import { complain } from "../ffi/host.ts";
 import { type Manifest, manifestPath, markOf, readManifest, writeManifest } from "./install/manifest.ts";
-import { parseInstall, reason } from "./install.ts";
+import { listOf, parseInstall, reason } from "./install.ts";
 
 const USAGE = `Usage:  tsd uninstall [OPTIONS]
 
@@ -42,12 +42,15 @@ function uninstall(prefix: string, { entries, folders }: Manifest): void {
   if (units.length > 0) systemctl("disable", ...units.map(({ path }) => basename(path)));
   const changed: string[] = [];
   const stuck: Manifest["entries"] = [];
+  const removed: string[] = [];
   for (const entry of entries) {
     try {
       const found = markOf(entry.path);
       if (found === undefined) continue;
-      if (entry.marks.includes(found)) rmSync(entry.path);
-      else changed.push(entry.path);
+      if (entry.marks.includes(found)) {
+        rmSync(entry.path);
+        removed.push(entry.path);
+      } else changed.push(entry.path);
     } catch (error) {
       stuck.push(entry);
       complain(`uninstall: ${reason(error as NodeJS.ErrnoException)}`);
@@ -68,7 +71,7 @@ function uninstall(prefix: string, { entries, folders }: Manifest): void {
     }
   }
   if (units.length > 0) systemctl("daemon-reload");
-  console.log(`removed tsd from ${prefix}`);
+  if (removed.length > 0) console.log(`removed from ${prefix}:\n${listOf(prefix, removed)}`);
 }
 
 /** Another installation may have units of the same names. */

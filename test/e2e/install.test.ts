@@ -33,12 +33,39 @@ const install = (...flags: string[]) => run(TSD, "install", "--prefix", prefix, 
 const everything = () => readdirSync(prefix, { recursive: true }) as string[];
 
 test("installs itself and its own names, and takes all of it away again", () => {
-  expect(install()).toMatchObject({ status: 0, stderr: "" });
+  const done = install();
+  expect(done).toMatchObject({ status: 0, stderr: "" });
   expect(readlinkSync(join(prefix, "bin/tsrunc"))).toBe("tsd");
   expect(run(join(prefix, "bin/tsrunc"), "--version").stdout).toStartWith("tsrunc version");
   expect(readdirSync(join(prefix, "bin"))).not.toContain("docker");
-  expect(run(join(prefix, "bin/tsd"), "uninstall", "--prefix", prefix).status).toBe(0);
+  // Each by its place: a program and its completions have the same name.
+  const [first, ...list] = done.stdout.trimEnd().split("\n");
+  expect(first).toBe(`installed below ${prefix}:`);
+  const made = everything().filter((path) => !lstatSync(join(prefix, path)).isDirectory());
+  expect(list.toSorted()).toEqual(
+    made
+      .filter((path) => path !== "lib/tsd/manifest.json")
+      .map((path) => `  ${path}`)
+      .toSorted(),
+  );
+  expect(run(join(prefix, "bin/tsd"), "uninstall", "--prefix", prefix)).toEqual({
+    status: 0,
+    stdout: [`removed from ${prefix}:`, ...list, ""].join("\n"),
+    stderr: "",
+  });
   expect(everything()).toEqual([]);
+});
+
+test("says in words what the kernel says no to", () => {
+  for (const word of ["install", "uninstall"])
+    expect(run(TSD, word, "--prefix", "/dev/null/x").stderr).toBe(
+      `${word}: open /dev/null/x/lib/tsd/manifest.json: not a directory\n`,
+    );
+  expect(run(TSD, "install", "--prefix", "/proc/nosuch")).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: "install: mkdir /proc/nosuch: no such file or directory\n",
+  });
 });
 
 test("makes other programs' names and units only when told", () => {

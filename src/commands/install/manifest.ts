@@ -32,8 +32,9 @@ export function readManifest(prefix: string): Manifest | undefined {
   try {
     return JSON.parse(readFileSync(manifestPath(prefix), "utf8")) as Manifest;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new Error(`read ${manifestPath(prefix)}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    throw code === undefined ? new Error(`read ${manifestPath(prefix)}: ${message}`) : error;
   }
 }
 
