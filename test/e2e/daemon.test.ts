@@ -107,6 +107,16 @@ describe("a start that is refused", () => {
         `/${long} is too long by`,
       ],
       [
+        "containers kept apart without the rules for it",
+        () => ({ args: ["--icc=false", "--iptables=false"] }),
+        "You specified --iptables=false with --icc=false",
+      ],
+      [
+        "address pools that make no sense",
+        () => ({ args: ["--default-address-pool", "base=10.9.0.0/24,size=16"] }),
+        "has a smaller prefix (/24) than the target size of that pool (/16)",
+      ],
+      [
         "a data root where none can be",
         () => ({ args: ["--data-root", "/proc/nosuch"] }),
         "could not make the data root /proc/nosuch: mkdir: no such file or directory\n",

@@ -40,7 +40,6 @@ export interface OpenOptions {
 }
 
 export async function openEngine({ config, paths, log }: OpenOptions): Promise<OpenEngine> {
-  // What does not go together is refused before anything is begun.
   const settings = networkConfig(config);
   for (const folder of [paths.content, paths.snapshots, paths.containers, paths.volumes, paths.spare]) {
     mkdirSync(folder, { recursive: true, mode: 0o710 });

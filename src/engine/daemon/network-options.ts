@@ -133,10 +133,14 @@ export function poolsOf(options: readonly PoolOption[], engineId: string): Addre
   return said.some(six) ? said : [...said, ...otherwise.filter(six)];
 }
 
-/** @throws Error in dockerd's words */
-export function networkConfig(options: NetworkOptions): NetworkConfig {
+/** What can be said against them by themselves. @throws Error in dockerd's words */
+export function checkNetworkOptions(options: NetworkOptions): void {
   checkBridge(options);
   checkIcc(options);
+  addressPools(options["default-address-pools"]);
+}
+
+export function networkConfig(options: NetworkOptions): NetworkConfig {
   return {
     firewall: options["firewall-backend"] || "nftables",
     defaultBridge: {

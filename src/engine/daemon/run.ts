@@ -13,6 +13,7 @@ import type { CommandLine } from "./flags.ts";
 import { addressesOf, type Listening, listenAll } from "./listen.ts";
 import { Lock } from "./lock.ts";
 import { type Level, Log } from "./log.ts";
+import { checkNetworkOptions } from "./network-options.ts";
 import { type DaemonConfig, OPTIONS } from "./options.ts";
 import { removePidfile, writePidfile } from "./pidfile.ts";
 import { Rollback } from "./rollback.ts";
@@ -38,6 +39,7 @@ export async function runDaemon(line: CommandLine, options: DaemonConfig): Promi
   const addresses = addressesOf({ config, plainTcpMeant, inherited });
   const execRoot = config["exec-root"];
   requireShortExecRoot(execRoot);
+  checkNetworkOptions(config);
   process.umask(0o022);
   log.info("Starting up");
   const paths = dataPaths(config["data-root"]);
