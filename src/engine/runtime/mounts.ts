@@ -177,6 +177,9 @@ const hasSysctls = ({ type }: Mount, { mount, tree, data }: MountOptions): boole
   ((mount.set | tree.set) & MOUNT_ATTR.MOUNT_ATTR_RDONLY) === 0 &&
   !data.some(({ key }) => key === "subset");
 
+/** Without links that somebody else has made. */
+const KERNELS = new Set(["proc", "devpts", "mqueue"]);
+
 const quoted = (text: string) => JSON.stringify(text);
 
 export class Mounter {
@@ -186,6 +189,10 @@ export class Mounter {
   readonly #copies: Copies;
   readonly #rootfs: string | undefined;
   #procfs: number | undefined;
+  /** File systems that are empty, or the kernel's own. */
+  readonly #fresh: string[] = [];
+  /** Only such were mounted yet: a link of others could be on the way to what lies below one. */
+  #onlyFresh = true;
   /** Mounts that are yet to become read-only. */
   readonly #late: { fd: number; label: string }[] = [];
 
@@ -249,9 +256,13 @@ export class Mounter {
         `${label}: ${quoted(target)} cannot be mounted because it is not of type proc`,
       );
     }
-    if (bind) this.#bind(mount.source ?? "", target, options, label);
-    else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label, entries);
+    if (bind) {
+      this.#bind(mount.source ?? "", target, options, label);
+      this.#onlyFresh = false;
+    } else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label, entries);
     else this.#fileSystem(mount, target, options, label);
+    if (mount.type === "sysfs" || (mount.type === "tmpfs" && !entries)) this.#fresh.push(`${target}/`);
+    else if (!KERNELS.has(mount.type ?? "")) this.#onlyFresh = false;
   }
 
   /**
@@ -289,6 +300,7 @@ export class Mounter {
    */
   #keepOffProc(target: string, label: string): void {
     if (OVER_PROC.has(target)) return;
+    if (this.#onlyFresh && this.#fresh.some((above) => target.startsWith(above))) return;
     const inside = `${label}: ${quoted(target)} cannot be mounted because it is inside /proc`;
     refuseProc(this.#at.plan, this.#at.target, inside);
   }
