@@ -1,5 +1,4 @@
 /** `tsd daemon`, also called `dockerd`: reads the command line, then leaves the rest to the engine. */
-
 import { mergeConfigFile } from "../engine/daemon/config-file.ts";
 import { parseFlags, UsageError, usage } from "../engine/daemon/flags.ts";
 import { VERSION } from "../engine/version.ts";

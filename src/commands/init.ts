@@ -3,7 +3,6 @@
  * itself by the stage in its REAP step: same pid, a few KB.
  * @source https://github.com/krallin/tini, README
  */
-
 import { readFileSync } from "node:fs";
 import { encodePlan } from "../engine/runtime/encode.ts";
 import { type Plan, STAGE_FD } from "../engine/runtime/plan.ts";

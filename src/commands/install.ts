@@ -1,5 +1,4 @@
 /** `tsd install`: puts this file, its names, completions and units below a prefix, and notes all it did. */
-
 import {
   chmodSync,
   closeSync,

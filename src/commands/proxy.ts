@@ -4,7 +4,6 @@
  * the shim starts (engine/network/proxy/client.ts).
  * @source moby's cmd/docker-proxy/main_linux.go
  */
-
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { singleProxyPlan } from "../engine/network/proxy/plan.ts";
 import type { HeldPort } from "../engine/network/types.ts";

@@ -1,5 +1,4 @@
 /** `ts-shim`: the supervisor of all containers of one exec root. */
-
 import { AnotherShim, runShim } from "../engine/shim/run.ts";
 import { VERSION } from "../engine/version.ts";
 import { complain } from "../ffi/host.ts";

@@ -1,5 +1,4 @@
 /** `tsd uninstall`: removes what `tsd install` noted, as far as it is still what was installed. */
-
 import { realpathSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join, sep } from "node:path";
 import { complain } from "../ffi/host.ts";

@@ -56,8 +56,8 @@ export function readOwn(path: string): Uint8Array | undefined {
 
 export const readText = (path: string): string => new TextDecoder().decode(readBytes(path));
 
-/** More than any real passwd or group file has. */
 const STDERR = 2;
+/** More than any real passwd or group file has. */
 const MAX_FILE_IN_ROOT = 16 * 1024 * 1024;
 
 /** A regular file of a container's root: links lead where they lead inside it. What is anything else is not opened. */

@@ -109,21 +109,23 @@ export async function dropPrepared(ctx: NetworkContext, { id }: Container): Prom
   await ctx.wiring.removeSandbox(sandbox);
 }
 
-/** What another container is just giving back may be what is missing. */
-export async function planOrWait(
+/** Once more when all who leave are gone: what another container is just giving back may be what is missing. */
+async function orAfterLeaving<T>(ctx: NetworkContext, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (ctx.leaving.size === 0) throw error;
+    await Promise.all(ctx.leaving.values());
+    return work();
+  }
+}
+
+export const planOrWait = (
   ctx: NetworkContext,
   container: Container,
   wanted: readonly Wanted[],
   names: readonly string[] = [],
-): Promise<EndpointRecord[]> {
-  try {
-    return planEndpoints(ctx, container, wanted, names);
-  } catch (error) {
-    if (ctx.leaving.size === 0) throw error;
-    await Promise.all(ctx.leaving.values());
-    return planEndpoints(ctx, container, wanted, names);
-  }
-}
+): Promise<EndpointRecord[]> => orAfterLeaving(ctx, () => planEndpoints(ctx, container, wanted, names));
 
 function newSandbox(ctx: NetworkContext, id: string): SandboxRecord {
   return { id, path: `${ctx.execRoot}/netns/${id.slice(0, 12)}`, names: namesPorts() };
@@ -173,19 +175,14 @@ async function wire(
 }
 
 /** A parent may have the link yet of a container that has just ended, and take no other beside it. */
-export async function linkOrWait(
+export function linkOrWait(
   ctx: NetworkContext,
   view: SandboxRecord,
   network: NetworkRecord,
   endpoint: EndpointRecord,
 ): Promise<void> {
-  try {
-    await ctx.wiring.attach(view, network, endpoint);
-  } catch (error) {
-    if (!isVlan(network.driver) || ctx.leaving.size === 0) throw error;
-    await Promise.all(ctx.leaving.values());
-    await ctx.wiring.attach(view, network, endpoint);
-  }
+  const link = () => ctx.wiring.attach(view, network, endpoint);
+  return isVlan(network.driver) ? orAfterLeaving(ctx, link) : link();
 }
 
 export function markRoutes(

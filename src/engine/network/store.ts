@@ -10,9 +10,7 @@ export class NetworkStore {
   readonly #db: Database;
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #byName = new Map<string, NetworkRecord>();
-  /** Ids of the networks of each link, and the other way. */
-  readonly #byLink = new Map<string, Set<string>>();
-  readonly #linkOf = new Map<string, string>();
+  readonly #byLink = new Map<string, Set<NetworkRecord>>();
   readonly #endpoints = new Map<string, EndpointRecord>();
   readonly #ofNetwork = new Map<string, Set<EndpointRecord>>();
   readonly #ofContainer = new Map<string, Set<EndpointRecord>>();
@@ -70,7 +68,7 @@ export class NetworkStore {
 
   /** Those whose bridge or parent it is. */
   onLink(link: string): NetworkRecord[] {
-    return [...(this.#byLink.get(link) ?? [])].map((id) => this.#networks.get(id)!);
+    return [...(this.#byLink.get(link) ?? [])];
   }
 
   /**
@@ -120,10 +118,10 @@ export class NetworkStore {
 
   removeNetwork({ id, name }: NetworkRecord): void {
     this.#deleteNetwork.run(id);
+    this.#forgetLink(id);
     this.#networks.delete(id);
     this.#byName.delete(name);
     this.#ofNetwork.delete(id);
-    this.#forgetLink(id);
   }
 
   /** All of them, or none; the sandbox too. */
@@ -157,22 +155,15 @@ export class NetworkStore {
   }
 
   #rememberNetwork(record: NetworkRecord): void {
+    this.#forgetLink(record.id);
     this.#networks.set(record.id, record);
     this.#byName.set(record.name, record);
-    this.#forgetLink(record.id);
-    this.#linkOf.set(record.id, record.link);
-    const known = this.#byLink.get(record.link);
-    if (known) known.add(record.id);
-    else this.#byLink.set(record.link, new Set([record.id]));
+    addTo(this.#byLink, record.link, record);
   }
 
   #forgetLink(id: string): void {
-    const link = this.#linkOf.get(id);
-    if (link === undefined) return;
-    this.#linkOf.delete(id);
-    const known = this.#byLink.get(link)!;
-    known.delete(id);
-    if (known.size === 0) this.#byLink.delete(link);
+    const known = this.#networks.get(id);
+    if (known) removeFrom(this.#byLink, known.link, known);
   }
 
   #writeEndpoint(record: EndpointRecord): void {
@@ -182,14 +173,8 @@ export class NetworkStore {
   #rememberEndpoint(record: EndpointRecord): void {
     this.#forgetEndpoint(record.id);
     this.#endpoints.set(record.id, record);
-    for (const [index, key] of [
-      [this.#ofNetwork, record.network],
-      [this.#ofContainer, record.container],
-    ] as const) {
-      const known = index.get(key);
-      if (known) known.add(record);
-      else index.set(key, new Set([record]));
-    }
+    addTo(this.#ofNetwork, record.network, record);
+    addTo(this.#ofContainer, record.container, record);
   }
 
   #forgetEndpoint(id: string): void {
@@ -197,10 +182,20 @@ export class NetworkStore {
     if (!known) return;
     this.#endpoints.delete(id);
     this.#ofNetwork.get(known.network)?.delete(known);
-    const siblings = this.#ofContainer.get(known.container);
-    siblings?.delete(known);
-    if (siblings?.size === 0) this.#ofContainer.delete(known.container);
+    removeFrom(this.#ofContainer, known.container, known);
   }
+}
+
+function addTo<T>(index: Map<string, Set<T>>, key: string, value: T): void {
+  const known = index.get(key);
+  if (known) known.add(value);
+  else index.set(key, new Set([value]));
+}
+
+function removeFrom<T>(index: Map<string, Set<T>>, key: string, value: T): void {
+  const known = index.get(key);
+  known?.delete(value);
+  if (known?.size === 0) index.delete(key);
 }
 
 export const notFound = (term: string): EngineError =>

@@ -177,8 +177,8 @@ const hasSysctls = ({ type }: Mount, { mount, tree, data }: MountOptions): boole
   ((mount.set | tree.set) & MOUNT_ATTR.MOUNT_ATTR_RDONLY) === 0 &&
   !data.some(({ key }) => key === "subset");
 
-/** Without links that somebody else has made. */
-const KERNELS = new Set(["proc", "devpts", "mqueue"]);
+/** New, or the kernel's own: without links that somebody else has made. */
+const WITHOUT_LINKS = new Set(["tmpfs", "sysfs", "proc", "devpts", "mqueue"]);
 
 const quoted = (text: string) => JSON.stringify(text);
 
@@ -256,13 +256,11 @@ export class Mounter {
         `${label}: ${quoted(target)} cannot be mounted because it is not of type proc`,
       );
     }
-    if (bind) {
-      this.#bind(mount.source ?? "", target, options, label);
-      this.#onlyFresh = false;
-    } else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label, entries);
+    if (bind) this.#bind(mount.source ?? "", target, options, label);
+    else if (mount.type === "tmpfs") this.#tmpfs(mount.source ?? "tmpfs", target, options, label, entries);
     else this.#fileSystem(mount, target, options, label);
-    if (mount.type === "sysfs" || (mount.type === "tmpfs" && !entries)) this.#fresh.push(`${target}/`);
-    else if (!KERNELS.has(mount.type ?? "")) this.#onlyFresh = false;
+    if (bind || entries || !WITHOUT_LINKS.has(mount.type ?? "")) this.#onlyFresh = false;
+    else if (mount.type === "tmpfs" || mount.type === "sysfs") this.#fresh.push(`${target}/`);
   }
 
   /**

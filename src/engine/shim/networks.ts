@@ -108,14 +108,15 @@ export class Networks implements ShimNetworks {
     // One that moves to another address of the host is in its own way.
     const before = this.#ports.of(endpoint);
     const staying = before.filter((port) => !isInTheWay(port, ports));
-    if (staying.length < before.length) {
+    const moves = staying.length < before.length;
+    if (moves) {
       this.#ports.hold(endpoint, staying);
       await this.#proxy.released();
     }
     try {
       this.#ports.hold(endpoint, ports);
     } catch (error) {
-      if (staying.length < before.length) this.#ports.hold(endpoint, before);
+      if (moves) this.#ports.hold(endpoint, before);
       throw error;
     }
     await this.#proxy.released();

@@ -1,5 +1,5 @@
 /** Prefixes in order, so that what a new one overlaps is found without a look at all of them. */
-import { type Family, firstOf, masked, overlaps, type Prefix } from "./address.ts";
+import { type Family, masked, overlaps, type Prefix } from "./address.ts";
 
 export class PrefixIndex {
   /** Masked, by their first address, the wider first; each once. */
@@ -68,9 +68,9 @@ export class PrefixIndex {
 const isSame = (a: Prefix | undefined, b: Prefix): boolean =>
   a !== undefined && a.address.value === b.address.value && a.bits === b.bits;
 
-/** By first address, then the wider first. */
+/** Of masked prefixes: by first address, then the wider first. */
 export function compare(a: Prefix, b: Prefix): number {
-  const [one, other] = [firstOf(a), firstOf(b)];
+  const [one, other] = [a.address.value, b.address.value];
   return one === other ? a.bits - b.bits : one < other ? -1 : 1;
 }
 
